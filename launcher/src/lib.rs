@@ -1,0 +1,1 @@
+//! bottle, the launcher, as a library.

@@ -1,0 +1,1 @@
+//! CA files, leaf minting, leaf cache.

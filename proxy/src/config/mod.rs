@@ -1,0 +1,1 @@
+//! The YAML schema: load, defaults, validate, compare on reload.

@@ -1,0 +1,13 @@
+//! The muselet proxy as a library: configuration in, a running egress proxy out.
+//!
+//! Data flows one way: bytes → parsed request → [`policy`] verdict → action in [`server`] → record in [`events`].
+
+pub mod ca;
+pub mod cli;
+pub mod config;
+pub mod events;
+pub mod policy;
+pub mod server;
+pub mod upstream;
+
+pub use muselet_rules::Strictness;

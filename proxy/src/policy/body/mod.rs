@@ -1,0 +1,1 @@
+//! Request bodies: extraction, scanning, fail-closed rules.

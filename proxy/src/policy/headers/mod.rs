@@ -1,0 +1,1 @@
+//! Request headers: which are scanned, in which form.

@@ -1,0 +1,1 @@
+//! Responses: actions, streams, media, shield.

@@ -1,0 +1,1 @@
+//! Health, stats and metrics endpoints.

@@ -1,0 +1,1 @@
+//! HTTP inside an intercepted tunnel.

@@ -1,0 +1,4 @@
+//! Listener, routing, forward, CONNECT, interception, admin. Thin: parse, ask policy, act.
+
+pub mod admin;
+pub mod intercept;

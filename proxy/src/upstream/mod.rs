@@ -1,0 +1,1 @@
+//! Resolver, pinned dialling, TLS client, connection pool.

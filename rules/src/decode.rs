@@ -1,0 +1,1 @@
+//! Base64, hex and base32 as the reference decodes them.

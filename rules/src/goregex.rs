@@ -1,0 +1,1 @@
+//! Go's regular-expression dialect on the Rust engine.
