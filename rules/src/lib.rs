@@ -20,3 +20,14 @@ pub enum Strictness {
     #[default]
     Hardened,
 }
+
+impl Strictness {
+    /// The word of the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strictness::Reference => "reference",
+            Strictness::Hardened => "hardened",
+        }
+    }
+}

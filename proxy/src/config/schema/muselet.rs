@@ -1,0 +1,57 @@
+//! Our own section: what the reference has no key for. Everything in it is optional.
+
+use crate::Strictness;
+use crate::config::value::{Canonical, KeyInfo, Setting, sections};
+use crate::config::yaml::{Resolved, Tag, Value};
+
+sections! {
+    /// Settings of this program alone. A file without this section serves the reference too.
+    Muselet("muselet.Settings") {
+        /// `hardened` (default): the reference's verdicts, and blocks besides for the listed bypasses; `reference`: exactly
+        /// the reference's verdicts.
+        strictness: Strictness = "Strictness",
+        /// Decode compressed request and response bodies before scanning them, instead of treating them as opaque.
+        decompress: bool = "Decompress" [secure],
+        /// Name service for containers that have no other resolver.
+        dns: MuseletDns = "DNS",
+    }
+
+    /// The built-in name server, which answers with the proxy's view of names.
+    MuseletDns("muselet.DNS") {
+        /// Address to listen on, UDP and TCP, for example `0.0.0.0:53`; empty: off.
+        listen: String = "Listen",
+    }
+}
+
+impl Value for Strictness {
+    fn go_type() -> String {
+        "string".to_owned()
+    }
+
+    fn scalar(&mut self, _tag: &Tag, _value: Resolved, text: &str) -> Result<bool, String> {
+        *self = match text {
+            "reference" => Strictness::Reference,
+            "hardened" => Strictness::Hardened,
+            _ => return Err(format!("invalid muselet.strictness {text:?}: must be reference or hardened")),
+        };
+        Ok(true)
+    }
+}
+
+impl Setting for Strictness {
+    fn zero() -> Self {
+        Strictness::default()
+    }
+    fn is_empty_value(&self) -> bool {
+        *self == Strictness::default()
+    }
+    fn dump(&self) -> serde_json::Value {
+        serde_json::Value::from(self.as_str())
+    }
+    fn canonical(&self, out: &mut Canonical) {
+        out.string(self.as_str());
+    }
+    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+        out.push(KeyInfo { path: path.to_owned(), kind: "str".to_owned(), doc });
+    }
+}

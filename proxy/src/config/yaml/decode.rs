@@ -1,0 +1,413 @@
+//! Strict decoding of a document into typed values: one small trait, one walker that knows the dialect's rules.
+//!
+//! All content errors of a document are collected and reported together; a broken alias, merge or `!!` tag stops at
+//! once. Values are filled in place, so a null or a missing key leaves what was there.
+
+use std::collections::{HashMap, HashSet};
+
+use base64::Engine as _;
+
+use super::document::{Document, NodeId, NodeKind};
+use super::scalar::{self, Resolved, Tag};
+use super::{Problem, YamlError};
+
+/// At most this many content errors are reported for one document.
+const MAX_PROBLEMS: usize = 200;
+
+/// Decoding cannot go on.
+#[derive(Debug)]
+pub struct Fatal(YamlError);
+
+/// Something a YAML node can be decoded into.
+pub trait Value {
+    /// The type's name in error messages, for example `[]string` or `config.DLP`.
+    fn go_type() -> String;
+
+    /// Whether scalars given in its place may be quoted in error messages; false for what holds secrets.
+    fn may_be_shown() -> bool {
+        true
+    }
+
+    /// Takes a null. Returns whether the value took it, which decides whether a list keeps the item.
+    fn null(&mut self) -> bool {
+        false
+    }
+
+    /// Takes a typed scalar (`text` is its source). `Ok(false)`: wrong type.
+    ///
+    /// # Errors
+    /// A message that stops the decoding.
+    fn scalar(&mut self, _tag: &Tag, _value: Resolved, _text: &str) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    /// Takes a map; duplicate keys have been refused already.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
+        decoder.type_error(node, &Tag::MAP, &Self::go_type(), true);
+        Ok(false)
+    }
+
+    /// Takes a list.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    fn sequence(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
+        decoder.type_error(node, &Tag::SEQ, &Self::go_type(), true);
+        Ok(false)
+    }
+
+    /// Takes the node through a pointer, when the value is one.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    fn through_pointer(&mut self, _decoder: &mut Decoder<'_>, _node: NodeId) -> Option<Result<bool, Fatal>> {
+        None
+    }
+}
+
+/// Walks a document and collects what is wrong with it.
+pub struct Decoder<'d> {
+    doc: &'d Document,
+    problems: Vec<Problem>,
+    /// Keys that are already settled while merged maps are read; `None` outside merges.
+    merged: Option<HashSet<String>>,
+    following: Vec<NodeId>,
+    decoded: u64,
+    decoded_in_aliases: u64,
+}
+
+impl<'d> Decoder<'d> {
+    /// Decodes the root of `doc` into `value`. An empty document leaves it as it is.
+    ///
+    /// # Errors
+    /// All content errors, or the first that stops the decoding.
+    pub fn run<V: Value>(doc: &'d Document, value: &mut V) -> Result<(), YamlError> {
+        let Some(root) = doc.root() else { return Ok(()) };
+        let mut decoder = Decoder {
+            doc,
+            problems: Vec::new(),
+            merged: None,
+            following: Vec::new(),
+            decoded: 0,
+            decoded_in_aliases: 0,
+        };
+        decoder.decode(root, value).map_err(|Fatal(error)| error)?;
+        if decoder.problems.is_empty() { Ok(()) } else { Err(YamlError::Content(decoder.problems)) }
+    }
+
+    /// Decodes one node. Returns whether the value was set.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    pub fn decode<V: Value>(&mut self, id: NodeId, value: &mut V) -> Result<bool, Fatal> {
+        self.count()?;
+        let node = self.doc.node(id);
+        if let NodeKind::Alias(target) = node.kind {
+            return self.follow(id, target, value);
+        }
+        let is_null = node.tag.as_ref() == Some(&Tag::NULL);
+        if !is_null && let Some(done) = value.through_pointer(self, id) {
+            return done;
+        }
+        match &node.kind {
+            NodeKind::Scalar { .. } => self.decode_scalar(id, value),
+            NodeKind::Mapping(_) => {
+                if self.has_duplicate_keys(id) {
+                    return Ok(false);
+                }
+                value.mapping(self, id)
+            }
+            NodeKind::Sequence(_) => value.sequence(self, id),
+            NodeKind::Alias(_) => Ok(false),
+        }
+    }
+
+    fn decode_scalar<V: Value>(&mut self, id: NodeId, value: &mut V) -> Result<bool, Fatal> {
+        let node = self.doc.node(id);
+        let NodeKind::Scalar { text, quoted } = &node.kind else { return Ok(false) };
+        let is_text = node.tag.as_ref() == Some(&Tag::STR) || (*quoted && !node.tagged);
+        let (tag, mut resolved) = if is_text {
+            (Tag::STR, Resolved::Text(text.clone()))
+        } else {
+            scalar::resolve(node.tag.as_ref(), text).map_err(|message| self.stop(id, message))?
+        };
+        if tag == Tag::BINARY {
+            let clean: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(clean)
+                .map_err(|_| self.stop(id, "!!binary value contains invalid base64 data".to_owned()))?;
+            resolved = Resolved::Text(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        if resolved == Resolved::Null {
+            return Ok(value.null());
+        }
+        match value.scalar(&tag, resolved, text) {
+            Ok(true) => Ok(true),
+            Ok(false) => {
+                self.type_error(id, &tag, &V::go_type(), V::may_be_shown());
+                Ok(false)
+            }
+            Err(message) => Err(Fatal(YamlError::Text(self.problem_at(id, message)))),
+        }
+    }
+
+    fn follow<V: Value>(&mut self, alias: NodeId, target: NodeId, value: &mut V) -> Result<bool, Fatal> {
+        if self.following.contains(&target) {
+            return Err(self.stop(alias, "anchor value contains itself".to_owned()));
+        }
+        self.following.push(target);
+        let good = self.decode(target, value);
+        self.following.pop();
+        good
+    }
+
+    /// Refuses documents most of whose work comes from repeated aliases.
+    fn count(&mut self) -> Result<(), Fatal> {
+        self.decoded += 1;
+        if !self.following.is_empty() {
+            self.decoded_in_aliases += 1;
+        }
+        let allowed = match self.decoded {
+            0..=400_000 => 0.99,
+            count if count >= 4_000_000 => 0.10,
+            count => 0.99 - 0.89 * (count - 400_000) as f64 / 3_600_000.0,
+        };
+        let share = self.decoded_in_aliases as f64 / self.decoded as f64;
+        if self.decoded_in_aliases > 100 && self.decoded > 1000 && share > allowed {
+            let message = "document contains excessive aliasing".to_owned();
+            return Err(Fatal(YamlError::Syntax(Problem {
+                line: 0,
+                column: 0,
+                message,
+                hint: String::new(),
+            })));
+        }
+        Ok(())
+    }
+
+    fn has_duplicate_keys(&mut self, id: NodeId) -> bool {
+        let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return false };
+        let identity = |key: NodeId| match &self.doc.node(key).kind {
+            NodeKind::Scalar { text, .. } => (0, text.as_str()),
+            NodeKind::Sequence(_) => (1, ""),
+            NodeKind::Mapping(_) => (2, ""),
+            NodeKind::Alias(_) => (3, ""),
+        };
+        let mut seen: HashMap<(u8, &str), Vec<NodeId>> = HashMap::new();
+        for (key, _) in pairs {
+            seen.entry(identity(*key)).or_default().push(*key);
+        }
+        let mut found = false;
+        for (key, _) in pairs {
+            let Some(same) = seen.get(&identity(*key)) else { continue };
+            let after = same.iter().skip_while(|other| *other != key).skip(1);
+            for again in after.take(MAX_PROBLEMS) {
+                found = true;
+                let (first, name) = (self.doc.node(*key).line, identity(*again).1);
+                let message = format!("mapping key {name:?} already defined at line {first}");
+                self.problems_push(*again, message, String::new());
+            }
+        }
+        found
+    }
+
+    /// Reads the keys of a map into a struct: `field` decodes the value of a known key and returns `None` for others.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    pub fn fields<V: Value>(
+        &mut self,
+        id: NodeId,
+        value: &mut V,
+        known: &[&'static str],
+        field: fn(&mut V, &str, &mut Decoder<'_>, NodeId) -> Option<Result<bool, Fatal>>,
+    ) -> Result<bool, Fatal> {
+        let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return Ok(false) };
+        let mut settled = self.merged.take();
+        let mut merge = None;
+        let mut done = HashSet::new();
+        for (key, item) in pairs {
+            if self.doc.is_merge(*key) {
+                merge = Some(*item);
+                continue;
+            }
+            let mut name = String::new();
+            if !self.decode(*key, &mut name)? {
+                continue;
+            }
+            if settled.as_mut().is_some_and(|settled| !settled.insert(name.clone())) {
+                continue;
+            }
+            if !done.insert(name.clone()) {
+                let message = format!("field {name} already set in type {}", V::go_type());
+                self.problems_push(*key, message, String::new());
+                continue;
+            }
+            match field(value, &name, self, *item) {
+                Some(result) => {
+                    result?;
+                }
+                None => {
+                    let message = format!("field {name} not found in type {}", V::go_type());
+                    self.problems_push(*key, message, suggestion(&name, known));
+                }
+            }
+        }
+        self.merged = settled;
+        if let Some(merge) = merge {
+            self.merge(id, merge, value)?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the entries of a free-form map, in the order of the file; merged entries come last and only if new.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    pub fn entries<M: Value>(
+        &mut self,
+        id: NodeId,
+        map: &mut M,
+        entry: fn(&mut M, String, &mut Decoder<'_>, NodeId) -> Result<(), Fatal>,
+    ) -> Result<bool, Fatal> {
+        let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return Ok(false) };
+        let mut settled = self.merged.take();
+        let mut merge = None;
+        for (key, item) in pairs {
+            if self.doc.is_merge(*key) {
+                merge = Some(*item);
+                continue;
+            }
+            let mut name = String::new();
+            if !self.decode(*key, &mut name)? {
+                continue;
+            }
+            if settled.as_mut().is_some_and(|settled| !settled.insert(name.clone())) {
+                continue;
+            }
+            entry(map, name, self, *item)?;
+        }
+        self.merged = settled;
+        if let Some(merge) = merge {
+            self.merge(id, merge, map)?;
+        }
+        Ok(true)
+    }
+
+    /// The items of a list.
+    #[must_use]
+    pub fn items(&self, id: NodeId) -> &'d [NodeId] {
+        match &self.doc.node(id).kind {
+            NodeKind::Sequence(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Whether a node is a null, directly and not through an alias.
+    #[must_use]
+    pub fn is_null(&self, id: NodeId) -> bool {
+        self.doc.node(id).tag.as_ref() == Some(&Tag::NULL)
+    }
+
+    fn merge<V: Value>(&mut self, parent: NodeId, merge: NodeId, value: &mut V) -> Result<(), Fatal> {
+        let outer = self.merged.is_some();
+        if !outer {
+            let mut settled = HashSet::new();
+            if let NodeKind::Mapping(pairs) = &self.doc.node(parent).kind {
+                for (key, _) in pairs {
+                    let mut name = String::new();
+                    if self.decode(*key, &mut name)? {
+                        settled.insert(name);
+                    }
+                }
+            }
+            self.merged = Some(settled);
+        }
+        let is_map = |doc: &Document, id: NodeId| match &doc.node(id).kind {
+            NodeKind::Mapping(_) => true,
+            NodeKind::Alias(target) => matches!(doc.node(*target).kind, NodeKind::Mapping(_)),
+            _ => false,
+        };
+        let sources = match &self.doc.node(merge).kind {
+            NodeKind::Sequence(items) => items.clone(),
+            _ => vec![merge],
+        };
+        for source in sources {
+            if !is_map(self.doc, source) {
+                let message = "map merge requires map or sequence of maps as the value".to_owned();
+                return Err(self.stop(source, message));
+            }
+            self.decode(source, value)?;
+        }
+        if !outer {
+            self.merged = None;
+        }
+        Ok(())
+    }
+
+    /// Notes a value of the wrong type.
+    pub fn type_error(&mut self, id: NodeId, tag: &Tag, go_type: &str, shown: bool) {
+        let node = self.doc.node(id);
+        let tag = node.tag.as_ref().unwrap_or(tag);
+        let text = match &node.kind {
+            NodeKind::Scalar { text, .. } => text.as_str(),
+            _ => "",
+        };
+        let value = if *tag == Tag::SEQ || *tag == Tag::MAP {
+            String::new()
+        } else if !shown {
+            " `[hidden]`".to_owned()
+        } else if text.len() > 10 {
+            format!(" `{}...`", String::from_utf8_lossy(&text.as_bytes()[..7]))
+        } else {
+            format!(" `{text}`")
+        };
+        let message = format!("cannot unmarshal {}{value} into {go_type}", tag.as_str());
+        self.problems_push(id, message, accepted_forms(go_type));
+    }
+
+    fn problems_push(&mut self, id: NodeId, message: String, hint: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem { hint, ..self.problem_at(id, message) });
+        }
+    }
+
+    fn problem_at(&self, id: NodeId, message: String) -> Problem {
+        let node = self.doc.node(id);
+        Problem { line: node.line, column: node.column, message, hint: String::new() }
+    }
+
+    fn stop(&self, id: NodeId, message: String) -> Fatal {
+        Fatal(YamlError::Syntax(Problem { line: 0, ..self.problem_at(id, message) }))
+    }
+}
+
+/// What a type accepts, for the reader of an error message.
+fn accepted_forms(go_type: &str) -> String {
+    let form = match go_type {
+        "bool" => "want true or false",
+        "int" => "want a whole number without quotes",
+        "float64" => "want a number without quotes",
+        "string" => "want text",
+        list if list.starts_with("[]") => "want a list",
+        _ => "want a mapping of keys",
+    };
+    form.to_owned()
+}
+
+/// The nearest known key, or all of them when none is near.
+fn suggestion(name: &str, known: &[&str]) -> String {
+    let near = known.iter().filter(|key| {
+        let (a, b) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
+        a == b || (b.len() > 2 && (a.starts_with(&b) || b.starts_with(&a) || a.contains(&b)))
+    });
+    let near: Vec<_> = near.copied().collect();
+    if near.is_empty() {
+        format!("known keys: {}", known.join(", "))
+    } else {
+        format!("did you mean {}?", near.join(" or "))
+    }
+}
