@@ -7,6 +7,7 @@ pub mod decode;
 pub mod dlp;
 pub mod goregex;
 pub mod injection;
+pub mod json;
 pub mod redact;
 pub mod text;
 

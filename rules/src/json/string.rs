@@ -1,0 +1,148 @@
+//! The inside of a JSON string: borrowed as written, decoded only where it has escapes or bytes that are not UTF-8.
+
+use std::borrow::Cow;
+
+/// The bytes between the quotes of a string that the parser found valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Str<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Str<'a> {
+    /// `raw` is what stands between the quotes, `escaped` whether it holds a backslash.
+    pub(super) fn new(raw: &'a [u8], escaped: bool) -> Self {
+        Self { raw, escaped }
+    }
+
+    /// The bytes as written.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// Whether the string contains an escape.
+    pub fn is_escaped(&self) -> bool {
+        self.escaped
+    }
+
+    /// The text meant: escapes decoded, lone surrogates and each invalid UTF-8 byte as U+FFFD.
+    pub fn decode(&self) -> Cow<'a, str> {
+        if !self.escaped
+            && let Ok(text) = std::str::from_utf8(self.raw)
+        {
+            return Cow::Borrowed(text);
+        }
+        let mut text = String::with_capacity(self.raw.len());
+        self.decode_into(&mut text);
+        Cow::Owned(text)
+    }
+
+    /// Appends the text meant to `out`.
+    pub fn decode_into(&self, out: &mut String) {
+        let mut rest = self.raw;
+        loop {
+            let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+            push_utf8(&rest[..plain], out);
+            rest = &rest[plain..];
+            if rest.is_empty() {
+                return;
+            }
+            rest = &rest[push_escape(rest, out)..];
+        }
+    }
+}
+
+/// Appends `bytes`; a byte that does not belong to valid UTF-8 becomes U+FFFD.
+fn push_utf8(bytes: &[u8], out: &mut String) {
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for _ in chunk.invalid() {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+/// Decodes the escape that `text` begins with and gives its length in bytes.
+fn push_escape(text: &[u8], out: &mut String) -> usize {
+    let short = match text.get(1) {
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => {
+            let unit = hex4(text);
+            let (decoded, length) = match unit {
+                0xD800..=0xDBFF if text.get(6..8) == Some(b"\\u") => match hex4(&text[6..]) {
+                    low @ 0xDC00..=0xDFFF => (char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)), 12),
+                    _ => (None, 6),
+                },
+                _ => (char::from_u32(unit), 6),
+            };
+            out.push(decoded.unwrap_or(char::REPLACEMENT_CHARACTER));
+            return length.min(text.len());
+        }
+        Some(&byte) => char::from(byte),
+        None => return text.len(),
+    };
+    out.push(short);
+    2
+}
+
+/// The code unit of the `\uXXXX` that `text` begins with.
+fn hex4(text: &[u8]) -> u32 {
+    text.iter()
+        .skip(2)
+        .take(4)
+        .fold(0, |unit, &byte| unit << 4 | char::from(byte).to_digit(16).unwrap_or(0))
+}
+
+/// How many bytes at the start of `text` are neither a quote, a backslash nor a control character.
+///
+/// Eight bytes a step: clean strings are long in what agents send, and this loop is where a JSON body spends its time.
+pub(super) fn plain_prefix(text: &[u8]) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_bytes = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let (words, tail) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
+        let stop = control | zero_bytes(word ^ (LOW * u64::from(b'"'))) | zero_bytes(word ^ (LOW * u64::from(b'\\')));
+        if stop != 0 {
+            // Borrows travel upwards only: the lowest flagged byte is exact.
+            return index * 8 + stop.trailing_zeros() as usize / 8;
+        }
+    }
+    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    words.len() * 8 + tail.iter().take_while(plain).count()
+}
+
+/// Appends `text` between quotes with the fewest escapes: `"`, `\`, controls below U+0020, U+2028 and U+2029.
+/// spec: tls-and-request-bodies §14.3 step 7
+pub fn push_escaped(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}')) {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let mut chars = rest[at..].chars();
+        match chars.next() {
+            Some('"') => out.extend_from_slice(b"\\\""),
+            Some('\\') => out.extend_from_slice(b"\\\\"),
+            Some('\u{8}') => out.extend_from_slice(b"\\b"),
+            Some('\u{c}') => out.extend_from_slice(b"\\f"),
+            Some('\n') => out.extend_from_slice(b"\\n"),
+            Some('\r') => out.extend_from_slice(b"\\r"),
+            Some('\t') => out.extend_from_slice(b"\\t"),
+            Some(other) => {
+                let unit = u32::from(other);
+                out.extend_from_slice(b"\\u");
+                out.extend((0..4).rev().map(|digit| b"0123456789abcdef"[(unit >> (digit * 4) & 0xF) as usize]));
+            }
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'"');
+}
