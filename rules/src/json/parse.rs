@@ -57,12 +57,7 @@ pub struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// A parser at the beginning of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self {
-            text,
-            at: 0,
-            open: Vec::new(),
-            expect: Expect::Value,
-        }
+        Self { text, at: 0, open: Vec::new(), expect: Expect::Value }
     }
 
     /// Number of containers open after the last event.

@@ -74,7 +74,9 @@ fn push_escape(text: &[u8], out: &mut String) -> usize {
             let unit = hex4(text);
             let (decoded, length) = match unit {
                 0xD800..=0xDBFF if text.get(6..8) == Some(b"\\u") => match hex4(&text[6..]) {
-                    low @ 0xDC00..=0xDFFF => (char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)), 12),
+                    low @ 0xDC00..=0xDFFF => {
+                        (char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)), 12)
+                    }
                     _ => (None, 6),
                 },
                 _ => (char::from_u32(unit), 6),
@@ -91,10 +93,7 @@ fn push_escape(text: &[u8], out: &mut String) -> usize {
 
 /// The code unit of the `\uXXXX` that `text` begins with.
 fn hex4(text: &[u8]) -> u32 {
-    text.iter()
-        .skip(2)
-        .take(4)
-        .fold(0, |unit, &byte| unit << 4 | char::from(byte).to_digit(16).unwrap_or(0))
+    text.iter().skip(2).take(4).fold(0, |unit, &byte| unit << 4 | char::from(byte).to_digit(16).unwrap_or(0))
 }
 
 /// How many bytes at the start of `text` are neither a quote, a backslash nor a control character.
@@ -108,7 +107,9 @@ pub(super) fn plain_prefix(text: &[u8]) -> usize {
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
-        let stop = control | zero_bytes(word ^ (LOW * u64::from(b'"'))) | zero_bytes(word ^ (LOW * u64::from(b'\\')));
+        let stop = control
+            | zero_bytes(word ^ (LOW * u64::from(b'"')))
+            | zero_bytes(word ^ (LOW * u64::from(b'\\')));
         if stop != 0 {
             // Borrows travel upwards only: the lowest flagged byte is exact.
             return index * 8 + stop.trailing_zeros() as usize / 8;
@@ -137,7 +138,9 @@ pub fn push_escaped(text: &str, out: &mut Vec<u8>) {
             Some(other) => {
                 let unit = u32::from(other);
                 out.extend_from_slice(b"\\u");
-                out.extend((0..4).rev().map(|digit| b"0123456789abcdef"[(unit >> (digit * 4) & 0xF) as usize]));
+                out.extend(
+                    (0..4).rev().map(|digit| b"0123456789abcdef"[(unit >> (digit * 4) & 0xF) as usize]),
+                );
             }
             None => {}
         }

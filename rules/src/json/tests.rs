@@ -17,19 +17,79 @@ fn strings(text: &[u8]) -> Option<Vec<String>> {
 #[test]
 fn accepts_exactly_one_value_of_rfc_8259() {
     let valid: &[&[u8]] = &[
-        b"null", b"42", b"\"x\"", b" {} ", b"[]", b"\t[1 , 2]\r\n", b"{\"a\":[{\"b\":null}]}", b"-0", b"0.5", b"1e5", b"1E+5", b"1e-5",
-        b"\"\\u00e9\\ud83d\\ude00\\ud800\"", b"\"\xff\xfe\"", b"1e999", b"[true,false]", b"\"\x7f\"",
-        b"{\"a\":1,\"a\":2}", b"\"\"", b"[\"\"]",
+        b"null",
+        b"42",
+        b"\"x\"",
+        b" {} ",
+        b"[]",
+        b"\t[1 , 2]\r\n",
+        b"{\"a\":[{\"b\":null}]}",
+        b"-0",
+        b"0.5",
+        b"1e5",
+        b"1E+5",
+        b"1e-5",
+        b"\"\\u00e9\\ud83d\\ude00\\ud800\"",
+        b"\"\xff\xfe\"",
+        b"1e999",
+        b"[true,false]",
+        b"\"\x7f\"",
+        b"{\"a\":1,\"a\":2}",
+        b"\"\"",
+        b"[\"\"]",
     ];
     for text in valid {
         assert!(is_valid(text), "refused {}", text.escape_ascii());
         assert!(Document::parse(text).is_ok(), "no document of {}", text.escape_ascii());
     }
     let invalid: &[&[u8]] = &[
-        b"", b"   ", b"\xef\xbb\xbf{}", b"{} {}", b"1 2", b"{\"a\":1}\n{\"b\":2}", b"[1,]", b"{\"a\":1,}", b"{,}", b"[,1]", b"{\"a\"}",
-        b"{\"a\":}", b"{a:1}", b"{'a':1}", b"// c\n1", b"NaN", b"Infinity", b"01", b"1.", b".5", b"+1", b"-", b"1e", b"1e+", b"--1", b"\"",
-        b"\"\x01\"", b"\"\n\"", b"\"\\x\"", b"\"\\u12g4\"", b"\"\\u12\"", b"\"\\\"", b"[", b"{", b"]", b"[}", b"{]", b"tru", b"truex", b"nul",
-        b"{\x00}", b"{\"a\":1 \"b\":2}", b"[1 2]", b"\xff\xfe{\x00}\x00", b"{\"a\"::1}", b"[1],", b"\"a\" \"b\"",
+        b"",
+        b"   ",
+        b"\xef\xbb\xbf{}",
+        b"{} {}",
+        b"1 2",
+        b"{\"a\":1}\n{\"b\":2}",
+        b"[1,]",
+        b"{\"a\":1,}",
+        b"{,}",
+        b"[,1]",
+        b"{\"a\"}",
+        b"{\"a\":}",
+        b"{a:1}",
+        b"{'a':1}",
+        b"// c\n1",
+        b"NaN",
+        b"Infinity",
+        b"01",
+        b"1.",
+        b".5",
+        b"+1",
+        b"-",
+        b"1e",
+        b"1e+",
+        b"--1",
+        b"\"",
+        b"\"\x01\"",
+        b"\"\n\"",
+        b"\"\\x\"",
+        b"\"\\u12g4\"",
+        b"\"\\u12\"",
+        b"\"\\\"",
+        b"[",
+        b"{",
+        b"]",
+        b"[}",
+        b"{]",
+        b"tru",
+        b"truex",
+        b"nul",
+        b"{\x00}",
+        b"{\"a\":1 \"b\":2}",
+        b"[1 2]",
+        b"\xff\xfe{\x00}\x00",
+        b"{\"a\"::1}",
+        b"[1],",
+        b"\"a\" \"b\"",
     ];
     for text in invalid {
         assert!(!is_valid(text), "accepted {}", text.escape_ascii());
@@ -97,7 +157,8 @@ fn a_document_knows_members_and_elements() {
     let document = Document::parse(text).expect("valid");
     let root = document.root();
     assert_eq!((root.kind(), root.len()), (Kind::Object, 6));
-    let names: Vec<_> = root.members().map(|(name, value)| (name.string().decode().into_owned(), value.kind())).collect();
+    let names: Vec<_> =
+        root.members().map(|(name, value)| (name.string().decode().into_owned(), value.kind())).collect();
     assert_eq!(
         names,
         [("a".to_owned(), Kind::Array), ("b".to_owned(), Kind::Null), ("a".to_owned(), Kind::True)]

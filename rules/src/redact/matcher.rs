@@ -64,9 +64,8 @@ impl Redactor {
             sources.push((class.name.to_owned(), class.priority, ascii(class.pattern), ""));
         }
         for dictionary in &settings.dictionaries {
-            let source = alternation(dictionary).ok_or_else(|| CompileError::EmptyDictionary {
-                name: dictionary.name.clone(),
-            })?;
+            let source = alternation(dictionary)
+                .ok_or_else(|| CompileError::EmptyDictionary { name: dictionary.name.clone() })?;
             sources.push((dictionary.class.clone(), dictionary.priority, source, &dictionary.name));
         }
         // One class, one priority: the highest of everything that carries its name.
@@ -91,12 +90,7 @@ impl Redactor {
             .size_limit(SIZE_LIMIT)
             .build()
             .map_err(|_| CompileError::TooLarge { name: settings.profile.clone() })?;
-        Ok(Self {
-            profile: settings.profile.clone(),
-            limits: settings.limits,
-            patterns,
-            any,
-        })
+        Ok(Self { profile: settings.profile.clone(), limits: settings.limits, patterns, any })
     }
 
     /// Name of the profile.
@@ -126,9 +120,7 @@ impl Redactor {
         found.retain(|(_, hit)| !hit.range.is_empty());
         // Stable: what is equal in all three keeps the order of evaluation.
         found.sort_by(|(p, a), (q, b)| {
-            (q.cmp(p))
-                .then(a.range.start.cmp(&b.range.start))
-                .then(b.range.len().cmp(&a.range.len()))
+            (q.cmp(p)).then(a.range.start.cmp(&b.range.start)).then(b.range.len().cmp(&a.range.len()))
         });
         let mut taken: std::collections::BTreeMap<usize, Hit<'_>> = std::collections::BTreeMap::new();
         for (_, hit) in found {

@@ -113,7 +113,8 @@ impl Rewriter<'_> {
 
     /// Members are numbered by their original names and written by their new ones, both sorted.
     fn object(&mut self, node: Node<'_, '_>, depth: usize) -> Result<(), Refusal> {
-        let mut members: Vec<_> = node.members().map(|(name, value)| (name.string().decode(), value)).collect();
+        let mut members: Vec<_> =
+            node.members().map(|(name, value)| (name.string().decode(), value)).collect();
         members.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut written: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut plain: Vec<(String, Node<'_, '_>)> = Vec::with_capacity(members.len());

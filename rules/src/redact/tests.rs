@@ -1,8 +1,25 @@
 use super::*;
 
 const ALL: &[&str] = &[
-    "aws-access-key", "google-api-key", "github-token", "slack-token", "jwt", "ssh-private-key", "ssn", "ad-user", "hash-sha512",
-    "credit-card", "hash-sha256", "hash-sha1", "hash-md5", "cidr", "ipv4", "ipv6", "mac", "email", "fqdn",
+    "aws-access-key",
+    "google-api-key",
+    "github-token",
+    "slack-token",
+    "jwt",
+    "ssh-private-key",
+    "ssn",
+    "ad-user",
+    "hash-sha512",
+    "credit-card",
+    "hash-sha256",
+    "hash-sha1",
+    "hash-md5",
+    "cidr",
+    "ipv4",
+    "ipv6",
+    "mac",
+    "email",
+    "fqdn",
 ];
 
 fn redactor(classes: &[&str], limits: Limits) -> Redactor {
@@ -24,7 +41,11 @@ fn rewrites_bodies_as_specified() {
     let all = redactor(ALL, Limits::default());
     let aws = redactor(&["aws-access-key"], Limits::default());
     let cases: &[(&Redactor, &[u8], Result<&str, Refusal>)] = &[
-        (&all, br#"{"ip":"10.0.0.1 10.0.0.2 10.0.0.1"}"#, Ok(r#"{"ip":"<pl:ipv4:1> <pl:ipv4:2> <pl:ipv4:1>"}"#)),
+        (
+            &all,
+            br#"{"ip":"10.0.0.1 10.0.0.2 10.0.0.1"}"#,
+            Ok(r#"{"ip":"<pl:ipv4:1> <pl:ipv4:2> <pl:ipv4:1>"}"#),
+        ),
         (
             &all,
             br#"{"t":"user@example.com and example.com and CORP\\user1"}"#,
@@ -43,7 +64,11 @@ fn rewrites_bodies_as_specified() {
         (&all, b"  ", Err(Refusal::BodyUnparseable)),
         (&all, br#"{"a":1}x"#, Err(Refusal::BodyUnparseable)),
         (&all, b"\xef\xbb\xbf{}", Err(Refusal::BodyUnparseable)),
-        (&aws, br#"{"prompt":"use AKIAIOSFODNN7EXAMPLE now"}"#, Ok(r#"{"prompt":"use <pl:aws-access-key:1> now"}"#)),
+        (
+            &aws,
+            br#"{"prompt":"use AKIAIOSFODNN7EXAMPLE now"}"#,
+            Ok(r#"{"prompt":"use <pl:aws-access-key:1> now"}"#),
+        ),
         (&aws, br#"{"b": 1, "a": 2}"#, Ok(r#"{"a":2,"b":1}"#)),
         (
             &aws,
@@ -52,11 +77,20 @@ fn rewrites_bodies_as_specified() {
         ),
         (&aws, br#"{"AKIAIOSFODNN7EXAMPLE":"v"}"#, Ok(r#"{"<pl:aws-access-key:1>":"v"}"#)),
         (&aws, br#"{"n":1e999}"#, Ok(r#"{"n":1e999}"#)),
-        (&aws, br#"[true,false,null,-0,"\u2028<>&\u0001\ud800"]"#, Ok("[true,false,null,-0,\"\\u2028<>&\\u0001\u{fffd}\"]")),
+        (
+            &aws,
+            br#"[true,false,null,-0,"\u2028<>&\u0001\ud800"]"#,
+            Ok("[true,false,null,-0,\"\\u2028<>&\\u0001\u{fffd}\"]"),
+        ),
     ];
     for (redactor, body, wanted) in cases {
         let found = rewritten(redactor, body);
-        assert_eq!(found.as_deref(), wanted.as_ref().map(|text| *text).map_err(|e| e), "{}", body.escape_ascii());
+        assert_eq!(
+            found.as_deref(),
+            wanted.as_ref().map(|text| *text).map_err(|e| e),
+            "{}",
+            body.escape_ascii()
+        );
     }
 }
 
@@ -101,7 +135,11 @@ fn redacts_strings_as_specified() {
 fn keeps_to_the_limits() {
     let deep = |levels: usize| [b"{\"a\":".repeat(levels), b"1".to_vec(), b"}".repeat(levels)].concat();
     let ips = ["ipv4"];
-    let limits = |bytes, redactions, depth| Limits { max_body_bytes: bytes, max_redactions: redactions, max_depth: depth };
+    let limits = |bytes, redactions, depth| Limits {
+        max_body_bytes: bytes,
+        max_redactions: redactions,
+        max_depth: depth,
+    };
     let cases: &[(Limits, Vec<u8>, Option<Refusal>)] = &[
         (Limits::default(), deep(64), None),
         (Limits::default(), deep(65), Some(Refusal::JsonDepthExceeded)),
@@ -109,7 +147,11 @@ fn keeps_to_the_limits() {
         (limits(0, 0, 1), br#"{"a":"x"}"#.to_vec(), None),
         (limits(0, 0, 1000), deep(256), None),
         (limits(0, 0, 1000), deep(257), Some(Refusal::JsonDepthExceeded)),
-        (limits(0, 3, 0), br#"["10.0.0.1 10.0.0.2","10.0.0.3 10.0.0.4"]"#.to_vec(), Some(Refusal::RedactionOverflow)),
+        (
+            limits(0, 3, 0),
+            br#"["10.0.0.1 10.0.0.2","10.0.0.3 10.0.0.4"]"#.to_vec(),
+            Some(Refusal::RedactionOverflow),
+        ),
         (limits(0, 1, 0), br#"{"x":"10.0.0.1 10.0.0.2"}"#.to_vec(), Some(Refusal::RedactionOverflow)),
         (limits(0, 1, 0), br#"{"x":"10.0.0.1 10.0.0.1"}"#.to_vec(), None),
         (limits(4, 0, 0), b"[12]".to_vec(), None),
@@ -142,7 +184,11 @@ fn dictionaries_beat_classes_by_priority() {
     let cases: &[(Dictionary, &[u8], &str)] = &[
         (dictionary("host", &["dc01"], 51), br#""dc01.corp.local""#, r#""<pl:host:1>.corp.local""#),
         (dictionary("host", &["dc01"], 49), br#""dc01.corp.local""#, r#""<pl:fqdn:1>""#),
-        (dictionary("codename", &["", "bluebird", "bluebird"], 0), br#""Bluebird, bluebirds""#, r#""<pl:codename:1>, bluebirds""#),
+        (
+            dictionary("codename", &["", "bluebird", "bluebird"], 0),
+            br#""Bluebird, bluebirds""#,
+            r#""<pl:codename:1>, bluebirds""#,
+        ),
         (dictionary("x", &["ab", "ab cd"], 0), br#""ab cd ab""#, r#""<pl:x:1> <pl:x:2>""#),
     ];
     for (dictionary, body, wanted) in cases {
