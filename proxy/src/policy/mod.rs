@@ -1,7 +1,10 @@
 //! Decisions without I/O: values in, verdict out.
 
+pub mod address;
 pub mod body;
 pub mod headers;
+pub mod host;
+pub mod limits;
 pub mod response;
 pub mod url;
 pub mod verdict;

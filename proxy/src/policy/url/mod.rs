@@ -4,8 +4,14 @@
 //! address check), so the pipeline is two pure functions around that call: [`Outcome::NeedsDns`] carries the host name out
 //! and the rest of the scan on. Time is passed in. Nothing here logs, counts outside its own limit tables or answers.
 
+pub mod parse;
+mod quote;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
+
+pub use parse::{GoUrl, ParseError, parse};
+pub use quote::quote;
 
 use crate::policy::verdict::{UrlVerdict, WarnMatch};
 
