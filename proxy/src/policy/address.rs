@@ -249,14 +249,20 @@ mod tests {
             ("１２７.0.0.1", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(parse_alternative_ipv4(text).map(|ip| ip.to_string()).as_deref(), expected, "{text:?}");
+            assert_eq!(
+                parse_alternative_ipv4(text).map(|ip| ip.to_string()).as_deref(),
+                expected,
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn knows_which_names_are_never_asked_for() {
         let long = format!("{}.test", "a".repeat(64));
-        for name in ["", ".", "127.1", "127.0.0.1.", "a..b", "-a.test", "a-.test", "例え.jp", "a b", "a%b", &long] {
+        for name in
+            ["", ".", "127.1", "127.0.0.1.", "a..b", "-a.test", "a-.test", "例え.jp", "a b", "a%b", &long]
+        {
             assert!(!is_queryable_name(name), "{name:?}");
         }
         for name in ["localhost", "a.test.", "_dmarc.a.test", "1-2", "xn--r8jz45g.jp"] {
@@ -269,7 +275,9 @@ mod tests {
         let mapped = AddressSet::parse(&["::ffff:10.0.0.0/104"]).expect("a range");
         let plain = AddressSet::parse(&["10.1.2.3/8"]).expect("a range");
         for set in [&mapped, &plain] {
-            for (address, inside) in [("10.9.9.9", true), ("::ffff:10.9.9.9", true), ("11.0.0.1", false), ("::a09:909", false)] {
+            for (address, inside) in
+                [("10.9.9.9", true), ("::ffff:10.9.9.9", true), ("11.0.0.1", false), ("::a09:909", false)]
+            {
                 assert_eq!(set.contains(address.parse().expect("an address")), inside, "{address}");
             }
         }

@@ -71,8 +71,12 @@ impl HostList {
     /// Compiles `patterns`.
     #[must_use]
     pub fn new<S: AsRef<str>>(patterns: &[S], dialect: Dialect) -> Self {
-        let mut list =
-            Self { dialect, patterns: Vec::with_capacity(patterns.len()), suffixes: Vec::new(), slots: Vec::new() };
+        let mut list = Self {
+            dialect,
+            patterns: Vec::with_capacity(patterns.len()),
+            suffixes: Vec::new(),
+            slots: Vec::new(),
+        };
         for (index, pattern) in (0u32..).zip(patterns) {
             let written = pattern.as_ref();
             list.patterns.push(written.to_owned());
@@ -224,7 +228,11 @@ mod tests {
             ("g\u{130}thub.com", "github.com", true),
         ];
         for (host, pattern, expected) in cases {
-            assert_eq!(HostList::new(&[pattern], Dialect::Domains).matches(host), expected, "{host} {pattern}");
+            assert_eq!(
+                HostList::new(&[pattern], Dialect::Domains).matches(host),
+                expected,
+                "{host} {pattern}"
+            );
         }
         assert!(HostList::new(&[" *.168.1.1 ", ""], Dialect::Exemptions).matches("192.168.1.1"));
     }

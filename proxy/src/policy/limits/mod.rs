@@ -52,7 +52,8 @@ impl Table {
     fn window(&mut self, key: &str, now: Instant) -> Option<&mut Window> {
         if !self.windows.contains_key(key) {
             // Looking through a full table on every request would make the overload worse.
-            let due = self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= Duration::from_secs(1));
+            let due =
+                self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= Duration::from_secs(1));
             if self.windows.len() >= self.sweep_at && due {
                 self.swept = Some(now);
                 self.windows.retain(|_, window| window.sum(now) > 0);

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// Letters, marks, numbers, punctuation and symbols.
-static PRINTABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").ok());
+static PRINTABLE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").ok());
 
 fn is_printable(c: char) -> bool {
     if c.is_ascii() {

@@ -61,7 +61,23 @@ const fn is_user_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'-' | b'.' | b'_' | b':' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b'%' | b'@'
+            b'-' | b'.'
+                | b'_'
+                | b':'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b'%'
+                | b'@'
         )
 }
 
@@ -132,11 +148,8 @@ impl GoUrl<'_> {
     /// Replaces the host name and keeps a non-empty port.
     pub(crate) fn set_host_name(&mut self, name: &str) {
         let port = self.port();
-        let host = if port.is_empty() {
-            name.as_bytes().to_vec()
-        } else {
-            [name.as_bytes(), b":", port].concat()
-        };
+        let host =
+            if port.is_empty() { name.as_bytes().to_vec() } else { [name.as_bytes(), b":", port].concat() };
         self.host = Cow::Owned(host);
     }
 }

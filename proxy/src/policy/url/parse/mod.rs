@@ -278,7 +278,9 @@ impl<'a> GoUrl<'a> {
         if !self.host.is_empty() && path.first().is_some_and(|&byte| byte != b'/') {
             out.push(b'/');
         }
-        if out.len() == start && path.split(|&byte| byte == b'/').next().is_some_and(|first| first.contains(&b':')) {
+        if out.len() == start
+            && path.split(|&byte| byte == b'/').next().is_some_and(|first| first.contains(&b':'))
+        {
             out.extend_from_slice(b"./");
         }
         out.extend_from_slice(&path);
@@ -355,18 +357,16 @@ fn escaped<'t>(text: &'t [u8], raw: &'t [u8], part: Part) -> Cow<'t, [u8]> {
 /// Key and value pairs of a raw query that the standard library's reader would return, decoded once, in order of
 /// appearance. (spec: url-scan §3.6; there without the limit on the number of pieces)
 pub fn query_pairs(raw_query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-    query_pieces(raw_query).filter_map(|(key, value)| {
-        Some((decode(key, Part::Query).ok()?, decode(value, Part::Query).ok()?))
-    })
+    query_pieces(raw_query)
+        .filter_map(|(key, value)| Some((decode(key, Part::Query).ok()?, decode(value, Part::Query).ok()?)))
 }
 
 /// The pieces of a raw query, split at `&` and the first `=`, without empty ones and those with a raw `;`.
 pub(crate) fn query_pieces(raw_query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    raw_query
-        .split(|&byte| byte == b'&')
-        .filter(|piece| !piece.is_empty() && !piece.contains(&b';'))
-        .map(|piece| match memchr::memchr(b'=', piece) {
+    raw_query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty() && !piece.contains(&b';')).map(
+        |piece| match memchr::memchr(b'=', piece) {
             Some(at) => (&piece[..at], &piece[at + 1..]),
             None => (piece, &piece[piece.len()..]),
-        })
+        },
+    )
 }
