@@ -1,1 +1,201 @@
-//! Base64, hex and base32 as the reference decodes them.
+//! Base64, hex and base32 as the reference decodes them (spec: dlp §8.2, url-scan §10.3).
+//!
+//! Each decoder takes a whole string and either decodes all of it or fails. The quirks are deliberate: CR and LF inside
+//! base64 and base32 are ignored, trailing bits may be non-zero, delimited hex tolerates separators anywhere, base32
+//! ignores a few bytes after its padding. A result of zero bytes counts as failure.
+
+use crate::dlp::Encoding;
+
+#[cfg(test)]
+mod tests;
+
+/// Value of a base64 character in either alphabet; 64 and above: not one.
+const B64: [u8; 256] = {
+    let mut t = [0xff_u8; 256];
+    let mut i = 0;
+    while i < 26 {
+        t[b'A' as usize + i] = i as u8;
+        t[b'a' as usize + i] = i as u8 + 26;
+        i += 1;
+    }
+    let mut i = 0;
+    while i < 10 {
+        t[b'0' as usize + i] = i as u8 + 52;
+        i += 1;
+    }
+    t[b'+' as usize] = 62;
+    t[b'/' as usize] = 63;
+    t[b'-' as usize] = 62;
+    t[b'_' as usize] = 63;
+    t
+};
+
+/// A successful base64 decoding and how many of the four variants (standard or URL-safe alphabet, padded or not) it
+/// succeeds in. All of them give the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base64 {
+    /// The decoded bytes, never empty.
+    pub bytes: Vec<u8>,
+    /// Number of variants that accept the text: a text without `+ / - _` decodes in both alphabets.
+    pub variants: u8,
+}
+
+/// Base64 in any of the four variants.
+pub fn base64(text: &[u8]) -> Option<Base64> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let (mut acc, mut have) = (0u32, 0u8);
+    let (mut standard, mut url) = (true, true);
+    let mut digits = 0usize;
+    let mut chars = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n'));
+    let mut padding = 0usize;
+    for b in chars.by_ref() {
+        if b == b'=' {
+            padding = 1;
+            break;
+        }
+        let v = B64[b as usize];
+        if v > 63 {
+            return None;
+        }
+        match b {
+            b'+' | b'/' => url = false,
+            b'-' | b'_' => standard = false,
+            _ => {}
+        }
+        acc = acc << 6 | u32::from(v);
+        have += 1;
+        digits += 1;
+        if have == 4 {
+            out.extend_from_slice(&acc.to_be_bytes()[1..]);
+            (acc, have) = (0, 0);
+        }
+    }
+    if padding == 1 {
+        // Whatever follows the first `=` must be the rest of the padding.
+        for b in chars {
+            if b != b'=' {
+                return None;
+            }
+            padding += 1;
+        }
+        if !matches!((digits % 4, padding), (2, 2) | (3, 1)) {
+            return None;
+        }
+    }
+    match have {
+        1 => return None,
+        2 => out.push((acc >> 4) as u8),
+        3 => out.extend_from_slice(&[(acc >> 10) as u8, (acc >> 2) as u8]),
+        _ => {}
+    }
+    let alphabets = u8::from(standard) + u8::from(url);
+    if out.is_empty() || alphabets == 0 {
+        return None;
+    }
+    // Without padding characters, a multiple of four satisfies the padded and the unpadded reading.
+    let paddings = if padding == 0 && digits.is_multiple_of(4) { 2 } else { 1 };
+    Some(Base64 { bytes: out, variants: alphabets * paddings })
+}
+
+fn hex_value(b: u8) -> Option<u8> {
+    match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        b'A'..=b'F' => Some(b - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Plain hex: an even number of digits and nothing else.
+pub fn hex_plain(text: &[u8]) -> Option<Vec<u8>> {
+    if text.is_empty() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.chunks_exact(2).map(|p| Some(hex_value(p[0])? << 4 | hex_value(p[1])?)).collect()
+}
+
+/// Hex with separators or prefixes: every `\x` `\X` `0x` `0X` and then every `:`, space, `-`, `,` removed.
+pub fn hex_delimited(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() < 4 {
+        return None;
+    }
+    let mut digits = Vec::with_capacity(text.len());
+    let mut i = 0;
+    while i < text.len() {
+        let b = text[i];
+        if matches!(b, b'\\' | b'0') && matches!(text.get(i + 1), Some(b'x' | b'X')) {
+            i += 2;
+            continue;
+        }
+        i += 1;
+        match b {
+            b':' | b' ' | b'-' | b',' => {}
+            _ => {
+                hex_value(b)?;
+                digits.push(b);
+            }
+        }
+    }
+    hex_plain(&digits)
+}
+
+/// Hex, plain or else delimited.
+pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    hex_plain(text).or_else(|| hex_delimited(text))
+}
+
+/// Base32, standard alphabet, upper case, padded.
+pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    let chars: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let mut out = Vec::with_capacity(chars.len() / 8 * 5 + 5);
+    let mut rest = chars.as_slice();
+    while !rest.is_empty() {
+        let mut group = [0u8; 8];
+        let mut n = 0;
+        let mut ended = false;
+        while n < 8 {
+            let (&b, tail) = rest.split_first()?;
+            rest = tail;
+            if b == b'=' && n >= 2 && rest.len() < 8 {
+                // The last group: filled up to 8 with `=`; what follows the filling is ignored.
+                let fill = 8 - n - 1;
+                if rest.len() < fill || rest[..fill].iter().any(|&b| b != b'=') || !matches!(n, 2 | 4 | 5 | 7) {
+                    return None;
+                }
+                ended = true;
+                break;
+            }
+            group[n] = base32_value(b)?;
+            n += 1;
+        }
+        let acc = group.iter().fold(0u64, |acc, &v| acc << 5 | u64::from(v));
+        out.extend_from_slice(&acc.to_be_bytes()[3..3 + n * 5 / 8]);
+        if ended {
+            break;
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+fn base32_value(b: u8) -> Option<u8> {
+    match b {
+        b'A'..=b'Z' => Some(b - b'A'),
+        b'2'..=b'7' => Some(b - b'2' + 26),
+        _ => None,
+    }
+}
+
+/// Every single-level decoding of a string: hex, then base64 (once: all variants give the same bytes), then base32.
+pub fn decode_all(text: &[u8]) -> Vec<(Vec<u8>, Encoding)> {
+    let mut out = Vec::new();
+    if let Some(d) = hex(text) {
+        out.push((d, Encoding::Hex));
+    }
+    if let Some(d) = base64(text) {
+        out.push((d.bytes, Encoding::Base64));
+    }
+    if let Some(d) = base32(text) {
+        out.push((d, Encoding::Base32));
+    }
+    out
+}

@@ -1,1 +1,93 @@
 //! Go's regular-expression dialect on the Rust engine.
+//!
+//! User rules are written for RE2 as Go implements it. The Rust engine's own syntax differs in dozens of corners (what
+//! `\d` or `\s` mean, nested classes, literal braces, octal escapes, ...), so patterns are read by a parser of our own
+//! that follows Go's grammar and builds the engine's intermediate form directly (spec: dlp §5). Groups capture nothing:
+//! nobody asks. Error texts are Go's, because operators compare them.
+
+use regex_automata::meta;
+use regex_automata::util::syntax;
+use regex_syntax::hir::Hir;
+
+mod class;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use parse::Flags;
+
+/// Upper bound of a compiled program, bytes. Go refuses programs above about 3.3 million instructions; this is of the
+/// same order and keeps a hostile configuration from eating the machine.
+const PROGRAM_LIMIT: usize = 192 << 20;
+
+/// Why a pattern was refused. `Display` gives Go's text: ``error parsing regexp: REASON: `FRAGMENT` ``.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {reason}: `{fragment}`")]
+pub struct Error {
+    /// Go's name of the problem.
+    pub reason: &'static str,
+    /// The part of the pattern that is wrong.
+    pub fragment: String,
+}
+
+/// A compiled pattern: search, leftmost-first, linear time.
+#[derive(Debug, Clone)]
+pub struct Regex {
+    inner: meta::Regex,
+    hir: Hir,
+}
+
+/// Parses and compiles a pattern as written.
+pub fn compile(pattern: &str) -> Result<Regex, Error> {
+    compile_with(pattern, Flags::default())
+}
+
+/// Compiles a pattern under flags, as if they were written in front of it.
+pub fn compile_with(pattern: &str, flags: Flags) -> Result<Regex, Error> {
+    let hir = parse::parse(pattern, flags)?;
+    let config = meta::Config::new()
+        .nfa_size_limit(Some(PROGRAM_LIMIT))
+        .which_captures(regex_automata::nfa::thompson::WhichCaptures::Implicit);
+    let inner = meta::Builder::new()
+        .configure(config)
+        .syntax(syntax::Config::new())
+        .build_from_hir(&hir)
+        .map_err(|_| Error { reason: "expression too large", fragment: pattern.to_owned() })?;
+    Ok(Regex { inner, hir })
+}
+
+/// Compiles a rule: case-insensitive unless its text starts with exactly `(?i)`, which says the same (spec: dlp §2.1).
+pub fn compile_rule(pattern: &str) -> Result<Regex, Error> {
+    if pattern.starts_with("(?i)") {
+        compile(pattern)
+    } else {
+        compile_with(pattern, Flags { case_insensitive: true, ..Flags::default() })
+    }
+}
+
+impl Regex {
+    /// Whether the pattern matches anywhere in `text`.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.inner.is_match(text)
+    }
+
+    /// The leftmost match at or after the start of `text`.
+    pub fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        self.inner.find(text).map(|m| m.range())
+    }
+
+    /// Successive non-overlapping leftmost matches, as byte ranges.
+    pub fn find_iter<'r, 't>(&'r self, text: &'t str) -> impl Iterator<Item = std::ops::Range<usize>> + use<'r, 't> {
+        self.inner.find_iter(text).map(|m| m.range())
+    }
+
+    /// The engine itself, for searches with a span or an anchor.
+    pub fn engine(&self) -> &meta::Regex {
+        &self.inner
+    }
+
+    /// The intermediate form: for literal extraction and length bounds.
+    pub fn hir(&self) -> &Hir {
+        &self.hir
+    }
+}

@@ -1,1 +1,205 @@
-//! Normalisation.
+//! Normalisation: what a text looks like to a rule.
+//!
+//! Rules never see a text as it was sent. `norm_dlp` removes what is invisible, folds look-alikes to ASCII and drops
+//! accents (spec: dlp §7.2); `norm_match` is its gentler sister for seed phrases, which keeps line structure (§7.4).
+//! The functions here follow the specification's steps one by one; the quick path is only for text that no step can
+//! change. A normalised text is always valid UTF-8: invalid bytes become U+FFFD first, one each (§7.1).
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use unicode_normalization::UnicodeNormalization;
+
+mod confusables;
+mod percent;
+#[cfg(test)]
+mod tests;
+
+pub use confusables::confusable;
+pub use percent::{percent_decode_all, percent_decode_lenient, percent_decode_once};
+
+/// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    let mut rest = match std::str::from_utf8(bytes) {
+        Ok(s) => return Cow::Borrowed(s),
+        Err(_) => bytes,
+    };
+    let mut out = String::with_capacity(bytes.len() + 16);
+    while !rest.is_empty() {
+        match std::str::from_utf8(rest) {
+            Ok(s) => {
+                out.push_str(s);
+                break;
+            }
+            Err(e) => {
+                let (good, bad) = rest.split_at(e.valid_up_to());
+                // `good` was just found valid, so nothing is replaced here.
+                out.push_str(&String::from_utf8_lossy(good));
+                // `error_len` is the length of a maximal subpart; each byte of it counts alone. What follows the
+                // first bad byte may only be continuation bytes, which are invalid on their own as well.
+                let n = e.error_len().unwrap_or(bad.len());
+                for _ in 0..n {
+                    out.push('\u{FFFD}');
+                }
+                rest = &bad[n..];
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// C0, DEL and C1 controls.
+pub fn is_control(c: char) -> bool {
+    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}')
+}
+
+/// Characters without a glyph that step 1 of the normalisation removes (spec: dlp §7.2).
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{115F}'..='\u{1160}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' | '\u{E0100}'..='\u{E01EF}')
+}
+
+/// White space other than U+0020 and the controls, which step 2 removes.
+pub fn is_exotic_space(c: char) -> bool {
+    matches!(c,
+        '\u{A0}' | '\u{1680}' | '\u{180E}' | '\u{2000}'..='\u{200A}' | '\u{2028}' | '\u{2029}' | '\u{202F}'
+        | '\u{205F}' | '\u{3000}')
+}
+
+/// Whether a character has general category Mn (non-spacing mark).
+pub fn is_nonspacing_mark(c: char) -> bool {
+    if (c as u32) < 0x300 {
+        return false;
+    }
+    static MN: OnceLock<Vec<(char, char)>> = OnceLock::new();
+    let table = MN.get_or_init(|| {
+        let hir = regex_syntax::parse(r"\p{Mn}");
+        match hir.as_ref().map(regex_syntax::hir::Hir::kind) {
+            Ok(regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class))) => {
+                class.ranges().iter().map(|r| (r.start(), r.end())).collect()
+            }
+            // Not reached: the property is part of the tables compiled in (a test looks at it).
+            _ => Vec::new(),
+        }
+    });
+    table
+        .binary_search_by(|&(lo, hi)| {
+            if c < lo {
+                std::cmp::Ordering::Greater
+            } else if c > hi {
+                std::cmp::Ordering::Less
+            } else {
+                std::cmp::Ordering::Equal
+            }
+        })
+        .is_ok()
+}
+
+/// The normalisation that every rule text goes through (spec: dlp §7.2). Not idempotent.
+pub fn norm_dlp(text: &[u8]) -> Cow<'_, str> {
+    match lossy(text) {
+        Cow::Borrowed(s) => norm_dlp_str(s),
+        Cow::Owned(s) => Cow::Owned(norm_dlp_str(&s).into_owned()),
+    }
+}
+
+/// [`norm_dlp`] of a text that is known to be UTF-8.
+pub fn norm_dlp_str(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+        return Cow::Borrowed(text);
+    }
+    if text.is_ascii() {
+        return Cow::Owned(text.chars().filter(|&c| !is_control(c)).collect());
+    }
+    let stripped: String =
+        text.chars().filter(|&c| !is_control(c) && !is_invisible(c) && !is_exotic_space(c)).collect();
+    Cow::Owned(fold(&stripped))
+}
+
+/// The normalisation for seed phrases: like [`norm_dlp`], but tab, LF and CR stay and exotic spaces that NFKC left
+/// become U+0020 (spec: dlp §7.4).
+pub fn norm_match(text: &[u8]) -> Cow<'_, str> {
+    match lossy(text) {
+        Cow::Borrowed(s) => norm_match_str(s),
+        Cow::Owned(s) => Cow::Owned(norm_match_str(&s).into_owned()),
+    }
+}
+
+/// [`norm_match`] of a text that is known to be UTF-8.
+pub fn norm_match_str(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| matches!(b, 0x20..=0x7e | b'\t' | b'\n' | b'\r')) {
+        return Cow::Borrowed(text);
+    }
+    let keep = |c: char| matches!(c, '\t' | '\n' | '\r') || !(is_control(c) || is_invisible(c));
+    let stripped: String = text.chars().filter(|&c| keep(c)).collect();
+    let folded = fold(&stripped);
+    Cow::Owned(folded.chars().map(|c| if is_exotic_space(c) { ' ' } else { c }).collect())
+}
+
+/// Steps 3 to 5 of both normalisations: NFKC, look-alikes, NFD without marks.
+fn fold(text: &str) -> String {
+    text.nfkc().map(|c| confusable(c).unwrap_or(c)).nfd().filter(|&c| !is_nonspacing_mark(c)).collect()
+}
+
+/// Only step 1: controls and invisible characters removed, nothing folded (spec: url-scan §12.4, literal secrets).
+pub fn strip_controls(text: &[u8]) -> Cow<'_, str> {
+    let text = lossy(text);
+    if !text.chars().any(|c| is_control(c) || is_invisible(c)) {
+        return text;
+    }
+    Cow::Owned(text.chars().filter(|&c| !is_control(c) && !is_invisible(c)).collect())
+}
+
+/// Noise stripping of URL texts: `.`, `/`, white space, `+`, `,`, `;`, `|` removed (spec: url-scan §10.2).
+/// `None` when there is nothing to remove.
+pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
+    let noise = |b: &u8| matches!(b, b'.' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'+' | b',' | b';' | b'|');
+    text.iter().any(noise).then(|| text.iter().copied().filter(|b| !noise(b)).collect())
+}
+
+/// The text with every `.` removed; `None` when it has none.
+pub fn without_dots(text: &str) -> Option<String> {
+    memchr::memchr(b'.', text.as_bytes()).map(|_| text.chars().filter(|&c| c != '.').collect())
+}
+
+/// Lower-casing by simple mapping, one character for one (Go's meaning, which keeps the length in characters).
+pub fn lower_simple(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    // The only character whose full mapping is longer than its simple one.
+    if c == '\u{130}' {
+        return 'i';
+    }
+    c.to_lowercase().next().unwrap_or(c)
+}
+
+/// A whole text through [`lower_simple`].
+pub fn to_lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Cow::Owned(text.to_ascii_lowercase());
+        }
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(lower_simple).collect())
+}
+
+/// Shannon entropy in bits per character, characters being code points; 0 for an empty text.
+pub fn shannon_entropy(text: &str) -> f64 {
+    let mut counts: std::collections::BTreeMap<char, u32> = std::collections::BTreeMap::new();
+    let mut total = 0u32;
+    for c in text.chars() {
+        *counts.entry(c).or_insert(0) += 1;
+        total += 1;
+    }
+    counts
+        .values()
+        .map(|&n| {
+            let p = f64::from(n) / f64::from(total);
+            -p * p.log2()
+        })
+        .sum()
+}

@@ -1,0 +1,274 @@
+//! Text DLP: which secrets a text holds.
+//!
+//! A [`Scanner`] is compiled once from [`Settings`] (merged rules, known secrets, canaries, seed detection) and is then a
+//! pure function of the text: no I/O, no clock, no failure, no size limit (spec: dlp §1, §8). The URL pipeline uses the
+//! same rules piece by piece: [`Scanner::first_hit`], [`Scanner::seed_in`], [`Scanner::canary_hits`] and the secrets'
+//! [`Secrets::find`].
+//!
+//! `plain` follows the specification step by step and is the oracle for the fast path.
+
+use std::sync::Arc;
+
+use crate::{Strictness, goregex};
+
+mod canary;
+mod compiled;
+pub mod crossreq;
+mod data;
+pub mod plain;
+mod rules;
+mod secrets;
+mod seed;
+mod validate;
+#[cfg(test)]
+mod tests;
+
+pub use canary::{Canary, CanaryHit};
+pub use compiled::Rule;
+pub use data::Example;
+pub use rules::{RuleSpec, builtin_examples, builtin_rules, core_examples, core_rules, merge, merge_profile};
+pub use secrets::{FileSecretsError, FileWarning, Secret, SecretForm, Secrets};
+pub use seed::SeedSettings;
+pub use validate::Validator;
+
+use canary::Canaries;
+use compiled::RuleTable;
+
+/// Name of a BIP-39 finding.
+pub const SEED_PHRASE: &str = "BIP-39 Seed Phrase";
+/// Name of a finding of an environment secret.
+pub const ENV_LEAK: &str = "Environment Variable Leak";
+/// Name of a finding of a secret from the secrets file.
+pub const FILE_LEAK: &str = "Known Secret Leak";
+/// Severity of every finding that no rule table names.
+pub const CRITICAL: &str = "critical";
+
+/// How the matching text was derived from the scanned one (spec: dlp §1). After several steps: the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Encoding {
+    /// The normalised text itself.
+    #[default]
+    Plain,
+    /// Percent-decoded.
+    Url,
+    /// Every dot removed.
+    Subdomain,
+    /// Base64, either alphabet.
+    Base64,
+    /// Hex digits, plain or delimited.
+    Hex,
+    /// Base32.
+    Base32,
+    /// URL-safe base64 of a known secret, where it differs from the standard form.
+    Base64Url,
+    /// Any form of an environment secret.
+    Env,
+    /// A canary after removal of separators.
+    Split,
+}
+
+impl Encoding {
+    /// The label in results; empty for [`Encoding::Plain`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoding::Plain => "",
+            Encoding::Url => "url",
+            Encoding::Subdomain => "subdomain",
+            Encoding::Base64 => "base64",
+            Encoding::Hex => "hex",
+            Encoding::Base32 => "base32",
+            Encoding::Base64Url => "base64url",
+            Encoding::Env => "env",
+            Encoding::Split => "split",
+        }
+    }
+}
+
+/// One finding. It never holds the matched text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The rule's name.
+    pub name: Arc<str>,
+    /// The rule's severity, verbatim.
+    pub severity: Arc<str>,
+    /// How the matching text was derived.
+    pub encoded: Encoding,
+    /// Origin of a rule from a rule bundle; empty otherwise.
+    pub bundle: Arc<str>,
+    /// Version of that bundle; empty otherwise.
+    pub bundle_version: Arc<str>,
+    /// True for rules with `action: warn`.
+    pub warn: bool,
+    /// The listed difference without which this finding would not exist (only in hardened strictness).
+    pub difference: Option<&'static str>,
+}
+
+impl Match {
+    fn special(name: impl Into<Arc<str>>, encoded: Encoding) -> Match {
+        Match {
+            name: name.into(),
+            severity: Arc::from(CRITICAL),
+            encoded,
+            bundle: Arc::from(""),
+            bundle_version: Arc::from(""),
+            warn: false,
+            difference: None,
+        }
+    }
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextResult {
+    /// Enforcing matches, in the order of spec dlp §8.8.
+    pub matches: Vec<Match>,
+    /// Matches of rules with `action: warn`.
+    pub informational: Vec<Match>,
+}
+
+impl TextResult {
+    /// True when no enforcing match was found.
+    pub fn clean(&self) -> bool {
+        self.matches.is_empty()
+    }
+}
+
+/// Everything a scanner is compiled from.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The merged rule list (see [`merge`]); the core rules are always added by the scanner.
+    pub rules: Vec<RuleSpec>,
+    /// Exact parity, or parity and the listed differences.
+    pub strictness: Strictness,
+    /// Canary tokens; empty when they are switched off.
+    pub canaries: Vec<Canary>,
+    /// Seed-phrase detection; `None` when it is switched off.
+    pub seed: Option<SeedSettings>,
+    /// Secrets collected from the environment.
+    pub env_secrets: Secrets,
+    /// Secrets from `dlp.secrets_file`.
+    pub file_secrets: Secrets,
+}
+
+/// A rule that does not compile.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("DLP pattern {name:?} has invalid regex: {source}")]
+pub struct Error {
+    /// The rule's name.
+    pub name: String,
+    /// What is wrong with its expression.
+    pub source: goregex::Error,
+}
+
+/// Which of the two rule lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleList {
+    /// The eight rules that nothing switches off.
+    Core,
+    /// The merged list.
+    Main,
+}
+
+/// A compiled scanner. Immutable; share it by reference or `Arc`.
+#[derive(Debug)]
+pub struct Scanner {
+    core: RuleTable,
+    main: RuleTable,
+    canaries: Canaries,
+    seed: Option<SeedSettings>,
+    env: Secrets,
+    file: Secrets,
+    strictness: Strictness,
+}
+
+impl Scanner {
+    /// Compiles every rule. Fails on the first one that is not valid.
+    pub fn new(settings: Settings) -> Result<Scanner, Error> {
+        Ok(Scanner {
+            core: RuleTable::new(core_rules().to_vec())?,
+            main: RuleTable::new(settings.rules)?,
+            canaries: Canaries::new(&settings.canaries),
+            seed: settings.seed,
+            env: settings.env_secrets,
+            file: settings.file_secrets,
+            strictness: settings.strictness,
+        })
+    }
+
+    /// Scans one text (spec: dlp §8).
+    pub fn scan_text(&self, text: &[u8]) -> TextResult {
+        plain::scan_text(self, text)
+    }
+
+    /// The strictness that the scanner was built for.
+    pub fn strictness(&self) -> Strictness {
+        self.strictness
+    }
+
+    /// The rules of a list, in evaluation order.
+    pub fn rules(&self, list: RuleList) -> &[Rule] {
+        match list {
+            RuleList::Core => &self.core.rules,
+            RuleList::Main => &self.main.rules,
+        }
+    }
+
+    /// Normalises `text` (see [`crate::text::norm_dlp`]) and gives the first rule of the list that matches it and that
+    /// `accept` takes. `accept` is called for matching rules in list order; the URL pipeline turns down exempted and
+    /// warn-only rules there (spec: url-scan §11, §12.2). Empty texts match nothing.
+    pub fn first_hit<'s>(
+        &'s self,
+        list: RuleList,
+        text: &[u8],
+        mut accept: impl FnMut(&'s Rule) -> bool,
+    ) -> Option<&'s Rule> {
+        if text.is_empty() {
+            return None;
+        }
+        let norm = crate::text::norm_dlp(text);
+        let table = match list {
+            RuleList::Core => &self.core,
+            RuleList::Main => &self.main,
+        };
+        let mut found = None;
+        table.for_each_hit(&norm, self.strictness, |rule, _| {
+            let take = accept(rule);
+            if take {
+                found = Some(rule);
+            }
+            take
+        });
+        found
+    }
+
+    /// Whether `text`, as it is, holds a seed phrase under the settings; false when detection is off (spec: dlp §10).
+    pub fn seed_in(&self, text: &str) -> bool {
+        self.seed.is_some_and(|settings| seed::detect(text, settings))
+    }
+
+    /// Whether seed detection is on.
+    pub fn detects_seeds(&self) -> bool {
+        self.seed.is_some()
+    }
+
+    /// The environment's secrets.
+    pub fn env_secrets(&self) -> &Secrets {
+        &self.env
+    }
+
+    /// The secrets file's secrets.
+    pub fn file_secrets(&self) -> &Secrets {
+        &self.file
+    }
+
+    /// Whether there are canary tokens.
+    pub fn has_canaries(&self) -> bool {
+        !self.canaries.is_empty()
+    }
+
+    /// Every canary found in `text`, normalised here, in the order of the searches (spec: dlp §8.7). The URL pipeline
+    /// takes the first (spec: url-scan §12.5).
+    pub fn canary_hits(&self, text: &[u8]) -> Vec<CanaryHit> {
+        self.canaries.search(&crate::text::norm_dlp(text))
+    }
+}

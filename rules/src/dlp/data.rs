@@ -1,0 +1,74 @@
+//! Reader of the rule files under `builtin/`.
+//!
+//! The files are compiled in and fixed, so the reader understands just their form: a list of flat mappings whose values
+//! are scalars or lists of scalars. A malformed entry would be a defect of the build; tests read every file and check
+//! the number of entries.
+
+use saphyr_parser::{Event, Parser};
+
+/// A text with what one rule, alone, must say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The rule.
+    pub rule: String,
+    /// The text.
+    pub text: String,
+    /// Whether the rule matches.
+    pub matches: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) severity: String,
+    pub(super) pattern: String,
+    pub(super) validator: Option<String>,
+    pub(super) examples: Vec<Example>,
+}
+
+pub(super) fn parse(yaml: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut key: Option<String> = None;
+    let mut in_list = false;
+    for event in Parser::new_from_str(yaml) {
+        let Ok((event, _)) = event else { break };
+        match event {
+            Event::MappingStart(..) => entries.push(Entry::default()),
+            // The outer list has no key; a list under a key holds examples.
+            Event::SequenceStart(..) => in_list = key.is_some(),
+            Event::SequenceEnd => {
+                in_list = false;
+                key = None;
+            }
+            Event::Scalar(value, ..) => {
+                let Some(entry) = entries.last_mut() else { continue };
+                match key.take() {
+                    None => key = Some(value.into_owned()),
+                    Some(name) => {
+                        set(entry, &name, value.into_owned());
+                        if in_list {
+                            key = Some(name);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+fn set(entry: &mut Entry, key: &str, value: String) {
+    match key {
+        "name" => entry.name = value,
+        "severity" => entry.severity = value,
+        "pattern" => entry.pattern = value,
+        "validator" => entry.validator = Some(value),
+        "must_match" | "must_not_match" => entry.examples.push(Example {
+            rule: entry.name.clone(),
+            text: value,
+            matches: key == "must_match",
+        }),
+        _ => {}
+    }
+}

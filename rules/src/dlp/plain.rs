@@ -1,0 +1,169 @@
+//! The specification's text scan, step by step (spec: dlp §8).
+//!
+//! Every derived form is made and every rule is run on it. Slow and obvious: this is what the fast scanner is compared
+//! with, on recordings and on generated inputs.
+
+use super::compiled::RuleTable;
+use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, SEED_PHRASE, Scanner, TextResult, seed};
+use crate::decode::{base32, base64, decode_all, hex, hex_plain};
+use crate::text::{norm_dlp, norm_match, percent_decode_all, without_dots};
+use crate::Strictness;
+
+/// Decode steps that are undone.
+const MAX_DEPTH: u32 = 3;
+/// Shortest segment that the rules look into, bytes.
+const MIN_SEGMENT: usize = 10;
+/// Shortest segment that the seed detector looks into, bytes.
+const MIN_SEED_SEGMENT: usize = 20;
+
+/// Scans with every step of the specification in force; differences of hardened strictness are not part of it.
+pub fn scan_text(scanner: &Scanner, input: &[u8]) -> TextResult {
+    let norm = norm_dlp(input);
+    let mut core = Vec::new();
+    core_pass(scanner, &norm, &mut core);
+    deduplicate(&mut core);
+    let mut found = Vec::new();
+    if !nothing_to_do(scanner) {
+        main_pass(scanner, input, &norm, &mut found);
+        deduplicate(&mut found);
+    }
+    if !core.is_empty() {
+        core.append(&mut found);
+        found = core;
+        deduplicate(&mut found);
+    }
+    let (informational, matches) = found.into_iter().partition(|m| m.warn);
+    TextResult { matches, informational }
+}
+
+fn nothing_to_do(s: &Scanner) -> bool {
+    s.main.rules.is_empty() && s.canaries.is_empty() && s.env.is_empty() && s.file.is_empty() && s.seed.is_none()
+}
+
+/// Keeps the first match of each (name, label).
+pub(super) fn deduplicate(matches: &mut Vec<Match>) {
+    let mut seen = std::collections::HashSet::new();
+    matches.retain(|m| seen.insert((m.name.clone(), m.encoded)));
+}
+
+/// Adds one match for every rule that matches a normalised text.
+fn apply(table: &RuleTable, norm: &str, encoded: Encoding, out: &mut Vec<Match>) {
+    table.for_each_hit(norm, Strictness::Reference, |rule, _| {
+        out.push(rule.to_match(encoded));
+        false
+    });
+}
+
+fn core_pass(s: &Scanner, norm: &str, out: &mut Vec<Match>) {
+    apply_forms(&s.core, norm, out);
+    recurse(&s.core, norm.as_bytes(), 0, false, out);
+}
+
+/// The text itself, URL-decoded, and without dots.
+fn apply_forms(table: &RuleTable, norm: &str, out: &mut Vec<Match>) {
+    apply(table, norm, Encoding::Plain, out);
+    let decoded = percent_decode_all(norm.as_bytes());
+    if *decoded != *norm.as_bytes() {
+        apply(table, &norm_dlp(&decoded), Encoding::Url, out);
+    }
+    if let Some(joined) = without_dots(norm) {
+        apply(table, &norm_dlp(joined.as_bytes()), Encoding::Subdomain, out);
+    }
+}
+
+/// Undoes up to three decode steps on the whole string (spec: dlp §8.5). All base64 variants that succeed give the same
+/// bytes, and repeated matches are deduplicated later, so one is enough.
+fn recurse(table: &RuleTable, text: &[u8], depth: u32, url_steps: bool, out: &mut Vec<Match>) {
+    if depth >= MAX_DEPTH {
+        return;
+    }
+    let mut step = |decoded: &[u8], encoded: Encoding| {
+        apply(table, &norm_dlp(decoded), encoded, out);
+        recurse(table, decoded, depth + 1, url_steps, out);
+    };
+    if let Some(decoded) = base64(text) {
+        step(&decoded.bytes, Encoding::Base64);
+    }
+    if let Some(decoded) = hex(text) {
+        step(&decoded, Encoding::Hex);
+    }
+    if let Some(decoded) = base32(text) {
+        step(&decoded, Encoding::Base32);
+    }
+    if url_steps {
+        let decoded = percent_decode_all(text);
+        if *decoded != *text {
+            step(&decoded, Encoding::Url);
+        }
+    }
+}
+
+fn main_pass(s: &Scanner, input: &[u8], norm: &str, out: &mut Vec<Match>) {
+    if let Some(encoded) = seed_in_text(s, input) {
+        out.push(Match::special(SEED_PHRASE, encoded));
+    }
+    if !s.canaries.is_empty() {
+        let again = norm_dlp(norm.as_bytes());
+        out.extend(s.canaries.search(&again).into_iter().map(|h| Match::special(h.finding, h.encoded)));
+    }
+    apply_forms(&s.main, norm, out);
+    recurse(&s.main, norm.as_bytes(), 0, true, out);
+    if out.iter().all(|m| m.warn) {
+        segments(&s.main, norm, out);
+    }
+    if s.env.find(&[norm.as_bytes()]).is_some() {
+        out.push(Match::special(ENV_LEAK, Encoding::Env));
+    }
+    if let Some(form) = s.file.find(&[norm.as_bytes()]) {
+        out.push(Match::special(FILE_LEAK, form.encoding()));
+    }
+}
+
+fn split_segments(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| matches!(c, '/' | '?' | '&' | '=' | ' ' | '\n' | '\t'))
+}
+
+/// Decodes the pieces between delimiters; the first piece with any match ends it (spec: dlp §8.6a).
+fn segments(table: &RuleTable, norm: &str, out: &mut Vec<Match>) {
+    for piece in split_segments(norm).filter(|p| p.len() >= MIN_SEGMENT) {
+        let before = out.len();
+        for (decoded, encoded) in decode_all(piece.as_bytes()) {
+            apply(table, &norm_dlp(&decoded), encoded, out);
+            if out.len() > before {
+                return;
+            }
+        }
+        recurse(table, piece.as_bytes(), 0, true, out);
+        if out.len() > before {
+            return;
+        }
+    }
+}
+
+/// The seed detector's candidates, in order (spec: dlp §10). Decoded candidates are not normalised.
+fn seed_in_text(s: &Scanner, input: &[u8]) -> Option<Encoding> {
+    let settings = s.seed?;
+    let text = norm_match(input);
+    if seed::detect(&text, settings) {
+        return Some(Encoding::Plain);
+    }
+    let holds = |bytes: &[u8]| seed::detect(&crate::text::lossy(bytes), settings);
+    let decoded = percent_decode_all(text.as_bytes());
+    if *decoded != *text.as_bytes() && holds(&decoded) {
+        return Some(Encoding::Url);
+    }
+    let trimmed = text.trim().as_bytes();
+    let whole = [
+        (base64(trimmed).map(|d| d.bytes), Encoding::Base64),
+        (hex_plain(trimmed), Encoding::Hex),
+        (base32(trimmed), Encoding::Base32),
+    ];
+    if let Some((_, encoded)) = whole.iter().find(|(d, _)| d.as_deref().is_some_and(holds)) {
+        return Some(*encoded);
+    }
+    split_segments(&text)
+        .filter(|p| p.len() >= MIN_SEED_SEGMENT)
+        .flat_map(|p| decode_all(p.as_bytes()))
+        .find(|(d, _)| holds(d))
+        .map(|(_, encoded)| encoded)
+}
