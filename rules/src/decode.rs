@@ -159,7 +159,8 @@ pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
             if b == b'=' && n >= 2 && rest.len() < 8 {
                 // The last group: filled up to 8 with `=`; what follows the filling is ignored.
                 let fill = 8 - n - 1;
-                if rest.len() < fill || rest[..fill].iter().any(|&b| b != b'=') || !matches!(n, 2 | 4 | 5 | 7) {
+                if rest.len() < fill || rest[..fill].iter().any(|&b| b != b'=') || !matches!(n, 2 | 4 | 5 | 7)
+                {
                     return None;
                 }
                 ended = true;

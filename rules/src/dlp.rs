@@ -19,9 +19,9 @@ pub mod plain;
 mod rules;
 mod secrets;
 mod seed;
-mod validate;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use canary::{Canary, CanaryHit};
 pub use compiled::Rule;

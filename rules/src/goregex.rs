@@ -77,7 +77,10 @@ impl Regex {
     }
 
     /// Successive non-overlapping leftmost matches, as byte ranges.
-    pub fn find_iter<'r, 't>(&'r self, text: &'t str) -> impl Iterator<Item = std::ops::Range<usize>> + use<'r, 't> {
+    pub fn find_iter<'r, 't>(
+        &'r self,
+        text: &'t str,
+    ) -> impl Iterator<Item = std::ops::Range<usize>> + use<'r, 't> {
         self.inner.find_iter(text).map(|m| m.range())
     }
 

@@ -63,9 +63,11 @@ pub fn is_invisible(c: char) -> bool {
 
 /// White space other than U+0020 and the controls, which step 2 removes.
 pub fn is_exotic_space(c: char) -> bool {
-    matches!(c,
-        '\u{A0}' | '\u{1680}' | '\u{180E}' | '\u{2000}'..='\u{200A}' | '\u{2028}' | '\u{2029}' | '\u{202F}'
-        | '\u{205F}' | '\u{3000}')
+    matches!(
+        c,
+        '\u{A0}' | '\u{1680}' | '\u{180E}' | '\u{2000}'
+            ..='\u{200A}' | '\u{2028}' | '\u{2029}' | '\u{202F}' | '\u{205F}' | '\u{3000}'
+    )
 }
 
 /// Whether a character has general category Mn (non-spacing mark).

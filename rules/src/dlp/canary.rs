@@ -57,7 +57,24 @@ impl fmt::Debug for Canaries {
 fn is_separator(c: char) -> bool {
     matches!(
         c,
-        '.' | '/' | '\\' | '?' | '&' | '=' | ' ' | '\t' | '\n' | '\r' | ':' | ';' | ',' | '-' | '_' | '@' | '%' | '+' | '#'
+        '.' | '/'
+            | '\\'
+            | '?'
+            | '&'
+            | '='
+            | ' '
+            | '\t'
+            | '\n'
+            | '\r'
+            | ':'
+            | ';'
+            | ','
+            | '-'
+            | '_'
+            | '@'
+            | '%'
+            | '+'
+            | '#'
     )
 }
 
@@ -111,7 +128,9 @@ impl Canaries {
 
     fn canonical_in(&self, text: &str, hits: &mut Hits) {
         let lower = text::to_lower(text);
-        for needle in self.needles.iter().filter(|n| !n.canonical.is_empty() && contains(&lower, &n.canonical)) {
+        for needle in
+            self.needles.iter().filter(|n| !n.canonical.is_empty() && contains(&lower, &n.canonical))
+        {
             hits.add(needle, Encoding::Split);
         }
     }

@@ -152,7 +152,12 @@ impl Entropy {
     /// Bits that count for a key now.
     pub fn used(&self, key: &str, now: Duration) -> f64 {
         let Some(budget) = self.keys.get(key) else { return 0.0 };
-        budget.entries.iter().filter(|(at, _)| now.saturating_sub(*at) < self.window).map(|(_, bits)| bits).sum()
+        budget
+            .entries
+            .iter()
+            .filter(|(at, _)| now.saturating_sub(*at) < self.window)
+            .map(|(_, bits)| bits)
+            .sum()
     }
 
     /// Whether a key has used up its budget; exactly the budget is used up.

@@ -5,9 +5,9 @@
 
 use super::compiled::RuleTable;
 use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, SEED_PHRASE, Scanner, TextResult, seed};
+use crate::Strictness;
 use crate::decode::{base32, base64, decode_all, hex, hex_plain};
 use crate::text::{norm_dlp, norm_match, percent_decode_all, without_dots};
-use crate::Strictness;
 
 /// Decode steps that are undone.
 const MAX_DEPTH: u32 = 3;
@@ -37,7 +37,11 @@ pub fn scan_text(scanner: &Scanner, input: &[u8]) -> TextResult {
 }
 
 fn nothing_to_do(s: &Scanner) -> bool {
-    s.main.rules.is_empty() && s.canaries.is_empty() && s.env.is_empty() && s.file.is_empty() && s.seed.is_none()
+    s.main.rules.is_empty()
+        && s.canaries.is_empty()
+        && s.env.is_empty()
+        && s.file.is_empty()
+        && s.seed.is_none()
 }
 
 /// Keeps the first match of each (name, label).

@@ -95,7 +95,10 @@ impl Secret {
             needles.push((SecretForm::Hex, joined.into_bytes()));
         }
         for prefix in ["", "\\x", "0x"] {
-            needles.push((SecretForm::Hex, pairs.iter().flat_map(|p| [prefix, p]).collect::<String>().into_bytes()));
+            needles.push((
+                SecretForm::Hex,
+                pairs.iter().flat_map(|p| [prefix, p]).collect::<String>().into_bytes(),
+            ));
         }
         needles.push((SecretForm::Base32, BASE32_NOPAD.encode(value).into_bytes()));
         Secret { value: value.to_vec(), needles }
@@ -159,7 +162,10 @@ pub enum FileSecretsError {
 impl Secrets {
     /// Secrets out of the process environment, given as (name, value) in its order: values of at least `min_len` bytes
     /// and more than 3 bits of entropy per character, whose name is not on the list of harmless ones.
-    pub fn from_env<N: AsRef<[u8]>, V: AsRef<[u8]>>(env: impl IntoIterator<Item = (N, V)>, min_len: usize) -> Secrets {
+    pub fn from_env<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        env: impl IntoIterator<Item = (N, V)>,
+        min_len: usize,
+    ) -> Secrets {
         let harmless = |name: &str| {
             name.starts_with("LC_") || name.starts_with("XDG_") || EXCLUDED.split(' ').any(|e| e == name)
         };
@@ -167,7 +173,10 @@ impl Secrets {
         for (name, value) in env {
             let value = value.as_ref();
             let name = String::from_utf8_lossy(name.as_ref()).to_uppercase();
-            if value.len() >= min_len && !harmless(&name) && shannon_entropy(&crate::text::lossy(value)) > MIN_ENTROPY {
+            if value.len() >= min_len
+                && !harmless(&name)
+                && shannon_entropy(&crate::text::lossy(value)) > MIN_ENTROPY
+            {
                 list.push(Secret::new(value));
             }
         }

@@ -38,8 +38,7 @@ pub(super) fn word_index(word: &str) -> Option<u16> {
 
 /// Whether the text holds a phrase.
 pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
-    let separator =
-        |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
+    let separator = |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
     let mut tokens: Vec<Option<u16>> = Vec::new();
     for piece in text.split(separator) {
         let lower: String = piece.chars().map(lower_simple).collect();

@@ -49,7 +49,8 @@ struct Parser<'p> {
 }
 
 pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Hir, Error> {
-    let parser = Parser { pattern, at: 0, flags, open: Vec::new(), alternatives: Vec::new(), concat: Vec::new() };
+    let parser =
+        Parser { pattern, at: 0, flags, open: Vec::new(), alternatives: Vec::new(), concat: Vec::new() };
     parser.run()
 }
 
@@ -273,7 +274,13 @@ impl<'p> Parser<'p> {
         Some((min, max))
     }
 
-    fn repeat(&mut self, min: u32, max: Option<u32>, start: usize, before: Option<usize>) -> Result<(), Error> {
+    fn repeat(
+        &mut self,
+        min: u32,
+        max: Option<u32>,
+        start: usize,
+        before: Option<usize>,
+    ) -> Result<(), Error> {
         let mut greedy = !self.flags.swap_greed;
         if self.peek() == Some('?') {
             self.bump();
