@@ -11,3 +11,6 @@ pub mod server;
 pub mod upstream;
 
 pub use muselet_rules::Strictness;
+
+/// The program's version, as banner, `/health`, metrics and log give it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
