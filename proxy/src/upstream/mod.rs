@@ -1,1 +1,3 @@
 //! Resolver, pinned dialling, TLS client, connection pool.
+
+pub mod tls;
