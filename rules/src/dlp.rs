@@ -215,12 +215,13 @@ impl Scanner {
 
     /// Normalises `text` (see [`crate::text::norm_dlp`]) and gives the first rule of the list that matches it and that
     /// `accept` takes. `accept` is called for matching rules in list order; the URL pipeline turns down exempted and
-    /// warn-only rules there (spec: url-scan §11, §12.2). Empty texts match nothing.
+    /// warn-only rules there (spec: url-scan §11, §12.2). Its second argument says that the reference's gate would have
+    /// skipped the rule (only in hardened strictness). Empty texts match nothing.
     pub fn first_hit<'s>(
         &'s self,
         list: RuleList,
         text: &[u8],
-        mut accept: impl FnMut(&'s Rule) -> bool,
+        mut accept: impl FnMut(&'s Rule, bool) -> bool,
     ) -> Option<&'s Rule> {
         if text.is_empty() {
             return None;
@@ -231,8 +232,8 @@ impl Scanner {
             RuleList::Main => &self.main,
         };
         let mut found = None;
-        table.for_each_hit(&norm, self.strictness, |rule, _| {
-            let take = accept(rule);
+        table.for_each_hit(&norm, self.strictness, |rule, gated| {
+            let take = accept(rule, gated);
             if take {
                 found = Some(rule);
             }

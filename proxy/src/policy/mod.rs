@@ -6,5 +6,6 @@ pub mod headers;
 pub mod host;
 pub mod limits;
 pub mod response;
+pub mod secrets;
 pub mod url;
 pub mod verdict;

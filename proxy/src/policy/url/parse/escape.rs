@@ -126,7 +126,7 @@ impl Part {
 }
 
 /// Value of a hexadecimal digit.
-pub(crate) const fn hex_value(byte: u8) -> Option<u8> {
+const fn hex_value(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

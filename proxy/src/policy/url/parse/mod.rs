@@ -14,7 +14,6 @@ mod tests;
 use std::borrow::Cow;
 
 pub use authority::UserInfo;
-pub(crate) use escape::hex_value;
 pub use escape::{Part, decode, encode_into};
 
 /// Why a text is not a URL. The messages are those of the standard library that the reference uses.
@@ -352,6 +351,11 @@ fn escaped<'t>(text: &'t [u8], raw: &'t [u8], part: Part) -> Cow<'t, [u8]> {
     let mut out = Vec::with_capacity(text.len() + 16);
     encode_into(&mut out, text, part);
     Cow::Owned(out)
+}
+
+/// Name of a `host[:port]`, without port and brackets.
+pub(super) fn authority_name(host: &[u8]) -> &[u8] {
+    authority::split_port(host).0
 }
 
 /// Key and value pairs of a raw query that the standard library's reader would return, decoded once, in order of

@@ -1,0 +1,75 @@
+//! Layers that look at the host's addresses. (spec: url-scan §9, §15)
+
+use std::net::IpAddr;
+
+use super::layers::Step;
+use super::{Lookup, LookupFailure, Pipeline, Scan};
+use crate::policy::address;
+use crate::policy::verdict::{Class, Label, UrlVerdict};
+
+/// Layer 7: internal literals, while the address check of layer 12 is off.
+pub(super) fn core_literal(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
+    if pipeline.checks_addresses() {
+        return Step::Pass;
+    }
+    let host = &*scan.host;
+    let without_zone = host.split('%').next().unwrap_or(host);
+    let parsed = address::parse_literal(without_zone)
+        .or_else(|| address::parse_alternative_ipv4(without_zone).map(IpAddr::V4));
+    let Some(literal) = parsed.map(address::reduce) else { return Step::Pass };
+    if pipeline.ip_allowlist.contains(literal) || !pipeline.core_ranges.contains(literal) {
+        return Step::Pass;
+    }
+    let verdict = UrlVerdict::block(Label::CoreSsrf, format!("core SSRF: {host} is a private/internal IP address"));
+    if !pipeline.api_allowlist.matches(without_zone) {
+        return Step::Block(verdict);
+    }
+    let bits = if literal.is_ipv4() { 32 } else { 128 };
+    let hint = format!("add \"{literal}/{bits}\" to ssrf.ip_allowlist to allow this internal IP");
+    Step::Block(verdict.with_class(Class::ConfigMismatch).with_hint(hint))
+}
+
+/// Layer 12: a literal is judged at once, a name has to be resolved.
+pub(super) fn literal_or_lookup(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
+    if !pipeline.checks_addresses() {
+        return Step::Pass;
+    }
+    let host = &*scan.host;
+    let Some(literal) = address::parse_literal_with_zone(host) else { return Step::Lookup };
+    if !is_refused(pipeline, literal) {
+        return Step::Pass;
+    }
+    let shown = host.split('%').next().unwrap_or(host);
+    let hint = || format!("add \"{shown}\" to ssrf.ip_allowlist to allow this internal IP");
+    Step::Block(internal(pipeline, host, shown, hint))
+}
+
+/// Layer 12, when the addresses are known.
+pub(super) fn resolved(pipeline: &Pipeline, host: &str, lookup: Lookup<'_>) -> Option<UrlVerdict> {
+    let addresses = match lookup {
+        Ok(addresses) => addresses,
+        Err(LookupFailure::Cancelled) => return Some(UrlVerdict::context_cancelled()),
+        Err(LookupFailure::Failed(reason)) => {
+            let reason = format!("SSRF check failed: DNS resolution error for {host}: {reason}");
+            return Some(UrlVerdict::block(Label::Ssrf, reason).with_class(Class::Infrastructure));
+        }
+    };
+    if pipeline.trusted_domains.matches(host) {
+        return None;
+    }
+    let refused = addresses.iter().find(|&&address| is_refused(pipeline, address))?;
+    let hint = || format!("add \"{host}\" to trusted_domains to allow internal IP resolution");
+    Some(internal(pipeline, host, &refused.to_string(), hint))
+}
+
+fn is_refused(pipeline: &Pipeline, address: IpAddr) -> bool {
+    pipeline.internal_ranges.contains(address) && !pipeline.ip_allowlist.contains(address)
+}
+
+fn internal(pipeline: &Pipeline, host: &str, shown: &str, hint: impl FnOnce() -> String) -> UrlVerdict {
+    let verdict = UrlVerdict::block(Label::Ssrf, format!("SSRF blocked: {host} resolves to internal IP {shown}"));
+    if pipeline.api_allowlist.matches(host) {
+        return verdict.with_class(Class::ConfigMismatch).with_hint(hint());
+    }
+    verdict
+}

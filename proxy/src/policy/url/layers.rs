@@ -1,0 +1,118 @@
+//! The order of the layers. Reading the two lists is reading the rule: the first block wins. (spec: url-scan §4)
+//!
+//! In hardened mode the listed differences are asked after the reference's own layers, so that a URL which the reference
+//! blocks keeps the reference's label; but they are asked before name resolution, so that nothing leaves the machine for a
+//! URL which only they block.
+
+use std::time::Instant;
+
+use super::scan::Scan;
+use super::{Lookup, Outcome, Pending, Pipeline, addresses, domains, entropy, secrets, shape};
+use crate::policy::verdict::{Class, Label, UrlVerdict};
+
+/// What a layer before name resolution says.
+pub(super) enum Step {
+    /// No objection.
+    Pass,
+    /// Blocked.
+    Block(UrlVerdict),
+    /// The host's addresses are needed.
+    Lookup,
+}
+
+impl From<Option<UrlVerdict>> for Step {
+    fn from(block: Option<UrlVerdict>) -> Self {
+        block.map_or(Self::Pass, Self::Block)
+    }
+}
+
+type Before = fn(&Pipeline, &mut Scan<'_>) -> Step;
+type After = fn(&Pipeline, &Pending<'_>, Instant) -> Option<UrlVerdict>;
+
+/// Layers 2 to 12; the first layer is the parser. No name is resolved before the last of them asks for it.
+const BEFORE: [Before; 11] = [
+    shape::scheme,
+    shape::crlf,
+    shape::traversal,
+    domains::allowlist,
+    domains::blocklist,
+    addresses::core_literal,
+    secrets::core,
+    secrets::configured,
+    entropy::path_and_query,
+    entropy::subdomain,
+    addresses::literal_or_lookup,
+];
+
+/// Layers 13 to 15. A slot of the rate limit is taken even when a later layer blocks.
+const AFTER: [After; 3] = [rate_limit, length, data_budget];
+
+/// Layer 1.
+pub(super) fn parser() -> UrlVerdict {
+    UrlVerdict::block(Label::Parser, "invalid URL")
+}
+
+pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: Instant) -> Outcome<'u> {
+    let mut needs_lookup = false;
+    for layer in BEFORE {
+        match layer(pipeline, scan) {
+            Step::Pass => {}
+            Step::Lookup => needs_lookup = true,
+            Step::Block(mut verdict) => {
+                verdict.warn_matches = std::mem::take(&mut scan.warn_matches);
+                return Outcome::Done(verdict);
+            }
+        }
+    }
+    let pending = Pending {
+        host: std::mem::take(&mut scan.host),
+        url_len: scan.raw.len(),
+        warn_matches: std::mem::take(&mut scan.warn_matches),
+    };
+    if needs_lookup {
+        return Outcome::NeedsDns(pending);
+    }
+    Outcome::Done(limits(pipeline, pending, now))
+}
+
+pub(super) fn after_lookup(
+    pipeline: &Pipeline,
+    pending: Pending<'_>,
+    lookup: Lookup<'_>,
+    now: Instant,
+) -> UrlVerdict {
+    match addresses::resolved(pipeline, pending.host(), lookup) {
+        Some(verdict) => UrlVerdict { warn_matches: pending.warn_matches, ..verdict },
+        None => limits(pipeline, pending, now),
+    }
+}
+
+fn limits(pipeline: &Pipeline, pending: Pending<'_>, now: Instant) -> UrlVerdict {
+    for layer in AFTER {
+        if let Some(verdict) = layer(pipeline, &pending, now) {
+            return UrlVerdict { warn_matches: pending.warn_matches, ..verdict };
+        }
+    }
+    UrlVerdict::allow(pending.warn_matches)
+}
+
+/// Layer 13. (spec: url-scan §16)
+fn rate_limit(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
+    (!pipeline.rate.take(&pending.host, now)).then(|| {
+        UrlVerdict::block(Label::RateLimit, format!("rate limit exceeded for {}", pending.host))
+            .with_class(Class::Protective)
+    })
+}
+
+/// Layer 14. (spec: url-scan §17)
+fn length(pipeline: &Pipeline, pending: &Pending<'_>, _: Instant) -> Option<UrlVerdict> {
+    let most = pipeline.settings.max_url_length;
+    (pending.url_len > most)
+        .then(|| UrlVerdict::block(Label::Length, format!("URL length {} exceeds maximum {most}", pending.url_len)))
+}
+
+/// Layer 15. (spec: url-scan §18)
+fn data_budget(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
+    (!pipeline.budget.has_left(&pending.host, now))
+        .then(|| UrlVerdict::block(Label::DataBudget, format!("data budget exceeded for {}", pending.host)))
+}

@@ -1,0 +1,55 @@
+//! One URL under examination: its parts, its canonical host and its canonical string.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::parse::{GoUrl, ParseError, authority_name, parse};
+use crate::policy::address;
+use crate::policy::host;
+use crate::policy::verdict::WarnMatch;
+
+/// A parsed URL and what the layers derive from it.
+#[derive(Debug)]
+pub(super) struct Scan<'u> {
+    /// The text as given.
+    pub raw: &'u [u8],
+    /// Its parts, with an alternative IPv4 notation in the host already rewritten.
+    pub url: GoUrl<'u>,
+    /// The canonical host. (spec: url-scan §3.10)
+    pub host: Cow<'u, str>,
+    /// Warn-only rules that matched so far.
+    pub warn_matches: Vec<WarnMatch>,
+    canonical: OnceCell<Cow<'u, [u8]>>,
+}
+
+impl<'u> Scan<'u> {
+    pub(super) fn new(raw: &'u [u8]) -> Result<Self, ParseError> {
+        let mut url = parse(raw)?;
+        let mut host = match &url.host {
+            Cow::Borrowed(host) => host::lower(authority_name(host)),
+            Cow::Owned(_) => Cow::Owned(host::lower(url.host_name()).into_owned()),
+        };
+        if let Some(address) = address::parse_alternative_ipv4(&host) {
+            let dotted = address.to_string();
+            url.set_host_name(&dotted);
+            host = Cow::Owned(dotted);
+        }
+        Ok(Self { raw, url, host, warn_matches: Vec::new(), canonical: OnceCell::new() })
+    }
+
+    /// The re-assembled URL that the secret layers examine. (spec: url-scan §3.8)
+    pub(super) fn canonical(&self) -> &[u8] {
+        self.canonical.get_or_init(|| {
+            if self.url.is_canonical() && !self.raw.contains(&b'#') {
+                Cow::Borrowed(self.raw)
+            } else {
+                Cow::Owned(self.url.to_bytes())
+            }
+        })
+    }
+
+    /// The text before the first `#`.
+    pub(super) fn before_fragment(&self) -> &'u [u8] {
+        memchr::memchr(b'#', self.raw).map_or(self.raw, |at| &self.raw[..at])
+    }
+}

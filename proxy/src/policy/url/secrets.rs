@@ -1,0 +1,159 @@
+//! The two layers that look for secrets: the credential shapes that nothing switches off, and everything configured.
+//! (spec: url-scan §11, §12)
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use muselet_rules::dlp::{Encoding, Rule, RuleList, SEED_PHRASE, Scanner, SecretForm};
+use muselet_rules::text;
+
+use super::layers::Step;
+use super::views;
+use super::{Pipeline, Scan};
+use crate::policy::verdict::{Label, UrlVerdict, WarnMatch};
+
+/// Shortest path segment whose decodings are examined for seed phrases, in bytes.
+const MIN_SEED_SEGMENT: usize = 20;
+
+/// Layer 8.
+pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
+    let found = views::visit(scan, &views::CORE, &mut |text| {
+        match pipeline.dlp.first_hit(RuleList::Core, text, |_, gated| !gated) {
+            Some(rule) => ControlFlow::Break(rule),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    match found {
+        ControlFlow::Break(rule) => Step::Block(UrlVerdict::block(Label::CoreDlp, reason("core DLP match", rule))),
+        ControlFlow::Continue(()) => Step::Pass,
+    }
+}
+
+fn reason(what: &str, rule: &Rule) -> String {
+    format!("{what}: {} ({})", rule.spec().name, rule.spec().severity)
+}
+
+/// Layer 9, in the order of url-scan §12.6.
+pub(super) fn configured(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
+    let dlp = &pipeline.dlp;
+    patterns(pipeline, scan)
+        .or_else(|| seed_phrase(dlp, scan))
+        .or_else(|| literal_secrets(dlp, scan))
+        .map(|reason| UrlVerdict::block(Label::Dlp, reason))
+        .into()
+}
+
+/// Rules on every view; warn-only ones are noted and passed over. (spec: url-scan §12.2)
+fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str>> {
+    let mut warned: Vec<WarnMatch> = Vec::new();
+    let host: Cow<'_, str> = text::lossy(scan.url.host_name());
+    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+        let accept = |rule: &Rule, gated: bool| {
+            let spec = rule.spec();
+            if gated || pipeline.is_exempt(rule, &host) {
+                return false;
+            }
+            if spec.warn && !warned.iter().any(|warned| warned.pattern_name == spec.name) {
+                warned.push(WarnMatch { pattern_name: spec.name.clone(), severity: spec.severity.clone() });
+            }
+            !spec.warn
+        };
+        match pipeline.dlp.first_hit(RuleList::Main, text, accept) {
+            Some(rule) => ControlFlow::Break(rule),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    scan.warn_matches = warned;
+    match found {
+        ControlFlow::Break(rule) => Some(reason("DLP match", rule).into()),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+/// Seed phrases in their own list of texts. (spec: url-scan §12.3)
+fn seed_phrase(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+    let has = |bytes: &[u8]| dlp.seed_in(&text::lossy(bytes));
+    let found = dlp.detects_seeds() && seed_texts(scan, &has);
+    found.then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
+}
+
+fn seed_texts(scan: &Scan<'_>, has: &impl Fn(&[u8]) -> bool) -> bool {
+    let url = &scan.url;
+    let spaced = |bytes: &[u8], separator: u8| {
+        let replace = |&byte: &u8| if byte == separator { b' ' } else { byte };
+        bytes.contains(&separator) && has(&bytes.iter().map(replace).collect::<Vec<u8>>())
+    };
+    let decoded_value = |(_, value): (Cow<'_, [u8]>, Cow<'_, [u8]>)| {
+        let value = text::percent_decode_all(&value);
+        has(&value) || views::decodings(&value).any(|decoded| has(&decoded))
+    };
+    let decoded_segment = |segment: &[u8]| {
+        segment.len() >= MIN_SEED_SEGMENT
+            && views::decodings(&text::percent_decode_all(segment)).any(|decoded| has(&decoded))
+    };
+    has(&url.path)
+        || has(&text::percent_decode_all(&url.raw_query))
+        || views::pairs(&url.raw_query).any(decoded_value)
+        || values_with_spaces(&url.raw_query).is_some_and(|joined| has(&joined))
+        || url.path.split(|&byte| byte == b'/').any(decoded_segment)
+        || spaced(url.host_name(), b'.')
+        || spaced(&url.path, b'/')
+}
+
+/// All ordered values with a space before each but one that comes from the first piece. (spec: url-scan §12.3 item 4)
+fn values_with_spaces(raw_query: &[u8]) -> Option<Vec<u8>> {
+    let mut joined = Vec::new();
+    for value in views::ordered_values(raw_query)? {
+        // A leading space separates nothing, so it does not matter which piece the first value comes from.
+        joined.push(b' ');
+        joined.extend_from_slice(&value);
+    }
+    Some(joined)
+}
+
+/// Environment secrets, then the file's, and canaries after each list that is not empty. (spec: url-scan §12.4, §12.5)
+fn literal_secrets(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+    let lists = [
+        (dlp.env_secrets(), "environment variable leak detected"),
+        (dlp.file_secrets(), "known secret leak detected"),
+    ];
+    if lists.iter().all(|(secrets, _)| secrets.is_empty()) {
+        return None;
+    }
+    let stripped = text::strip_controls(scan.canonical());
+    let decoded = text::percent_decode_all(stripped.as_bytes());
+    let decoded = text::strip_controls(&decoded);
+    for (secrets, reason) in lists {
+        if secrets.is_empty() {
+            continue;
+        }
+        if let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()]) {
+            return Some(with_form(reason, form));
+        }
+        if let Some(reason) = canary(dlp, scan) {
+            return Some(reason.into());
+        }
+    }
+    None
+}
+
+fn with_form(reason: &'static str, form: SecretForm) -> Cow<'static, str> {
+    match form.reason_suffix() {
+        "" => Cow::Borrowed(reason),
+        suffix => Cow::Owned(format!("{reason}{suffix}")),
+    }
+}
+
+/// The first canary in the canonical string.
+pub(super) fn canary(dlp: &Scanner, scan: &Scan<'_>) -> Option<String> {
+    if !dlp.has_canaries() {
+        return None;
+    }
+    let hits = dlp.canary_hits(scan.canonical());
+    let hit = hits.first()?;
+    let suffix = match hit.encoded {
+        Encoding::Plain => String::new(),
+        encoded => format!(" [{}]", encoded.as_str()),
+    };
+    Some(format!("DLP match: {} (critical){suffix}", hit.finding))
+}
