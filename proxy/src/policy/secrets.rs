@@ -4,7 +4,7 @@
 //! a test or a replay gives its own. (spec: url-scan §1.1, §12.4; dlp §1)
 
 use muselet_rules::dlp::{
-    self, Canary, FileSecretsError, FileWarning, RuleSpec, Scanner, SeedSettings, Secrets, Validator,
+    self, Canary, FileSecretsError, FileWarning, RuleSpec, Scanner, Secrets, SeedSettings, Validator,
 };
 
 use crate::config::{Config, DlpPattern};
@@ -33,8 +33,7 @@ pub fn scanner<N: AsRef<[u8]>, V: AsRef<[u8]>>(
     secrets_file: Option<&[u8]>,
 ) -> Result<(Scanner, Vec<FileWarning>), Error> {
     let shortest = config.dlp.effective_min_env_secret_length();
-    let env_secrets =
-        if config.dlp.scan_env { Secrets::from_env(env, shortest) } else { Secrets::default() };
+    let env_secrets = if config.dlp.scan_env { Secrets::from_env(env, shortest) } else { Secrets::default() };
     let (file_secrets, warnings) = match secrets_file {
         Some(text) => Secrets::from_file(text, shortest, &env_secrets)?,
         None => (Secrets::default(), Vec::new()),

@@ -20,7 +20,8 @@ pub(super) fn core_literal(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     if pipeline.ip_allowlist.contains(literal) || !pipeline.core_ranges.contains(literal) {
         return Step::Pass;
     }
-    let verdict = UrlVerdict::block(Label::CoreSsrf, format!("core SSRF: {host} is a private/internal IP address"));
+    let verdict =
+        UrlVerdict::block(Label::CoreSsrf, format!("core SSRF: {host} is a private/internal IP address"));
     if !pipeline.api_allowlist.matches(without_zone) {
         return Step::Block(verdict);
     }
@@ -67,7 +68,8 @@ fn is_refused(pipeline: &Pipeline, address: IpAddr) -> bool {
 }
 
 fn internal(pipeline: &Pipeline, host: &str, shown: &str, hint: impl FnOnce() -> String) -> UrlVerdict {
-    let verdict = UrlVerdict::block(Label::Ssrf, format!("SSRF blocked: {host} resolves to internal IP {shown}"));
+    let verdict =
+        UrlVerdict::block(Label::Ssrf, format!("SSRF blocked: {host} resolves to internal IP {shown}"));
     if pipeline.api_allowlist.matches(host) {
         return verdict.with_class(Class::ConfigMismatch).with_hint(hint());
     }

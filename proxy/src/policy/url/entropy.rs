@@ -87,7 +87,8 @@ pub(super) fn subdomain(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         examined.find_map(|label| exceeding(label.as_bytes(), threshold).map(|entropy| (label, entropy)));
     match found {
         Some((label, entropy)) if !pipeline.entropy_exclusions.matches(host) => {
-            let verdict = block(Label::SubdomainEntropy, "subdomain label", Some(label.as_bytes()), entropy, threshold);
+            let verdict =
+                block(Label::SubdomainEntropy, "subdomain label", Some(label.as_bytes()), entropy, threshold);
             Step::Block(verdict)
         }
         _ => Step::Pass,

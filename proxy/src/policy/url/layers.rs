@@ -107,8 +107,9 @@ fn rate_limit(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Optio
 /// Layer 14. (spec: url-scan §17)
 fn length(pipeline: &Pipeline, pending: &Pending<'_>, _: Instant) -> Option<UrlVerdict> {
     let most = pipeline.settings.max_url_length;
-    (pending.url_len > most)
-        .then(|| UrlVerdict::block(Label::Length, format!("URL length {} exceeds maximum {most}", pending.url_len)))
+    (pending.url_len > most).then(|| {
+        UrlVerdict::block(Label::Length, format!("URL length {} exceeds maximum {most}", pending.url_len))
+    })
 }
 
 /// Layer 15. (spec: url-scan §18)

@@ -181,7 +181,6 @@ impl Pipeline {
         let rules = self.dlp.rules(RuleList::Main);
         self.exemptions.iter().any(|(at, hosts)| std::ptr::eq(&rules[*at], rule) && hosts.matches(host_name))
     }
-
 }
 
 fn exemption((at, rule): (usize, &Rule)) -> Option<(usize, HostList)> {

@@ -17,14 +17,18 @@ const MIN_SEED_SEGMENT: usize = 20;
 
 /// Layer 8.
 pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
-    let found = views::visit(scan, &views::CORE, &mut |text| {
-        match pipeline.dlp.first_hit(RuleList::Core, text, |_, gated| !gated) {
-            Some(rule) => ControlFlow::Break(rule),
-            None => ControlFlow::Continue(()),
-        }
+    let found = views::visit(scan, &views::CORE, &mut |text| match pipeline.dlp.first_hit(
+        RuleList::Core,
+        text,
+        |_, gated| !gated,
+    ) {
+        Some(rule) => ControlFlow::Break(rule),
+        None => ControlFlow::Continue(()),
     });
     match found {
-        ControlFlow::Break(rule) => Step::Block(UrlVerdict::block(Label::CoreDlp, reason("core DLP match", rule))),
+        ControlFlow::Break(rule) => {
+            Step::Block(UrlVerdict::block(Label::CoreDlp, reason("core DLP match", rule)))
+        }
         ControlFlow::Continue(()) => Step::Pass,
     }
 }

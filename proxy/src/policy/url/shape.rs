@@ -83,7 +83,9 @@ fn has_dots_between_separators(path: &[u8]) -> bool {
 
 fn separator(text: &[u8]) -> Option<&[u8]> {
     match text {
-        [b'/' | b'\\', rest @ ..] | [b'%', b'2', b'f', rest @ ..] | [b'%', b'5', b'c', rest @ ..] => Some(rest),
+        [b'/' | b'\\', rest @ ..] | [b'%', b'2', b'f', rest @ ..] | [b'%', b'5', b'c', rest @ ..] => {
+            Some(rest)
+        }
         _ => None,
     }
 }

@@ -163,7 +163,8 @@ fn visit_one<B>(
             if *decoded == *url.path { ControlFlow::Continue(()) } else { examine(&decoded) }
         }
         View::Segments => {
-            for segment in url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= MIN_SEGMENT) {
+            for segment in url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= MIN_SEGMENT)
+            {
                 decodings(segment).try_for_each(|decoded| examine(&decoded))?;
             }
             ControlFlow::Continue(())
@@ -180,15 +181,14 @@ fn visit_one<B>(
                 return ControlFlow::Continue(());
             }
             let values = &values[..values.len().min(MOST_VALUES)];
-            SIZES.filter(|&size| size <= values.len()).try_for_each(|size| subsequences(values, size, examine))
+            SIZES
+                .filter(|&size| size <= values.len())
+                .try_for_each(|size| subsequences(values, size, examine))
         }
     }
 }
 
-fn examine_stripped<B>(
-    part: &[u8],
-    examine: &mut impl FnMut(&[u8]) -> ControlFlow<B>,
-) -> ControlFlow<B> {
+fn examine_stripped<B>(part: &[u8], examine: &mut impl FnMut(&[u8]) -> ControlFlow<B>) -> ControlFlow<B> {
     text::strip_noise(part).map_or(ControlFlow::Continue(()), |stripped| examine(&stripped))
 }
 
