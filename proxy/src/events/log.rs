@@ -77,7 +77,7 @@ pub enum LogError {
 }
 
 /// The system's words for an error, as C has them (`no such file or directory`).
-pub(super) fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => {
             let text = std::io::Error::from_raw_os_error(code).to_string();

@@ -27,6 +27,7 @@ use muselet_rules::Strictness;
 
 pub use emit::{Emitters, Severity};
 pub use event::{BundleRule, Context, Direction, Event, technique};
+pub(crate) use log::reason as system_reason;
 pub use log::{LogError, LogFormat, LogOptions, LogOutput};
 pub use metrics::{CrossRequestStats, EXPOSITION_TYPE, Metrics, SniCategory};
 pub use stamp::capture_local_offset;
