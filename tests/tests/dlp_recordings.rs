@@ -7,7 +7,9 @@ use std::io::{BufRead, BufReader};
 
 use flate2::read::GzDecoder;
 use muselet_rules::Strictness;
-use muselet_rules::dlp::{self, Canary, RuleSpec, Scanner, SeedSettings, Secrets, Settings, TextResult, Validator};
+use muselet_rules::dlp::{
+    self, Canary, RuleSpec, Scanner, Secrets, SeedSettings, Settings, TextResult, Validator,
+};
 
 /// The environment of the recordings.
 const ENV: [(&str, &str); 8] = [
@@ -99,9 +101,11 @@ fn as_recorded(result: &TextResult) -> Vec<String> {
 fn scanners(strictness: Strictness) -> impl FnMut(&str) -> std::rc::Rc<Scanner> {
     let mut cache = std::collections::HashMap::new();
     move |config: &str| {
-        std::rc::Rc::clone(cache.entry(config.to_owned()).or_insert_with(|| {
-            std::rc::Rc::new(Scanner::new(settings(config, strictness)).unwrap())
-        }))
+        std::rc::Rc::clone(
+            cache
+                .entry(config.to_owned())
+                .or_insert_with(|| std::rc::Rc::new(Scanner::new(settings(config, strictness)).unwrap())),
+        )
     }
 }
 
@@ -117,7 +121,10 @@ fn reference_strictness_gives_every_recorded_verdict() {
         if result.clean() == r.clean && got == wanted {
             agreed += 1;
         } else {
-            differing.push(format!("{} {} [{}] wanted {wanted:?} got {got:?}: {:?}", r.id, r.tag, r.config, r.input));
+            differing.push(format!(
+                "{} {} [{}] wanted {wanted:?} got {got:?}: {:?}",
+                r.id, r.tag, r.config, r.input
+            ));
         }
     }
     assert!(differing.is_empty(), "{agreed} agree, {} differ:\n{}", differing.len(), differing.join("\n"));
@@ -140,7 +147,10 @@ fn hardened_strictness_is_only_ever_stricter_and_never_on_benign_texts() {
             .count();
         let newly_blocked_benign = r.tag.contains("benign") && r.clean && !result.clean();
         if missing > 0 || unexplained > 0 || newly_blocked_benign {
-            wrong.push(format!("{} {} [{}] recorded {:?} got {got:?}: {:?}", r.id, r.tag, r.config, r.matches, r.input));
+            wrong.push(format!(
+                "{} {} [{}] recorded {:?} got {got:?}: {:?}",
+                r.id, r.tag, r.config, r.matches, r.input
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

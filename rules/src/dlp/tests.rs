@@ -105,7 +105,8 @@ fn every_example_of_the_specification_gives_its_result() {
             .entry((row.configuration, row.argument))
             .or_insert_with(|| Scanner::new(configuration(row.configuration, row.argument)).unwrap());
         let text = expand(row.text);
-        for (how, result) in [("fast", scanner.scan_text(&text)), ("plain", plain::scan_text(scanner, &text))] {
+        for (how, result) in [("fast", scanner.scan_text(&text)), ("plain", plain::scan_text(scanner, &text))]
+        {
             let got = result_in_notation(&result);
             // The column about hardened strictness only says whether the rule matches.
             let same = match row.configuration {
@@ -127,9 +128,14 @@ fn every_built_in_rule_is_found_in_each_encoding() {
     let mut wrong = Vec::new();
     let mut seen = 0;
     for row in rows().filter(|r| r.id.starts_with('A') && r.id.ends_with('a')) {
-        for (code, label) in
-            [("B64", "base64"), ("B64UN", "base64"), ("HEX", "hex"), ("HEXC", "hex"), ("B32", "base32"), ("PCT", "url")]
-        {
+        for (code, label) in [
+            ("B64", "base64"),
+            ("B64UN", "base64"),
+            ("HEX", "hex"),
+            ("HEXC", "hex"),
+            ("B32", "base32"),
+            ("PCT", "url"),
+        ] {
             let text = expand(&format!("«{code}:{}»", row.text));
             let got = result_in_notation(&scanner.scan_text(&text));
             if got != format!("{} [{label}]", row.wanted) {

@@ -9,7 +9,9 @@ fn look_alike_table_is_sorted_and_complete() {
 
 #[test]
 fn nonspacing_marks_are_known() {
-    for (c, wanted) in [('\u{300}', true), ('\u{34F}', true), ('\u{20DD}', false), ('\u{903}', false), ('a', false)] {
+    for (c, wanted) in
+        [('\u{300}', true), ('\u{34F}', true), ('\u{20DD}', false), ('\u{903}', false), ('a', false)]
+    {
         assert_eq!(is_nonspacing_mark(c), wanted, "U+{:04X}", c as u32);
     }
 }
@@ -39,7 +41,9 @@ fn lenient_percent_decoding_skips_what_is_malformed() {
 
 #[test]
 fn invalid_bytes_become_one_replacement_each() {
-    for (bytes, n) in [(&b"\x80"[..], 1), (b"\xE2\x82", 2), (b"\xED\xA0\x80", 3), (b"\xC0\x80", 2), (b"a\xF0\x9F\x98b", 3)] {
+    for (bytes, n) in
+        [(&b"\x80"[..], 1), (b"\xE2\x82", 2), (b"\xED\xA0\x80", 3), (b"\xC0\x80", 2), (b"a\xF0\x9F\x98b", 3)]
+    {
         assert_eq!(lossy(bytes).chars().filter(|&c| c == '\u{FFFD}').count(), n, "{bytes:x?}");
     }
 }
