@@ -333,7 +333,7 @@ fn http2_request(outbound: Outbound, authority: &str) -> Result<Request<Outbound
 }
 
 /// An error of the connection as an `io::Error`, for body streams.
-fn io_error(error: hyper::Error) -> io::Error {
+pub(crate) fn io_error(error: hyper::Error) -> io::Error {
     io::Error::other(chain(&error))
 }
 
