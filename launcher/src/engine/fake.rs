@@ -157,7 +157,10 @@ impl Engine for Fake {
 
     async fn inspect_container(&self, name: &str) -> EngineResult<ContainerInfo> {
         self.call(format!("inspect {name}"), |state| {
-            let spec = state.containers.get(name).ok_or_else(|| EngineError::NotFound("no such container".into()))?;
+            let spec = state
+                .containers
+                .get(name)
+                .ok_or_else(|| EngineError::NotFound("no such container".into()))?;
             let addresses = BTreeMap::from([(spec.network.clone(), Ipv4Addr::new(172, 20, 0, 2))]);
             Ok(ContainerInfo { running: true, addresses, ..ContainerInfo::default() })
         })

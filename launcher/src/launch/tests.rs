@@ -28,7 +28,13 @@ fn plan() -> Plan {
     Plan::new(&Manifest::parse("bottles.json", text).unwrap(), "a", "a", &[], &variables).unwrap()
 }
 
-async fn launch(engine: &Fake, root: &Path, options: &Options, cancel: &CancellationToken, told: &Told) -> Result<i64> {
+async fn launch(
+    engine: &Fake,
+    root: &Path,
+    options: &Options,
+    cancel: &CancellationToken,
+    told: &Told,
+) -> Result<i64> {
     let body = async |launched: Launched<'_, Fake>| {
         if launched.cancel.is_cancelled() { Err(Error::Interrupted("a signal")) } else { Ok(7) }
     };
@@ -48,13 +54,16 @@ fn nothing_left(engine: &Fake, root: &Path, when: &str) {
 async fn a_launch_makes_everything_in_order_and_removes_it_in_reverse() {
     let dir = tempfile::tempdir().unwrap();
     let (engine, told) = (Fake::default(), Told::default());
-    let code = launch(&engine, &root(&dir), &Options::default(), &CancellationToken::new(), &told).await.unwrap();
+    let code =
+        launch(&engine, &root(&dir), &Options::default(), &CancellationToken::new(), &told).await.unwrap();
     assert_eq!(code, 7);
     let calls = engine.calls();
     let changes: Vec<&str> = calls
         .iter()
         .map(String::as_str)
-        .filter(|call| !["info", "image", "inspect", "get_file", "last_logs"].iter().any(|read| call.starts_with(read)))
+        .filter(|call| {
+            !["info", "image", "inspect", "get_file", "last_logs"].iter().any(|read| call.starts_with(read))
+        })
         .collect();
     assert_eq!(
         changes,
@@ -90,7 +99,10 @@ async fn a_launch_makes_everything_in_order_and_removes_it_in_reverse() {
         seen,
         [("/etc/pipelock.yaml", 0o600), ("/etc/pipelock-ca.pem", 0o600), ("/etc/pipelock-ca-key.pem", 0o600)]
     );
-    assert!(String::from_utf8_lossy(&files[0].bytes).contains("\"172.20.0.0/16\""), "rewritten with the subnet");
+    assert!(
+        String::from_utf8_lossy(&files[0].bytes).contains("\"172.20.0.0/16\""),
+        "rewritten with the subnet"
+    );
     let agent = engine.files("claude-bottle-a");
     assert!(agent.iter().all(|f| !String::from_utf8_lossy(&f.bytes).contains("PRIVATE KEY")));
     assert_eq!(agent.last().unwrap().path, "/etc/ssl/certs/ca-certificates.crt");
@@ -111,7 +123,8 @@ async fn a_failure_of_any_call_leaves_nothing() {
             let dir = tempfile::tempdir().unwrap();
             let engine = Fake::with_fault(n, if after { Fault::FailAfter } else { Fault::Fail });
             let told = Told::default();
-            let result = launch(&engine, &root(&dir), &Options::default(), &CancellationToken::new(), &told).await;
+            let result =
+                launch(&engine, &root(&dir), &Options::default(), &CancellationToken::new(), &told).await;
             let call = &engine.calls()[n];
             // Adding the certificate by hand is the way out when the image's own program is not there or fails, and a
             // health check that fails once is tried again.
@@ -144,7 +157,8 @@ async fn a_panic_leaves_nothing() {
         let engine = Fake::with_fault(n, Fault::Panic);
         let (told, cancel, options) = (Told::default(), CancellationToken::new(), Options::default());
         let path = root(&dir);
-        let launched = AssertUnwindSafe(launch(&engine, &path, &options, &cancel, &told)).catch_unwind().await;
+        let launched =
+            AssertUnwindSafe(launch(&engine, &path, &options, &cancel, &told)).catch_unwind().await;
         assert!(launched.is_err());
         nothing_left(&engine, &path, &engine.calls()[n]);
     }
@@ -152,7 +166,9 @@ async fn a_panic_leaves_nothing() {
 
 #[tokio::test]
 async fn a_taken_name_gives_the_next_suffix_unless_the_user_chose_it() {
-    for name in ["claude-bottle-net-a", "claude-bottle-egress-a", "claude-bottle-pipelock-a", "claude-bottle-a"] {
+    for name in
+        ["claude-bottle-net-a", "claude-bottle-egress-a", "claude-bottle-pipelock-a", "claude-bottle-a"]
+    {
         let dir = tempfile::tempdir().unwrap();
         let engine = Fake { taken: vec![name.to_owned()], ..Fake::default() };
         let cancel = CancellationToken::new();
@@ -186,7 +202,8 @@ async fn a_leaky_network_stops_the_launch_unless_allowed() {
     let leaky = || Fake { probe: Some((3, "reached 172.20.0.1:22\n".into())), ..Fake::default() };
     let cancel = CancellationToken::new();
     let engine = leaky();
-    let error = launch(&engine, &root(&dir), &Options::default(), &cancel, &Told::default()).await.unwrap_err();
+    let error =
+        launch(&engine, &root(&dir), &Options::default(), &cancel, &Told::default()).await.unwrap_err();
     assert!(error.to_string().contains("172.20.0.1:22"), "{error}");
     nothing_left(&engine, &root(&dir), "leaky");
     let (engine, told) = (leaky(), Told::default());
@@ -200,7 +217,8 @@ async fn a_probe_that_cannot_run_stops_the_launch() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Fake { probe: Some((1, "unknown command \"probe\"\n".into())), ..Fake::default() };
     let cancel = CancellationToken::new();
-    let error = launch(&engine, &root(&dir), &Options::default(), &cancel, &Told::default()).await.unwrap_err();
+    let error =
+        launch(&engine, &root(&dir), &Options::default(), &cancel, &Told::default()).await.unwrap_err();
     assert!(error.to_string().contains("bottle image build"), "{error}");
     nothing_left(&engine, &root(&dir), "no probe");
 }

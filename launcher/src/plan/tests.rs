@@ -1,7 +1,9 @@
 use super::*;
 
 fn manifest(bottle: &str) -> Manifest {
-    let text = format!(r#"{{"bottles":{{"b":{bottle}}},"agents":{{"a":{{"bottle":"b","image":"i","command":["c"]}}}}}}"#);
+    let text = format!(
+        r#"{{"bottles":{{"b":{bottle}}},"agents":{{"a":{{"bottle":"b","image":"i","command":["c"]}}}}}}"#
+    );
     Manifest::parse("bottles.json", &text).unwrap()
 }
 
@@ -76,6 +78,7 @@ fn every_configuration_loads_in_the_proxy_with_the_same_allowlist() {
         for subnet in [None, Some("172.31.4.0/24".parse().unwrap())] {
             let yaml = plan.sidecar_config(subnet);
             assert_eq!(yaml, plan.sidecar_config(subnet), "same bytes for the same input");
+            let loaded = muselet::config::Config::parse(yaml.as_bytes(), dir.path());
             let config = loaded.unwrap_or_else(|e| panic!("{bottle}: {e}\n{yaml}"));
             let nothing = vec!["nothing.invalid".to_owned()];
             let allowed = if plan.egress.allowlist.is_empty() { &nothing } else { &plan.egress.allowlist };
@@ -96,15 +99,20 @@ fn no_value_of_the_environment_is_in_the_configuration_or_the_plan() {
 
 #[test]
 fn a_hostile_variable_cannot_leave_its_string() {
-    let variables =
-        Variables { default_allowlist: Some("evil\"]\nmode:_audit,ok.example".into()), ..Variables::default() };
+    let variables = Variables {
+        default_allowlist: Some("evil\"]\nmode:_audit,ok.example".into()),
+        ..Variables::default()
+    };
     let yaml = plan("{}", &variables).sidecar_config(None);
     assert!(yaml.contains("  - \"evil\\\"]\"\n") && !yaml.contains("\nmode:_audit"), "{yaml}");
 }
 
 #[test]
 fn the_environment_of_the_agent_has_both_spellings_and_trust_only_with_interception() {
-    let with = crate::agent::environment(&plan(r#"{"supervise":true,"env":{"NO_PROXY":"mine"}}"#, &Variables::default()));
+    let with = crate::agent::environment(&plan(
+        r#"{"supervise":true,"env":{"NO_PROXY":"mine"}}"#,
+        &Variables::default(),
+    ));
     for wanted in [
         "HTTPS_PROXY=http://claude-bottle-pipelock-a:8888",
         "http_proxy=http://claude-bottle-pipelock-a:8888",
@@ -115,7 +123,8 @@ fn the_environment_of_the_agent_has_both_spellings_and_trust_only_with_intercept
         assert!(with.iter().any(|v| v == wanted), "{wanted} in {with:?}");
     }
     assert_eq!(with.last().unwrap(), "NO_PROXY=mine", "the bottle's own comes last");
-    let without = crate::agent::environment(&plan(r#"{"egress":{"tls_interception":false}}"#, &Variables::default()));
+    let without =
+        crate::agent::environment(&plan(r#"{"egress":{"tls_interception":false}}"#, &Variables::default()));
     assert!(!without.iter().any(|v| v.starts_with("SSL_CERT_FILE")), "{without:?}");
 }
 
@@ -123,7 +132,8 @@ fn the_environment_of_the_agent_has_both_spellings_and_trust_only_with_intercept
 fn a_value_from_the_host_goes_with_the_command_and_is_missed_by_name() {
     let plan = plan(BOTTLES[11], &Variables::default());
     assert!(!crate::agent::environment(&plan).iter().any(|v| v.starts_with("B=")));
-    let spec = crate::agent::command(&plan, vec!["c".into()], false, |name| Some(format!("of-{name}"))).unwrap();
+    let spec =
+        crate::agent::command(&plan, vec!["c".into()], false, |name| Some(format!("of-{name}"))).unwrap();
     assert_eq!(spec.env, ["B=of-HOST_TOKEN"]);
     let error = crate::agent::command(&plan, vec![], false, |_| None).err().unwrap().to_string();
     assert!(error.contains("\"b\"") && error.contains("env.B") && error.contains("HOST_TOKEN"), "{error}");
