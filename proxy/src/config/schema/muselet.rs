@@ -10,8 +10,8 @@ sections! {
         /// `hardened` (default): the reference's verdicts, and blocks besides for the listed bypasses; `reference`: exactly
         /// the reference's verdicts.
         strictness: Strictness = "Strictness",
-        /// Decode compressed request and response bodies before scanning them, instead of treating them as opaque.
-        decompress: bool = "Decompress" [secure],
+        /// Decode compressed request bodies before scanning them, instead of refusing them (the default).
+        decompress: bool = "Decompress",
         /// Name service for containers that have no other resolver.
         dns: MuseletDns = "DNS",
     }

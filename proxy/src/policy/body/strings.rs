@@ -100,6 +100,23 @@ impl<'a> Strings<'a> {
         })
     }
 
+    /// Takes the strings of another reading of the same body as extras.
+    pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str) {
+        let shift = self.arena.len();
+        if shift + other.arena.len() > self.arena_limit {
+            self.overflowed = true;
+            return;
+        }
+        self.arena.extend_from_slice(&other.arena);
+        let shifted = |span: Span| match span.start & IN_ARENA {
+            0 => span,
+            _ => Span { start: span.start + shift as u32, ..span },
+        };
+        let all = other.spans.iter().copied().chain(other.extras.iter().map(|extra| extra.span));
+        self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined: false }));
+        self.overflowed |= other.overflowed;
+    }
+
     /// Whether a string was left out because decoded strings grew beyond the bound: the body must be blocked.
     pub(super) fn overflowed(&self) -> bool {
         self.overflowed
