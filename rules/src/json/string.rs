@@ -35,7 +35,10 @@ impl<'a> Str<'a> {
         let mut text = Vec::with_capacity(self.raw.len());
         self.decode_into(&mut text);
         // Only UTF-8 is ever appended; the lossy form is the one that cannot fail.
-        Cow::Owned(String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        Cow::Owned(
+            String::from_utf8(text)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        )
     }
 
     /// Appends the text meant to `out`, as UTF-8.

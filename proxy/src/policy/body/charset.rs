@@ -12,7 +12,9 @@ pub(super) fn utf16(body: &[u8], charset: &[u8]) -> Vec<Vec<u8>> {
     let orders: &[fn([u8; 2]) -> u16] = match (body, charset.as_slice()) {
         ([0xff, 0xfe, ..], _) | (_, b"utf-16le") => &[u16::from_le_bytes],
         ([0xfe, 0xff, ..], _) | (_, b"utf-16be") => &[u16::from_be_bytes],
-        (_, b"utf-16" | b"ucs-2" | b"iso-10646-ucs-2" | b"unicode") => &[u16::from_le_bytes, u16::from_be_bytes],
+        (_, b"utf-16" | b"ucs-2" | b"iso-10646-ucs-2" | b"unicode") => {
+            &[u16::from_le_bytes, u16::from_be_bytes]
+        }
         _ => &[],
     };
     let (units, _) = body.as_chunks::<2>();
@@ -79,7 +81,9 @@ mod tests {
 
     #[test]
     fn decodes_utf16_by_mark_or_charset() {
-        let encode = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
+        let encode = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            text.encode_utf16().flat_map(order).collect()
+        };
         let le = encode("\u{feff}h\u{e9}", u16::to_le_bytes);
         let be = encode("\u{feff}h\u{e9}", u16::to_be_bytes);
         let plain = encode("h\u{e9}", u16::to_le_bytes);

@@ -39,7 +39,11 @@ impl Coding {
 const MAX_CODINGS: usize = 4;
 
 /// The codings to undo (none for an uncompressed body), or why the body is refused before it is read.
-pub(super) fn gate(headers: &HeaderMap, strictness: Strictness, decompress: bool) -> Result<Vec<Coding>, BodyFinding> {
+pub(super) fn gate(
+    headers: &HeaderMap,
+    strictness: Strictness,
+    decompress: bool,
+) -> Result<Vec<Coding>, BodyFinding> {
     let mut codings = Vec::new();
     for (index, line) in headers.get_all(CONTENT_ENCODING).iter().enumerate() {
         if index > 0 && strictness == Strictness::Reference {
@@ -62,7 +66,9 @@ pub(super) fn gate(headers: &HeaderMap, strictness: Strictness, decompress: bool
 
 fn refusal(value: &[u8]) -> BodyFinding {
     let quoted = super::quote(value);
-    let reason = format!("request body uses Content-Encoding {quoted}; compressed bodies cannot be scanned for secrets");
+    let reason = format!(
+        "request body uses Content-Encoding {quoted}; compressed bodies cannot be scanned for secrets"
+    );
     BodyFinding::fail_closed(Label::BodyDlp, reason)
 }
 
@@ -86,7 +92,9 @@ impl DecodeError {
                     Coding::Brotli => "br",
                     Coding::Zstd => "zstd",
                 };
-                let reason = format!("request body is not valid Content-Encoding \"{name}\" and cannot be scanned for secrets");
+                let reason = format!(
+                    "request body is not valid Content-Encoding \"{name}\" and cannot be scanned for secrets"
+                );
                 BodyFinding::fail_closed(Label::BodyDlp, reason)
             }
         }

@@ -56,7 +56,11 @@ pub(super) fn quick<'a>(
 ///
 /// # Errors
 /// The body is not what its type says: it is blocked.
-pub(super) fn exact<'a>(body: &'a [u8], headers: &HeaderMap, hardened: bool) -> Result<Strings<'a>, BodyFinding> {
+pub(super) fn exact<'a>(
+    body: &'a [u8],
+    headers: &HeaderMap,
+    hardened: bool,
+) -> Result<Strings<'a>, BodyFinding> {
     let (first, others) = types(headers);
     let mut strings = read(body, &first, hardened)?;
     if hardened {
@@ -92,7 +96,9 @@ fn further_readings<'a>(body: &'a [u8], first: &MediaType, others: &[MediaType],
     if !every().any(|media| shape(media) == Shape::Json) {
         json_by_content(body, strings);
     }
-    for media in every().filter(|media| media.name.starts_with("multipart/") && shape(media) != Shape::Multipart) {
+    for media in
+        every().filter(|media| media.name.starts_with("multipart/") && shape(media) != Shape::Multipart)
+    {
         let mut reading = Strings::new(body);
         // What was read before an error counts too: the raw scan has judged the body as a whole.
         let _ = multipart::extract(body, media.param("boundary"), &mut reading, true);

@@ -50,7 +50,9 @@ pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, I
                     strings.push_with(|arena| text.decode_into(arena));
                 }
             }
-            Event::Number(text) => regular = parser.depth() <= MAX_DEPTH && push_number(text, &mut strings, hardened),
+            Event::Number(text) => {
+                regular = parser.depth() <= MAX_DEPTH && push_number(text, &mut strings, hardened)
+            }
             Event::Bool(value) => {
                 regular = parser.depth() <= MAX_DEPTH;
                 strings.push(bool_text(value));
@@ -209,7 +211,10 @@ impl<'a> Names<'a> {
         let names = &self.names[start..];
         let as_written = utf8 && !names.iter().any(Str::is_escaped);
         let repeats = if as_written && names.len() <= FEW_NAMES {
-            names.iter().enumerate().any(|(index, name)| names[..index].iter().any(|other| other.raw() == name.raw()))
+            names
+                .iter()
+                .enumerate()
+                .any(|(index, name)| names[..index].iter().any(|other| other.raw() == name.raw()))
         } else {
             let mut seen = HashMap::with_capacity(names.len());
             names.iter().any(|name| seen.insert(name.decode(), ()).is_some())

@@ -209,7 +209,8 @@ mod tests {
     fn shown(value: &str) -> String {
         match MediaType::parse(value.as_bytes()) {
             Ok(parsed) => {
-                let params = parsed.params.iter().map(|(name, value)| format!(" {name}=[{}]", value.escape_ascii()));
+                let params =
+                    parsed.params.iter().map(|(name, value)| format!(" {name}=[{}]", value.escape_ascii()));
                 parsed.name.clone() + &params.collect::<String>()
             }
             Err(MediaTypeError::BadParameter(name)) => format!("{name} !"),

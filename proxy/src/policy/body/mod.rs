@@ -27,9 +27,9 @@ use muselet_rules::dlp::{Match, Scanner};
 
 use self::addresses::AddressGuard;
 use self::encoding::Coding;
+pub use self::redaction::RedactionError;
 use self::redaction::RedactionPolicy;
 use self::strings::Strings;
-pub use self::redaction::RedactionError;
 pub use self::verdict::{
     Action, AddressFinding, BodyFinding, BodyVerdict, Label, Outcome, Redaction, Transport,
 };
@@ -101,7 +101,9 @@ impl BodyPolicy {
         let limit = self.max_body_bytes.min(strings::MAX_BYTES as u64);
         match encoding::gate(headers, self.strictness, self.decompresses()) {
             Err(finding) => Gate::Block(finding),
-            Ok(_) if declared.is_some_and(|length| length > limit) => Gate::Block(BodyFinding::too_large(limit)),
+            Ok(_) if declared.is_some_and(|length| length > limit) => {
+                Gate::Block(BodyFinding::too_large(limit))
+            }
             Ok(_) => Gate::Buffer { limit },
         }
     }
@@ -143,7 +145,12 @@ impl BodyPolicy {
         verdict
     }
 
-    fn judge(&self, body: &[u8], headers: &HeaderMap, codings: &[Coding]) -> (Option<BodyFinding>, Vec<Match>) {
+    fn judge(
+        &self,
+        body: &[u8],
+        headers: &HeaderMap,
+        codings: &[Coding],
+    ) -> (Option<BodyFinding>, Vec<Match>) {
         let decoded;
         let text = if codings.is_empty() {
             body

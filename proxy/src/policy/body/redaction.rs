@@ -53,7 +53,10 @@ impl RedactionPolicy {
         for name in &profile.dictionaries {
             let dictionary = section.dictionaries.get(name.as_str()).ok_or_else(missing)?;
             if dictionary.entries.is_empty() && !dictionary.entries_file.is_empty() {
-                return Err(RedactionError::EntriesFile { name: name.clone(), file: dictionary.entries_file.clone() });
+                return Err(RedactionError::EntriesFile {
+                    name: name.clone(),
+                    file: dictionary.entries_file.clone(),
+                });
             }
             dictionaries.push(redact::Dictionary {
                 name: name.clone(),

@@ -60,7 +60,12 @@ impl<'a> Strings<'a> {
     }
 
     /// Adds a string that only the hardened mode scans; `joined` if also together with all others.
-    pub(super) fn push_extra(&mut self, text: impl Into<Cow<'a, [u8]>>, difference: &'static str, joined: bool) {
+    pub(super) fn push_extra(
+        &mut self,
+        text: impl Into<Cow<'a, [u8]>>,
+        difference: &'static str,
+        joined: bool,
+    ) {
         if let Some(span) = self.span(&text.into()) {
             self.extras.push(Extra { span, difference, joined });
         }
@@ -94,10 +99,7 @@ impl<'a> Strings<'a> {
             self.overflowed = true;
             return None;
         }
-        Some(Span {
-            start: start as u32 | IN_ARENA,
-            length: (self.arena.len() - start) as u32,
-        })
+        Some(Span { start: start as u32 | IN_ARENA, length: (self.arena.len() - start) as u32 })
     }
 
     /// Takes the strings of another reading of the same body as extras.

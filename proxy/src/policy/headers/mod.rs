@@ -114,8 +114,12 @@ impl HeaderPolicy {
             return HeaderVerdict::default();
         }
         let everything = Self { mode: Mode::All { ignore: HashSet::new() }, ..self.clone() };
-        let mut scan =
-            Scan { policy: &everything, texts: Vec::new(), warnings: Vec::new(), difference: Some(difference::TRAILERS) };
+        let mut scan = Scan {
+            policy: &everything,
+            texts: Vec::new(),
+            warnings: Vec::new(),
+            difference: Some(difference::TRAILERS),
+        };
         let finding = scan.headers(trailers, |_| true);
         HeaderVerdict { finding, warnings: scan.warnings }
     }

@@ -49,12 +49,18 @@ pub(super) fn segwit(text: &str) -> Option<Bech32> {
     if text.len() > 90 || (lower != text && text.to_ascii_uppercase() != text) {
         return None;
     }
-    let hrp = ["bc", "bnb"].into_iter().find(|hrp| lower.strip_prefix(hrp).is_some_and(|rest| rest.starts_with('1')))?;
+    let hrp = ["bc", "bnb"]
+        .into_iter()
+        .find(|hrp| lower.strip_prefix(hrp).is_some_and(|rest| rest.starts_with('1')))?;
     let data = &lower.as_bytes()[hrp.len() + 1..];
     if data.len() < 8 {
         return None;
     }
-    let expanded = hrp.bytes().map(|byte| u32::from(byte >> 5)).chain([0]).chain(hrp.bytes().map(|byte| u32::from(byte & 31)));
+    let expanded = hrp
+        .bytes()
+        .map(|byte| u32::from(byte >> 5))
+        .chain([0])
+        .chain(hrp.bytes().map(|byte| u32::from(byte & 31)));
     let mut register = expanded.fold(1, step);
     for byte in data {
         let value = BECH32.iter().position(|digit| digit == byte)?;

@@ -84,7 +84,11 @@ impl AddressGuard {
         let chains: Vec<Chain> = chains.into_iter().filter(|&(_, on)| on).map(|(chain, _)| chain).collect();
         let length = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
         Some(Self {
-            allowed: section.allowed_addresses.iter().flat_map(|text| find(text.trim().as_bytes(), &chains)).collect(),
+            allowed: section
+                .allowed_addresses
+                .iter()
+                .flat_map(|text| find(text.trim().as_bytes(), &chains))
+                .collect(),
             chains,
             action: Action::from_config(&section.action),
             unknown: match section.unknown_action.as_str() {
@@ -105,12 +109,16 @@ impl AddressGuard {
                 continue;
             }
             let chain = address.chain.as_str();
-            let alike = self.allowed.iter().find(|allowed| address.resembles(allowed, self.prefix, self.suffix));
+            let alike =
+                self.allowed.iter().find(|allowed| address.resembles(allowed, self.prefix, self.suffix));
             let (verdict, action, explanation) = match (alike, self.unknown) {
                 (Some(allowed), _) => (
                     "lookalike",
                     self.action,
-                    format!("{chain} address {} looks like allowed address {} but differs", address.text, allowed.text),
+                    format!(
+                        "{chain} address {} looks like allowed address {} but differs",
+                        address.text, allowed.text
+                    ),
                 ),
                 (None, Some(action)) => {
                     ("unknown", action, format!("{chain} address {} is not an allowed address", address.text))

@@ -32,7 +32,11 @@ fn tells_lookalikes_from_the_users_own_and_from_strangers() {
         ("0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e", "allow", &["lookalike"]),
         ("send to 0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e.", "allow", &["lookalike"]),
         ("to0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e", "allow", &["lookalike"]),
-        ("0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e 0x742Daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e", "allow", &["lookalike"]),
+        (
+            "0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e 0x742Daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e",
+            "allow",
+            &["lookalike"],
+        ),
         ("0x742baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e", "allow", &[]),
         ("0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3f", "allow", &[]),
         (stranger, "allow", &[]),
@@ -47,7 +51,10 @@ fn tells_lookalikes_from_the_users_own_and_from_strangers() {
         assert_eq!(verdicts, *wanted, "{text} with unknown {unknown}");
         for finding in &found {
             assert!(finding.explanation.starts_with("ETH address 0x"), "{}", finding.explanation);
-            assert_eq!(finding.action, if finding.verdict == "unknown" { Action::Warn } else { Action::Block });
+            assert_eq!(
+                finding.action,
+                if finding.verdict == "unknown" { Action::Warn } else { Action::Block }
+            );
         }
     }
 }
@@ -76,6 +83,7 @@ fn knows_the_addresses_of_each_chain() {
     }
     let sol_off = guard(&[], "block", &[]).check(b"4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T");
     assert!(sol_off.is_empty(), "Solana is off unless switched on");
-    let only_bnb = guard(&[OWN], "allow", &[("eth", false)]).check(b"0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e");
+    let only_bnb =
+        guard(&[OWN], "allow", &[("eth", false)]).check(b"0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e");
     assert_eq!(only_bnb.first().map(|finding| finding.chain), Some("BNB"));
 }

@@ -74,7 +74,8 @@ pub(super) fn extract<'a>(
 }
 
 fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Result<(), MultipartError> {
-    let disposition = part.first("Content-Disposition").map(MediaType::parse).and_then(Result::ok).unwrap_or_default();
+    let disposition =
+        part.first("Content-Disposition").map(MediaType::parse).and_then(Result::ok).unwrap_or_default();
     let form_name = match disposition.name.as_str() {
         "form-data" => disposition.param("name").unwrap_or_default(),
         _ => &[],
@@ -93,7 +94,8 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
     let raw = part.body.ok_or_else(|| MultipartError::Part("unexpected EOF".to_owned()))?;
     let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
     if encoding.eq_ignore_ascii_case(b"quoted-printable") {
-        let decoded = quoted_printable::decode(raw).map_err(|error| MultipartError::Part(error.to_string()))?;
+        let decoded =
+            quoted_printable::decode(raw).map_err(|error| MultipartError::Part(error.to_string()))?;
         if !decoded.is_empty() {
             into.push(decoded);
         }
