@@ -35,6 +35,7 @@ impl Replay {
             agrees: missing.is_empty() && extra.is_empty() && ours.clean() == clean,
             is_stricter: missing.is_empty(),
             named: extra.iter().map(|found| found.difference).collect(),
+            is_random: false,
             wanted: format!("{wanted:?}  {:?}", recording.input),
             got: format!("{:?}", ours.matches.iter().map(shown).collect::<Vec<_>>()),
         })

@@ -4,11 +4,13 @@
 //! has a module that knows how to ask our side and how to compare; this one reads the files, builds the scanners once per
 //! configuration, spreads the work over the cores and applies the rule for differences: in hardened mode a disagreement is
 //! excused when ours is only stricter, every finding that makes it so names a listed difference, and the input is not a
-//! benign one. In reference mode nothing is excused.
+//! benign one. In either mode a disagreement is excused when the recorded answer is one of several that the reference gives
+//! at random; `random-answers.txt` beside the recordings lists those cases with the reason.
 
 mod differences;
 mod dlp;
 mod environment;
+mod key_order;
 mod recording;
 mod url;
 
@@ -33,6 +35,8 @@ pub struct Comparison {
     pub is_stricter: bool,
     /// The differences that ours names for what it finds beyond the reference; `None` stands for a finding without one.
     pub named: Vec<Option<&'static str>>,
+    /// The recorded answer is one of several that the reference gives to this input at random, and ours is another.
+    pub is_random: bool,
     /// The reference's answer, for people.
     pub wanted: String,
     /// Ours, for people.
@@ -55,8 +59,8 @@ pub enum Outcome {
 pub struct Report {
     /// Number of recordings with the same answer.
     pub agreed: usize,
-    /// Number of recordings with another answer for listed reasons.
-    pub excused: usize,
+    /// Ids of the recordings with another answer for listed reasons.
+    pub excused: Vec<String>,
     /// One line for each other disagreement.
     pub differed: Vec<String>,
 }
@@ -65,20 +69,20 @@ impl Report {
     /// `N agreed, M differed, K excused`.
     #[must_use]
     pub fn summary(&self) -> String {
-        format!("{} agreed, {} differed, {} excused", self.agreed, self.differed.len(), self.excused)
+        format!("{} agreed, {} differed, {} excused", self.agreed, self.differed.len(), self.excused.len())
     }
 
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, recording: &Recording, outcome: Outcome) {
         match outcome {
             Outcome::Agreed => self.agreed += 1,
-            Outcome::Excused => self.excused += 1,
+            Outcome::Excused => self.excused.push(recording.id.clone()),
             Outcome::Differed(line) => self.differed.push(line),
         }
     }
 
     fn merge(mut self, other: Self) -> Self {
         self.agreed += other.agreed;
-        self.excused += other.excused;
+        self.excused.extend(other.excused);
         self.differed.extend(other.differed);
         self
     }
@@ -138,6 +142,9 @@ fn decide(recording: &Recording, comparison: Comparison, mode: Strictness, diffe
     if comparison.agrees {
         return Outcome::Agreed;
     }
+    if comparison.is_random {
+        return Outcome::Excused;
+    }
     let is_listed = |named: &Option<&'static str>| named.is_some_and(|id| differences.contains(id));
     let excused = mode == Strictness::Hardened
         && comparison.is_stricter
@@ -174,7 +181,7 @@ fn in_parallel(
             }
             let mut report = Report::default();
             for (offset, item) in items[start..items.len().min(start + CHUNK)].iter().enumerate() {
-                report.add(judge(start + offset, item)?);
+                report.add(item, judge(start + offset, item)?);
             }
             done.push((chunk, report));
         }
