@@ -11,7 +11,8 @@ fn replay(file: &str, mode: Strictness) {
     assert!(report.differed.is_empty(), "{file} {mode:?}: {}\n{shown}", report.summary());
     assert!(report.agreed > 0, "{file}: no recordings");
     if mode == Strictness::Reference {
-        let listed = std::fs::read_to_string(folder.join("random-answers.txt")).expect("the list of random answers");
+        let listed =
+            std::fs::read_to_string(folder.join("random-answers.txt")).expect("the list of random answers");
         let is_listed = |id: &String| listed.lines().any(|line| line.split_whitespace().next() == Some(id));
         assert!(report.excused.iter().all(is_listed), "{file}: excused but not listed: {:?}", report.excused);
     }

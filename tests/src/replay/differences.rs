@@ -20,7 +20,12 @@ impl Differences {
         let id = Regex::new(r"(?m)^\s*-?\s*id:\s*(D-\d{3})\s*$")?;
         let mut ids = BTreeSet::new();
         for found in id.captures_iter(&text) {
-            anyhow::ensure!(ids.insert(found[1].to_owned()), "{}: {} is listed twice", path.display(), &found[1]);
+            anyhow::ensure!(
+                ids.insert(found[1].to_owned()),
+                "{}: {} is listed twice",
+                path.display(),
+                &found[1]
+            );
         }
         Ok(Self(ids))
     }

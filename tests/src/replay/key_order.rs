@@ -8,9 +8,12 @@
 /// The same URL with the pieces of one key moved to the front of the query, for each key but the first.
 pub(super) fn variants(url: &[u8]) -> Vec<Vec<u8>> {
     let end = url.iter().position(|&byte| byte == b'#').unwrap_or(url.len());
-    let Some(start) = url[..end].iter().position(|&byte| byte == b'?').map(|at| at + 1) else { return Vec::new() };
+    let Some(start) = url[..end].iter().position(|&byte| byte == b'?').map(|at| at + 1) else {
+        return Vec::new();
+    };
     let pieces: Vec<&[u8]> = url[start..end].split(|&byte| byte == b'&').collect();
-    let key = |piece: &'_ [u8]| -> Vec<u8> { piece.split(|&byte| byte == b'=').next().unwrap_or(piece).to_vec() };
+    let key =
+        |piece: &'_ [u8]| -> Vec<u8> { piece.split(|&byte| byte == b'=').next().unwrap_or(piece).to_vec() };
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for piece in &pieces {
         if !keys.contains(&key(piece)) {
@@ -20,7 +23,8 @@ pub(super) fn variants(url: &[u8]) -> Vec<Vec<u8>> {
     keys.iter()
         .skip(1)
         .map(|first| {
-            let (front, back): (Vec<&[u8]>, Vec<&[u8]>) = pieces.iter().partition(|piece| key(piece) == *first);
+            let (front, back): (Vec<&[u8]>, Vec<&[u8]>) =
+                pieces.iter().partition(|piece| key(piece) == *first);
             let query = [front, back].concat().join(&b'&');
             [&url[..start], &query, &url[end..]].concat()
         })
@@ -34,7 +38,10 @@ mod tests {
     #[test]
     fn moves_each_later_key_to_the_front() {
         let shown = |url: &str| -> Vec<String> {
-            variants(url.as_bytes()).iter().map(|variant| String::from_utf8_lossy(variant).into_owned()).collect()
+            variants(url.as_bytes())
+                .iter()
+                .map(|variant| String::from_utf8_lossy(variant).into_owned())
+                .collect()
         };
         assert_eq!(shown("http://h/?a=1&b=2&a=3#f"), ["http://h/?b=2&a=1&a=3#f"]);
         assert!(shown("http://h/?a=1").is_empty());

@@ -98,7 +98,12 @@ struct Scanners {
 ///
 /// # Errors
 /// A file that cannot be read, a configuration that is refused, a recording of an unknown kind.
-pub fn run(file: &Path, configs: &Path, mode: Strictness, differences: &Differences) -> anyhow::Result<Report> {
+pub fn run(
+    file: &Path,
+    configs: &Path,
+    mode: Strictness,
+    differences: &Differences,
+) -> anyhow::Result<Report> {
     let recordings = read(file)?;
     let mut scanners: HashMap<&str, Scanners> = HashMap::new();
     for name in recordings.iter().filter_map(|recording| recording.config.as_deref()) {
@@ -138,7 +143,12 @@ fn compare(
     }
 }
 
-fn decide(recording: &Recording, comparison: Comparison, mode: Strictness, differences: &Differences) -> Outcome {
+fn decide(
+    recording: &Recording,
+    comparison: Comparison,
+    mode: Strictness,
+    differences: &Differences,
+) -> Outcome {
     if comparison.agrees {
         return Outcome::Agreed;
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muselet::config::Config;
-use muselet::policy::verdict::UrlVerdict;
 use muselet::policy::url::{LookupFailure, Pipeline, Settings};
+use muselet::policy::verdict::UrlVerdict;
 use muselet_rules::dlp::Scanner;
 
 use super::{Comparison, Recording, key_order};

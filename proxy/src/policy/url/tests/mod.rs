@@ -5,15 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use muselet_rules::Strictness;
-use muselet_rules::dlp::{self, Canary, RuleSpec, Scanner, SeedSettings, Secrets};
+use muselet_rules::dlp::{self, Canary, RuleSpec, Scanner, Secrets, SeedSettings};
 
 use super::{LookupFailure, Pipeline, Settings};
 use crate::policy::verdict::{Class, Label, UrlVerdict};
 
 /// Built-in ranges of the key `internal`.
 const DEFAULT_INTERNAL: [&str; 12] = [
-    "0.0.0.0/8", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
-    "224.0.0.0/4", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "100.64.0.0/10",
+    "224.0.0.0/4",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
 ];
 
 pub(super) fn strings(items: &[&str]) -> Vec<String> {
@@ -27,7 +37,12 @@ pub(super) fn settings() -> Settings {
         strict: false,
         api_allowlist: Vec::new(),
         blocklist: strings(&[
-            "*.pastebin.com", "*.hastebin.com", "*.paste.ee", "*.transfer.sh", "*.file.io", "*.requestbin.com",
+            "*.pastebin.com",
+            "*.hastebin.com",
+            "*.paste.ee",
+            "*.transfer.sh",
+            "*.file.io",
+            "*.requestbin.com",
         ]),
         trusted_domains: Vec::new(),
         entropy_exclusions: Vec::new(),
@@ -81,7 +96,8 @@ pub(super) fn named(config: &str) -> (Settings, dlp::Settings) {
         "B" => {}
         "S" => {
             url.strict = true;
-            url.api_allowlist = strings(&["api.openai.com", "*.anthropic.com", "github.com", "93.184.216.34"]);
+            url.api_allowlist =
+                strings(&["api.openai.com", "*.anthropic.com", "github.com", "93.184.216.34"]);
             url.entropy_threshold = 3.5;
             url.subdomain_entropy_threshold = 3.5;
             url.max_url_length = 500;
@@ -93,14 +109,23 @@ pub(super) fn named(config: &str) -> (Settings, dlp::Settings) {
         "W" => {
             url.blocklist.clear();
             url.entropy_threshold = 8.0;
-            text.rules = dlp::merge(true, &[
-                rule("Warny", "low", "warnme-[a-z]{4,}", &[], true),
-                rule("Alt", "low", "fooz|barz", &[], false),
-                rule("Opt", "low", "colou?red", &[], false),
-                rule("Tele", "critical", "[0-9]{8,10}:[A-Za-z0-9_-]{35}", &["api.telegram.org", "*.tg.example"], false),
-                redefined("Anthropic API Key", &["api.anthropic.com"]),
-                redefined("GitHub Token", &["api.github.com"]),
-            ]);
+            text.rules = dlp::merge(
+                true,
+                &[
+                    rule("Warny", "low", "warnme-[a-z]{4,}", &[], true),
+                    rule("Alt", "low", "fooz|barz", &[], false),
+                    rule("Opt", "low", "colou?red", &[], false),
+                    rule(
+                        "Tele",
+                        "critical",
+                        "[0-9]{8,10}:[A-Za-z0-9_-]{35}",
+                        &["api.telegram.org", "*.tg.example"],
+                        false,
+                    ),
+                    redefined("Anthropic API Key", &["api.anthropic.com"]),
+                    redefined("GitHub Token", &["api.github.com"]),
+                ],
+            );
         }
         "F" | "C" => {
             url.blocklist.clear();
@@ -108,7 +133,8 @@ pub(super) fn named(config: &str) -> (Settings, dlp::Settings) {
             text.canaries = vec![Canary { name: "aws".to_owned(), value: "canary-token-ABC123".to_owned() }];
             if config == "F" {
                 let file = b"xK9mP2nQ7vR4wT6y\nSecret+With/Slash==1234\n";
-                text.file_secrets = Secrets::from_file(file, 16, &Secrets::default()).expect("a secrets file").0;
+                text.file_secrets =
+                    Secrets::from_file(file, 16, &Secrets::default()).expect("a secrets file").0;
             }
         }
         "N" => {
@@ -118,7 +144,9 @@ pub(super) fn named(config: &str) -> (Settings, dlp::Settings) {
         }
         "E" => {
             let env = [
-                ("MYSECRET", "Tr0ub4dor-Zebra9Kq"), ("LOWENT", "lowlowlowlowlowlow"), ("PWD", "/srv/app/some/dir1"),
+                ("MYSECRET", "Tr0ub4dor-Zebra9Kq"),
+                ("LOWENT", "lowlowlowlowlowlow"),
+                ("PWD", "/srv/app/some/dir1"),
                 ("SHORT", "ShortOne9Kq"),
             ];
             text.env_secrets = Secrets::from_env(env, 16);
@@ -149,7 +177,8 @@ fn gives_the_verdicts_of_the_worked_examples() {
     let mut pipelines: Vec<(String, Pipeline)> = Vec::new();
     let mut wrong = Vec::new();
     for line in include_str!("examples.jsonl").lines() {
-        let [number, config, url, label, reason, warned]: [String; 6] = serde_json::from_str(line).expect(line);
+        let [number, config, url, label, reason, warned]: [String; 6] =
+            serde_json::from_str(line).expect(line);
         if !pipelines.iter().any(|(name, _)| *name == config) {
             let (url, text) = named(&config);
             pipelines.push((config.clone(), pipeline(url, text, Strictness::Reference)));
