@@ -3,12 +3,22 @@
 //! [`schema`] declares every key once; [`yaml`] reads a file the way the reference's parser does; the rest of this
 //! module turns the result into checked, effective values. Spec: config.md.
 
+mod defaults;
+pub mod domains;
+pub mod grammar;
+pub mod hash;
+mod keys;
+mod licence;
+mod load;
+pub mod patterns;
 pub mod schema;
+mod validate;
 pub mod value;
 pub mod yaml;
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
+pub use load::{Edition, Surroundings};
 pub use muselet_rules::Strictness;
 pub use schema::*;
 pub use value::{List, Map, Secret};
@@ -53,35 +63,33 @@ pub struct Advisory {
 }
 
 impl Config {
-    /// The configuration without any file (spec: config §3.5).
+    /// All effective values by dotted path; lists are values, empty maps too.
     #[must_use]
-    pub fn defaults() -> Config {
-        Config::default()
+    pub fn effective_values(&self) -> BTreeMap<String, serde_json::Value> {
+        let mut out = BTreeMap::new();
+        flatten("", value::Setting::dump(self), &mut out);
+        out
     }
 
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
-    pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-        let shown = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| ConfigError::Read { path: shown, reason: error.to_string() })?;
-        let config = Config::parse(&bytes, path.parent().unwrap_or(Path::new(".")))?;
-        Ok(Loaded { config, hash: String::new(), warnings: Vec::new(), advisories: Vec::new() })
+    /// All keys of the schema with their types and documentation, in declaration order.
+    #[must_use]
+    pub fn keys() -> Vec<value::KeyInfo> {
+        let mut out = Vec::new();
+        <Config as value::Setting>::keys("", "", &mut out);
+        out
     }
+}
 
-    /// Checks the text of a file that lies in `dir`.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
-    pub fn parse(text: &[u8], dir: &Path) -> Result<Config, ConfigError> {
-        let _ = dir;
-        let mut config = Config::default();
-        value::Setting::arm(&mut config);
-        let refuse = |source| ConfigError::Parse { path: "config".to_owned(), source };
-        let document = yaml::Document::parse(text).map_err(refuse)?;
-        yaml::Decoder::run(&document, &mut config).map_err(refuse)?;
-        Ok(config)
+fn flatten(path: &str, value: serde_json::Value, out: &mut BTreeMap<String, serde_json::Value>) {
+    match value {
+        serde_json::Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+                flatten(&path, value, out);
+            }
+        }
+        value => {
+            out.insert(path.to_owned(), value);
+        }
     }
 }

@@ -171,6 +171,19 @@ impl Setting for i64 {
     }
 }
 
+/// A whole number whose type has the longer name in error messages.
+pub struct Wide<'v>(pub &'v mut i64);
+
+impl Value for Wide<'_> {
+    fn go_type() -> String {
+        "int64".to_owned()
+    }
+
+    fn scalar(&mut self, tag: &Tag, value: Resolved, text: &str) -> Result<bool, String> {
+        self.0.scalar(tag, value, text)
+    }
+}
+
 impl Value for f64 {
     fn go_type() -> String {
         "float64".to_owned()
@@ -656,7 +669,7 @@ pub fn canonical_field<T: Setting>(out: &mut Canonical, first: &mut bool, name: 
 
 /// Declares sections. Each field reads `/// doc` `key: Type = "CanonicalName"` with an optional mark:
 /// `[omit]` left out of effective values when empty; `[secure]` on unless the file says otherwise;
-/// `[internal]` not settable from a file.
+/// `[internal]` not settable from a file; `[wide]`, `[omit_wide]` the same numbers under the reference's other type name.
 macro_rules! sections {
     ($(
         $(#[doc = $section_doc:literal])+
@@ -689,7 +702,7 @@ macro_rules! sections {
                 const KNOWN: &[&str] = &[ $( stringify!($key), )* ];
                 decoder.fields(node, self, KNOWN, |section, key, decoder, item| match key {
                     $( stringify!($key) if sections!(@settable $($mark)?) => {
-                        Some(decoder.decode(item, &mut section.$key))
+                        Some(sections!(@decode decoder item section.$key $($mark)?))
                     } )*
                     _ => None,
                 })
@@ -706,7 +719,7 @@ macro_rules! sections {
             }
 
             fn is_empty_value(&self) -> bool {
-                true $( && <$type as $crate::config::value::Setting>::is_empty_value(&self.$key) )*
+                true $( && sections!(@empty self.$key $($mark)?) )*
             }
 
             fn dump(&self) -> serde_json::Value {
@@ -731,6 +744,19 @@ macro_rules! sections {
             }
         }
     )* };
+    (@decode $decoder:ident $item:ident $section:ident.$key:ident wide) => {
+        $decoder.decode($item, &mut $crate::config::value::Wide(&mut $section.$key))
+    };
+    (@decode $decoder:ident $item:ident $section:ident.$key:ident omit_wide) => {
+        sections!(@decode $decoder $item $section.$key wide)
+    };
+    (@decode $decoder:ident $item:ident $section:ident.$key:ident $($mark:ident)?) => {
+        $decoder.decode($item, &mut $section.$key)
+    };
+    (@empty $self:ident.$key:ident secure) => { $self.$key };
+    (@empty $self:ident.$key:ident $($mark:ident)?) => {
+        $crate::config::value::Setting::is_empty_value(&$self.$key)
+    };
     (@settable internal) => { false };
     (@settable $($mark:ident)?) => { true };
     (@arm $self:ident.$key:ident secure) => { $self.$key = true };
@@ -738,6 +764,9 @@ macro_rules! sections {
     (@dump $out:ident $key:ident $self:ident.$field:ident internal) => {};
     (@dump $out:ident $key:ident $self:ident.$field:ident omit) => {
         $crate::config::value::dump_field(&mut $out, stringify!($key), &$self.$field, true)
+    };
+    (@dump $out:ident $key:ident $self:ident.$field:ident omit_wide) => {
+        sections!(@dump $out $key $self.$field omit)
     };
     (@dump $out:ident $key:ident $self:ident.$field:ident $($mark:ident)?) => {
         $crate::config::value::dump_field(&mut $out, stringify!($key), &$self.$field, false)

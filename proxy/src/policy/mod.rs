@@ -4,7 +4,6 @@ pub mod address;
 pub mod body;
 pub mod headers;
 pub mod host;
-pub mod kill_switch;
 pub mod limits;
 pub mod response;
 pub mod secrets;

@@ -1,4 +1,3 @@
 //! Resolver, pinned dialling, TLS client, connection pool.
 
-pub mod pool;
 pub mod tls;

@@ -42,7 +42,7 @@ sections! {
         /// `media_policy.strip_image_metadata`.
         strip_image_metadata: Option<bool> = "StripImageMetadata" [omit],
         /// `media_policy.max_image_bytes`.
-        max_image_bytes: i64 = "MaxImageBytes" [omit],
+        max_image_bytes: i64 = "MaxImageBytes" [omit_wide],
         /// `media_policy.log_media_exposure`.
         log_media_exposure: Option<bool> = "LogMediaExposure" [omit],
     }

@@ -38,6 +38,36 @@ impl WebSocketProxy {
     }
 }
 
+impl TlsInterception {
+    /// Where the authority's certificate and key are: as configured, else under `$HOME/.pipelock`. `None` when one is
+    /// not configured and there is no home.
+    #[must_use]
+    pub fn ca_paths(&self) -> Option<(String, String)> {
+        self.ca_paths_in(std::env::var("HOME").ok().as_deref())
+    }
+
+    /// As [`TlsInterception::ca_paths`] with the home directory given.
+    #[must_use]
+    pub fn ca_paths_in(&self, home: Option<&str>) -> Option<(String, String)> {
+        let place = |configured: &str, name: &str| match (configured, home.filter(|home| !home.is_empty())) {
+            ("", None) => None,
+            ("", Some(home)) => Some(crate::config::grammar::join_path(home, &format!(".pipelock/{name}"))),
+            (path, _) => Some(path.to_owned()),
+        };
+        Some((place(&self.ca_cert, "ca.pem")?, place(&self.ca_key, "ca-key.pem")?))
+    }
+
+    /// How long minted certificates are valid.
+    #[must_use]
+    pub fn cert_ttl(&self) -> std::time::Duration {
+        let nanos = crate::config::grammar::duration(&self.cert_ttl).unwrap_or(0);
+        match u64::try_from(nanos) {
+            Ok(nanos) if nanos > 0 => std::time::Duration::from_nanos(nanos),
+            _ => std::time::Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
 impl Dlp {
     /// Shortest environment or file secret that is looked for, in bytes (0 and below: 16).
     #[must_use]

@@ -164,7 +164,7 @@ sections! {
         /// `scan_api.rate_limit`.
         rate_limit: ScanApiRateLimit = "RateLimit",
         /// `scan_api.max_body_bytes`.
-        max_body_bytes: i64 = "MaxBodyBytes",
+        max_body_bytes: i64 = "MaxBodyBytes" [wide],
         /// `scan_api.field_limits`.
         field_limits: ScanApiFieldLimits = "FieldLimits",
         /// `scan_api.timeouts`.

@@ -98,6 +98,6 @@ sections! {
         /// `tls_interception.cert_cache_size`.
         cert_cache_size: i64 = "CertCacheSize",
         /// `tls_interception.max_response_bytes`.
-        max_response_bytes: i64 = "MaxResponseBytes",
+        max_response_bytes: i64 = "MaxResponseBytes" [wide],
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::document::{Document, NodeId, NodeKind};
 use super::scalar::{self, Resolved, Tag};
@@ -13,6 +15,12 @@ use super::{Problem, YamlError};
 
 /// At most this many content errors are reported for one document.
 const MAX_PROBLEMS: usize = 200;
+
+/// Base64 with padding whose last bits may be anything.
+const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// Decoding cannot go on.
 #[derive(Debug)]
@@ -136,7 +144,7 @@ impl<'d> Decoder<'d> {
         };
         if tag == Tag::BINARY {
             let clean: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-            let bytes = base64::engine::general_purpose::STANDARD
+            let bytes = LENIENT_BASE64
                 .decode(clean)
                 .map_err(|_| self.stop(id, "!!binary value contains invalid base64 data".to_owned()))?;
             resolved = Resolved::Text(String::from_utf8_lossy(&bytes).into_owned());
@@ -389,7 +397,7 @@ impl<'d> Decoder<'d> {
 fn accepted_forms(go_type: &str) -> String {
     let form = match go_type {
         "bool" => "want true or false",
-        "int" => "want a whole number without quotes",
+        "int" | "int64" => "want a whole number without quotes",
         "float64" => "want a number without quotes",
         "string" => "want text",
         list if list.starts_with("[]") => "want a list",

@@ -139,9 +139,12 @@ fn reject_control_characters(text: &str) -> Result<(), YamlError> {
 struct Open {
     id: NodeId,
     pending_key: Option<NodeId>,
+    /// Written with brackets or braces.
+    is_flow: bool,
 }
 
 struct Builder<'i> {
+    cursor: Cursor<'i>,
     parser: Parser<'i, saphyr_parser::StrInput<'i>>,
     doc: Document,
     open: Vec<Open>,
@@ -151,6 +154,7 @@ struct Builder<'i> {
 impl<'i> Builder<'i> {
     fn new(text: &'i str) -> Self {
         Builder {
+            cursor: Cursor { rest: text, chars: 0 },
             parser: Parser::new_from_str(text),
             doc: Document::default(),
             open: Vec::new(),
@@ -184,6 +188,12 @@ impl<'i> Builder<'i> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = style != ScalarStyle::Plain;
+                // Inside brackets the reference's parser always takes a leading colon as the one between key and value.
+                if !quoted && text.starts_with(':') && self.open.last().is_some_and(|open| open.is_flow) {
+                    let place = span.start;
+                    let message = "did not find expected node content".to_owned();
+                    return Err(syntax(place.line(), place.col() + 1, message));
+                }
                 let written = tag.as_deref().map(short_tag).filter(|tag| tag.as_str() != "!");
                 let tagged = written.is_some();
                 let implied = || match (quoted, text.as_ref()) {
@@ -235,7 +245,8 @@ impl<'i> Builder<'i> {
         }
         let tagged = tag.is_some();
         let id = self.add(span, Some(tag.unwrap_or_else(|| own.clone())), tagged, kind, anchor)?;
-        self.open.push(Open { id, pending_key: None });
+        let is_flow = matches!(self.cursor.char_at(span.start.index()), Some('[' | '{'));
+        self.open.push(Open { id, pending_key: None, is_flow });
         Ok(())
     }
 
@@ -265,6 +276,22 @@ impl<'i> Builder<'i> {
             },
         }
         Ok(id)
+    }
+}
+
+/// Finds characters by their number, going forward only.
+struct Cursor<'i> {
+    rest: &'i str,
+    chars: usize,
+}
+
+impl Cursor<'_> {
+    fn char_at(&mut self, index: usize) -> Option<char> {
+        let skip = index.checked_sub(self.chars)?;
+        let (at, c) = self.rest.char_indices().nth(skip)?;
+        self.rest = &self.rest[at..];
+        self.chars = index;
+        Some(c)
     }
 }
 

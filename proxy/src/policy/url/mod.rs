@@ -15,8 +15,6 @@ mod scan;
 mod secrets;
 mod settings;
 mod shape;
-#[cfg(test)]
-mod tests;
 mod views;
 
 use std::borrow::Cow;

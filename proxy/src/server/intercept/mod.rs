@@ -1,1 +1,3 @@
 //! HTTP inside an intercepted tunnel.
+
+pub mod origin;
