@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary `bottle`: a thin user of the library.
+
+fn main() -> std::process::ExitCode {
+    muselet_launcher::cli::main()
+}

@@ -11,6 +11,7 @@ mod healthcheck;
 mod help;
 mod install;
 mod logs;
+mod probe;
 pub mod tls;
 mod tls_command;
 mod version;
@@ -123,6 +124,7 @@ fn root() -> Command {
         .subcommand(grammar::command("help", "Help about any command"))
         .subcommand(install::definition())
         .subcommand(logs::definition())
+        .subcommand(probe::definition())
         .subcommand(tls_command::definition())
         .subcommand(version::definition())
 }
@@ -175,6 +177,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["help"] => Ok(help_command(&root, &grammar::extra(deepest))),
         ["install"] => install::run(deepest),
         ["logs"] => logs::run(deepest),
+        ["probe"] => probe::run(deepest),
         ["tls", command] => tls_command::run(command, deepest, home(deepest)),
         ["version"] => version::run(),
         group => Ok(Done::text(help::render(&root, group))),

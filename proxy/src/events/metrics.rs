@@ -1,26 +1,21 @@
 //! The counters behind `/metrics` and `/stats`: one method for each thing that can be counted.
 //!
 //! Names, labels and buckets are an interface (dashboards and alerts use them), so a label that clients control is
-//! bounded: after [`LABELS`] distinct values further ones are counted as `other`. spec: http-proxy §15.2, §17; cli §19
+//! bounded: after a thousand distinct values further ones are counted as `other`. spec: http-proxy §15.2, §17; cli §19
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 use serde_json::{Map, Value, json};
 
+use super::registry::{Bounded, Maker};
 use super::stats::TopList;
-
-/// Distinct values of a label that a client may choose freely.
-const LABELS: usize = 1000;
-
-/// Longest such value, in bytes.
-const LABEL_LENGTH: usize = 256;
 
 /// Outcome of the look at a tunnel's first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,70 +39,6 @@ impl SniCategory {
             SniCategory::MalformedTls => "malformed_tls",
             SniCategory::Timeout => "timeout",
         }
-    }
-}
-
-/// Makes metrics and registers each. All names and labels are literals of this file, unique and well formed, so neither
-/// step can fail at run time; a test that makes them all keeps it so.
-struct Maker(Registry);
-
-#[allow(clippy::expect_used)]
-impl Maker {
-    fn add<T: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<T>) -> T {
-        let metric = made.expect("names and labels are literals of this file, checked by a test");
-        self.0.register(Box::new(metric.clone())).expect("each name is used once, checked by a test");
-        metric
-    }
-
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.add(IntCounter::new(full(name), help))
-    }
-
-    fn counters(&self, name: &str, labels: &[&str], help: &str) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(full(name), help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(IntGauge::new(full(name), help))
-    }
-
-    fn gauges(&self, name: &str, labels: &[&str], help: &str) -> IntGaugeVec {
-        self.add(IntGaugeVec::new(Opts::new(full(name), help), labels))
-    }
-
-    fn histogram(&self, name: &str, buckets: &[f64], help: &str) -> Histogram {
-        self.add(Histogram::with_opts(HistogramOpts::new(full(name), help).buckets(buckets.to_vec())))
-    }
-
-    fn histograms(&self, name: &str, labels: &[&str], buckets: &[f64], help: &str) -> HistogramVec {
-        self.add(HistogramVec::new(HistogramOpts::new(full(name), help).buckets(buckets.to_vec()), labels))
-    }
-}
-
-fn full(name: &str) -> String {
-    format!("pipelock_{name}")
-}
-
-/// A client-controlled label, bounded in number and length.
-#[derive(Default)]
-struct Bounded {
-    seen: RwLock<HashSet<String>>,
-}
-
-impl Bounded {
-    fn label<'a>(&self, value: &'a str) -> &'a str {
-        if value.len() > LABEL_LENGTH {
-            return "other";
-        }
-        if self.seen.read().unwrap_or_else(PoisonError::into_inner).contains(value) {
-            return value;
-        }
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= LABELS && !seen.contains(value) {
-            return "other";
-        }
-        seen.insert(value.to_owned());
-        value
     }
 }
 
@@ -208,7 +139,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All counters at zero; the uptime starts now.
     pub fn new() -> Metrics {
-        let m = Maker(Registry::new());
+        let m = Maker::default();
         let lifetime = [1., 5., 10., 30., 60., 120., 300.];
         let ws_lifetime = [1., 5., 10., 30., 60., 120., 300., 600., 1800., 3600.];
         let request = [0.01, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10.];
@@ -408,7 +339,7 @@ impl Metrics {
             top_scanners: TopList::default(),
             top_anomalies: TopList::default(),
             by_agent: Mutex::new(BTreeMap::new()),
-            registry: m.0,
+            registry: m.into_registry(),
         }
     }
 

@@ -10,9 +10,11 @@
 pub mod emit;
 mod encode;
 mod event;
+mod fields;
 mod log;
 mod metrics;
 mod redact;
+mod registry;
 mod stamp;
 mod stats;
 mod text;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use muselet_rules::Strictness;
 
-pub use emit::{Emitters, Severity};
+pub use emit::{EmitError, Emitters, Severity, instance_id};
 pub use event::{BundleRule, Context, Direction, Event, technique};
 pub(crate) use log::reason as system_reason;
 pub use log::{LogError, LogFormat, LogOptions, LogOutput};

@@ -4,6 +4,7 @@ pub mod address;
 pub mod body;
 pub mod headers;
 pub mod host;
+pub mod kill_switch;
 pub mod limits;
 pub mod response;
 pub mod secrets;

@@ -32,13 +32,17 @@ impl<'a> Str<'a> {
         {
             return Cow::Borrowed(text);
         }
-        let mut text = String::with_capacity(self.raw.len());
+        let mut text = Vec::with_capacity(self.raw.len());
         self.decode_into(&mut text);
-        Cow::Owned(text)
+        // Only UTF-8 is ever appended; the lossy form is the one that cannot fail.
+        Cow::Owned(
+            String::from_utf8(text)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        )
     }
 
-    /// Appends the text meant to `out`.
-    pub fn decode_into(&self, out: &mut String) {
+    /// Appends the text meant to `out`, as UTF-8.
+    pub fn decode_into(&self, out: &mut Vec<u8>) {
         let mut rest = self.raw;
         loop {
             let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
@@ -53,17 +57,21 @@ impl<'a> Str<'a> {
 }
 
 /// Appends `bytes`; a byte that does not belong to valid UTF-8 becomes U+FFFD.
-fn push_utf8(bytes: &[u8], out: &mut String) {
+fn push_utf8(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
+        out.extend_from_slice(chunk.valid().as_bytes());
         for _ in chunk.invalid() {
-            out.push(char::REPLACEMENT_CHARACTER);
+            push_char(char::REPLACEMENT_CHARACTER, out);
         }
     }
 }
 
+fn push_char(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
 /// Decodes the escape that `text` begins with and gives its length in bytes.
-fn push_escape(text: &[u8], out: &mut String) -> usize {
+fn push_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
     let short = match text.get(1) {
         Some(b'b') => '\u{8}',
         Some(b'f') => '\u{c}',
@@ -81,13 +89,13 @@ fn push_escape(text: &[u8], out: &mut String) -> usize {
                 },
                 _ => (char::from_u32(unit), 6),
             };
-            out.push(decoded.unwrap_or(char::REPLACEMENT_CHARACTER));
+            push_char(decoded.unwrap_or(char::REPLACEMENT_CHARACTER), out);
             return length.min(text.len());
         }
         Some(&byte) => char::from(byte),
         None => return text.len(),
     };
-    out.push(short);
+    push_char(short, out);
     2
 }
 

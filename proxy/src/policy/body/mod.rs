@@ -1,1 +1,314 @@
-//! Request bodies: extraction, scanning, fail-closed rules.
+//! Request bodies: what may be read, what of it is scanned, what a finding does.
+//!
+//! Two steps, so that the server can refuse before it reads: [`BodyPolicy::gate`] judges the headers, [`BodyPolicy::scan`] the
+//! bytes. Everything that cannot be decided (too large, compressed, not what its type says) is refused whatever the
+//! configured action is. No I/O, no logging: the verdict says all that the server and the log need.
+//!
+//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-814
+
+mod addresses;
+mod charset;
+pub(crate) mod difference;
+mod encoding;
+mod extract;
+mod form;
+mod json;
+mod media_type;
+mod multipart;
+mod redaction;
+mod strings;
+mod verdict;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use muselet_rules::dlp::{Match, Scanner};
+
+use self::addresses::AddressGuard;
+use self::encoding::Coding;
+pub use self::redaction::RedactionError;
+use self::redaction::RedactionPolicy;
+use self::strings::Strings;
+pub use self::verdict::{
+    Action, AddressFinding, BodyFinding, BodyVerdict, Label, Outcome, Redaction, Transport,
+};
+use crate::config::{Config, Strictness};
+
+/// The body inspection, compiled from a configuration.
+#[derive(Debug)]
+pub struct BodyPolicy {
+    enabled: bool,
+    action: Action,
+    max_body_bytes: u64,
+    strictness: Strictness,
+    decompress: bool,
+    redaction: Option<RedactionPolicy>,
+    addresses: Option<AddressGuard>,
+    scanner: Arc<Scanner>,
+}
+
+/// What to do with a body, judged by the headers.
+#[derive(Debug)]
+pub enum Gate {
+    /// Not scanned: stream it through.
+    Skip,
+    /// Read it, refuse it with [`BodyFinding::too_large`] as soon as it is longer than `limit` bytes, else pass it to
+    /// [`BodyPolicy::scan`].
+    Buffer {
+        /// Longest body in bytes.
+        limit: u64,
+    },
+    /// Refuse without reading.
+    Block(BodyFinding),
+}
+
+impl BodyPolicy {
+    /// Compiles the inspection from `request_body_scanning`, `redaction`, `address_protection` and `muselet`.
+    ///
+    /// # Errors
+    /// The redaction profile cannot be compiled.
+    pub fn new(config: &Config, scanner: Arc<Scanner>) -> Result<Self, RedactionError> {
+        let section = &config.request_body_scanning;
+        Ok(Self {
+            enabled: section.enabled,
+            action: Action::from_config(&section.action),
+            max_body_bytes: u64::try_from(section.max_body_bytes).unwrap_or_default(),
+            strictness: config.muselet.strictness,
+            decompress: config.muselet.decompress,
+            redaction: RedactionPolicy::new(&config.redaction)?,
+            addresses: AddressGuard::new(&config.address_protection),
+            scanner,
+        })
+    }
+
+    /// `request_body_scanning.action`, for findings without their own.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Whether bodies are scanned at all.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Judges by the headers. `carries`: the request has a body (HTTP/1: a length above zero, or chunked; HTTP/2: always).
+    /// `declared`: its length, if the framing tells.
+    pub fn gate(&self, headers: &HeaderMap, carries: bool, declared: Option<u64>) -> Gate {
+        if !self.enabled || !carries {
+            return Gate::Skip;
+        }
+        let limit = self.max_body_bytes.min(strings::MAX_BYTES as u64);
+        match encoding::gate(headers, self.strictness, self.decompresses()) {
+            Err(finding) => Gate::Block(finding),
+            Ok(_) if declared.is_some_and(|length| length > limit) => {
+                Gate::Block(BodyFinding::too_large(limit))
+            }
+            Ok(_) => Gate::Buffer { limit },
+        }
+    }
+
+    /// A redacted body could not be sent under the coding of the original, so redaction keeps compressed bodies out.
+    fn decompresses(&self) -> bool {
+        self.decompress && self.redaction.is_none()
+    }
+
+    /// Inspects a whole body that the gate let through. `host`: of the target, for exemption lists.
+    ///
+    /// Takes time in proportion to the body; call it off the async workers for large ones.
+    pub fn scan(&self, body: &[u8], headers: &HeaderMap, host: &str) -> BodyVerdict {
+        let codings = match encoding::gate(headers, self.strictness, self.decompresses()) {
+            Ok(codings) => codings,
+            Err(finding) => return finding.into(),
+        };
+        if body.is_empty() {
+            return BodyVerdict::default();
+        }
+        if body.len() as u64 > self.max_body_bytes || body.len() > strings::MAX_BYTES {
+            return BodyFinding::too_large(self.max_body_bytes).into();
+        }
+        let mut verdict = BodyVerdict::default();
+        if let Some(redaction) = &self.redaction {
+            match redaction.apply(body, headers, host) {
+                Ok(Some((replacement, summary))) => {
+                    verdict.replacement = Some(replacement);
+                    verdict.redaction = summary;
+                }
+                Ok(None) => {}
+                Err(refusal) => return redaction::finding(refusal).into(),
+            }
+        }
+        let text = verdict.replacement.as_deref().unwrap_or(body);
+        let (finding, warnings) = self.judge(text, headers, &codings);
+        verdict.finding = finding;
+        verdict.warnings = warnings;
+        verdict
+    }
+
+    fn judge(
+        &self,
+        body: &[u8],
+        headers: &HeaderMap,
+        codings: &[Coding],
+    ) -> (Option<BodyFinding>, Vec<Match>) {
+        let decoded;
+        let text = if codings.is_empty() {
+            body
+        } else {
+            match encoding::decode(body, codings, self.max_body_bytes) {
+                Ok(text) => {
+                    decoded = text;
+                    decoded.as_slice()
+                }
+                Err(error) => return (Some(error.finding(self.max_body_bytes)), Vec::new()),
+            }
+        };
+        let hardened = self.strictness == Strictness::Hardened;
+        // The quick reading first: nearly every body is clean, and then the order of its strings does not matter.
+        if let Some(strings) = extract::quick(text, headers, hardened)
+            && let Some(strings) = strings.ok().flatten()
+            && !strings.overflowed()
+        {
+            let scanned = self.texts(&strings, hardened);
+            if scanned.silent() {
+                return (self.addresses_in(&strings, None), Vec::new());
+            }
+        }
+        let strings = match extract::exact(text, headers, hardened) {
+            Ok(strings) if strings.overflowed() => return (Some(extract::expands()), Vec::new()),
+            Ok(strings) => strings,
+            Err(finding) => return (Some(finding), Vec::new()),
+        };
+        let scanned = self.texts(&strings, hardened);
+        let finding = if scanned.matches.is_empty() {
+            self.addresses_in(&strings, None)
+        } else {
+            let names: Vec<&str> = scanned.matches.iter().map(|hit| &*hit.name).collect();
+            let secret = BodyFinding {
+                label: Label::BodyDlp,
+                reason: format!("request body contains secret: {}", names.join(", ")),
+                action: None,
+                fail_closed: false,
+                difference: scanned.difference.or(scanned.matches.iter().find_map(|hit| hit.difference)),
+                matches: scanned.matches,
+                addresses: Vec::new(),
+            };
+            Some(if hardened && self.action == Action::Warn {
+                self.addresses_in(&strings, Some(&secret)).unwrap_or(secret)
+            } else {
+                secret
+            })
+        };
+        (finding, scanned.warnings)
+    }
+
+    /// Scans every string, then all of them sorted and joined; then, in hardened mode, what the reference leaves out.
+    fn texts(&self, strings: &Strings<'_>, hardened: bool) -> Scanned {
+        let mut scanned = Scanned::default();
+        // Equal strings have equal results; short ones repeat most (names, flags, numbers).
+        let mut silent: HashSet<&[u8]> = HashSet::new();
+        for text in strings.iter() {
+            let short = text.len() <= 32;
+            if short && silent.contains(text) {
+                continue;
+            }
+            let warnings = scanned.warnings.len();
+            if self.text(text, None, &mut scanned) {
+                return scanned;
+            }
+            if short && scanned.warnings.len() == warnings {
+                silent.insert(text);
+            }
+        }
+        // The joined text of a single string is that string.
+        if (strings.len() > 1 || !scanned.warnings.is_empty())
+            && self.text(&strings.joined(), None, &mut scanned)
+        {
+            return scanned;
+        }
+        if !hardened {
+            return scanned;
+        }
+        for (text, difference) in strings.extras() {
+            if self.text(text, Some(difference), &mut scanned) {
+                return scanned;
+            }
+        }
+        if let Some((joined, difference)) = strings.joined_with_extras() {
+            self.text(&joined, Some(difference), &mut scanned);
+        }
+        scanned
+    }
+
+    /// Scans one text and says whether it ends the scan.
+    fn text(&self, text: &[u8], difference: Option<&'static str>, scanned: &mut Scanned) -> bool {
+        let found = self.scanner.scan_text(text);
+        // Warnings of texts that the reference does not scan are not worth an event.
+        if difference.is_none() {
+            scanned.warnings.extend(found.informational);
+        }
+        if found.matches.is_empty() {
+            return false;
+        }
+        scanned.matches = found.matches;
+        scanned.difference = difference;
+        true
+    }
+
+    /// The address check. Beside a secret that only warns, an address that blocks is the stricter of the two (D-809).
+    fn addresses_in(&self, strings: &Strings<'_>, beside: Option<&BodyFinding>) -> Option<BodyFinding> {
+        let addresses = self.addresses.as_ref()?.check(&strings.joined());
+        let action = addresses.iter().map(|finding| finding.action).max()?;
+        if beside.is_some() && action == Action::Warn {
+            return None;
+        }
+        let explanation = &addresses.first()?.explanation;
+        Some(BodyFinding {
+            label: if beside.is_some() { Label::BodyDlp } else { Label::AddressProtection },
+            reason: format!("address poisoning detected: {explanation}"),
+            action: Some(action),
+            fail_closed: false,
+            matches: beside.map(|secret| secret.matches.clone()).unwrap_or_default(),
+            difference: beside.map(|_| difference::ADDRESS_BESIDE_SECRET),
+            addresses,
+        })
+    }
+}
+
+/// What the text scans of one body found so far.
+#[derive(Default)]
+struct Scanned {
+    matches: Vec<Match>,
+    warnings: Vec<Match>,
+    difference: Option<&'static str>,
+}
+
+impl Scanned {
+    fn silent(&self) -> bool {
+        self.matches.is_empty() && self.warnings.is_empty()
+    }
+}
+
+/// A header value between double quotes, as Go's `%q` prints it.
+fn quote(value: &[u8]) -> String {
+    let mut quoted = String::from("\"");
+    for chunk in value.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => quoted.push_str("\\\""),
+                '\\' => quoted.push_str("\\\\"),
+                '\t' => quoted.push_str("\\t"),
+                c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c => quoted.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            quoted.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,204 @@
-//! Request headers: which are scanned, in which form.
+//! Request headers: which are scanned, in which form, and what a finding says.
+//!
+//! Values go to the text scanner as they are; a credential in `Authorization: Basic …` is found because the scanner decodes
+//! segments, not because headers are understood. The joined text catches a secret spread over several lines.
+//!
+//! The caller passes the headers that the specification leaves at that point: without `Host`, without the framing headers of
+//! HTTP/1.1, and over HTTP/2 with the `cookie` fields joined into one.
+//!
+//! spec: tls-and-request-bodies §12, http-proxy §5.4; difference D-806
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use muselet_rules::dlp::{Match, Scanner};
+
+use super::body::{Action, difference};
+use crate::config::{Config, Strictness};
+
+/// Name of the header in findings that only the joined text shows.
+const JOINED: &str = "(joined)";
+
+/// Which headers are scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Exactly these, by lower-case name; values only.
+    Sensitive(HashSet<String>),
+    /// All but these, by lower-case name; names and values.
+    All {
+        /// Names left out.
+        ignore: HashSet<String>,
+    },
+}
+
+/// The header scan, compiled from a configuration.
+#[derive(Debug, Clone)]
+pub struct HeaderPolicy {
+    enabled: bool,
+    action: Action,
+    mode: Mode,
+    strictness: Strictness,
+    scanner: Arc<Scanner>,
+}
+
+/// A secret in a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderFinding {
+    /// Canonical name, or `(joined)`.
+    pub header: String,
+    /// The configured action.
+    pub action: Action,
+    /// Enforcing matches of the first string that was not clean.
+    pub matches: Vec<Match>,
+    /// The listed difference without which this would have passed.
+    pub difference: Option<&'static str>,
+}
+
+impl HeaderFinding {
+    /// Reason in answers and events.
+    pub const REASON: &'static str = "request header contains secret";
+
+    /// Whether the request is refused.
+    pub fn blocks(&self, enforce: bool) -> bool {
+        enforce && self.action == Action::Block
+    }
+
+    /// Names of the matches, for the `patterns` field.
+    pub fn patterns(&self) -> Vec<&str> {
+        self.matches.iter().map(|hit| &*hit.name).collect()
+    }
+}
+
+/// The scan of one request's headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderVerdict {
+    /// `None`: nothing against them.
+    pub finding: Option<HeaderFinding>,
+    /// Matches of warn-mode rules, one `dlp_warn` event each.
+    pub warnings: Vec<Match>,
+}
+
+impl HeaderPolicy {
+    /// Compiles the scan from `request_body_scanning`.
+    pub fn new(config: &Config, scanner: Arc<Scanner>) -> Self {
+        let section = &config.request_body_scanning;
+        let names = |list: &[String]| list.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self {
+            enabled: section.enabled && section.scan_headers,
+            action: Action::from_config(&section.action),
+            mode: match section.header_mode.as_str() {
+                "all" => Mode::All { ignore: names(&section.ignore_headers) },
+                _ => Mode::Sensitive(names(&section.sensitive_headers)),
+            },
+            strictness: config.muselet.strictness,
+            scanner,
+        }
+    }
+
+    /// Whether headers are scanned at all.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Scans the headers of a request. The first string that is not clean decides.
+    pub fn scan(&self, headers: &HeaderMap) -> HeaderVerdict {
+        let mut scan = Scan { policy: self, texts: Vec::new(), warnings: Vec::new(), difference: None };
+        let finding = if self.enabled { scan.headers(headers, |name| self.selects(name)) } else { None };
+        HeaderVerdict { finding, warnings: scan.warnings }
+    }
+
+    /// Scans the trailers of a request, all of them, names included. Only in hardened mode; the reference lets them through.
+    pub fn scan_trailers(&self, trailers: &HeaderMap) -> HeaderVerdict {
+        if !self.enabled || self.strictness == Strictness::Reference {
+            return HeaderVerdict::default();
+        }
+        let everything = Self { mode: Mode::All { ignore: HashSet::new() }, ..self.clone() };
+        let mut scan = Scan {
+            policy: &everything,
+            texts: Vec::new(),
+            warnings: Vec::new(),
+            difference: Some(difference::TRAILERS),
+        };
+        let finding = scan.headers(trailers, |_| true);
+        HeaderVerdict { finding, warnings: scan.warnings }
+    }
+
+    fn selects(&self, name: &str) -> bool {
+        match &self.mode {
+            Mode::Sensitive(names) => names.contains(name),
+            Mode::All { ignore } => !ignore.contains(name),
+        }
+    }
+
+    fn with_names(&self) -> bool {
+        matches!(self.mode, Mode::All { .. })
+    }
+}
+
+struct Scan<'p> {
+    policy: &'p HeaderPolicy,
+    /// What takes part in the joined text.
+    texts: Vec<Vec<u8>>,
+    warnings: Vec<Match>,
+    difference: Option<&'static str>,
+}
+
+impl Scan<'_> {
+    fn headers(&mut self, headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> Option<HeaderFinding> {
+        // An error is a finding here: it ends the scan.
+        self.each(headers, selects).err()
+    }
+
+    fn each(&mut self, headers: &HeaderMap, selects: impl Fn(&str) -> bool) -> Result<(), HeaderFinding> {
+        for name in headers.keys().filter(|name| selects(name.as_str())) {
+            let shown = canonical(name.as_str());
+            if self.policy.with_names() {
+                self.text(&shown, shown.as_bytes())?;
+                self.texts.push(shown.clone().into_bytes());
+            }
+            for value in headers.get_all(name) {
+                self.text(&shown, value.as_bytes())?;
+                if self.policy.with_names() {
+                    self.text(&shown, &[shown.as_bytes(), value.as_bytes()].concat())?;
+                }
+                self.texts.push(value.as_bytes().to_vec());
+            }
+        }
+        if self.texts.len() > 1 {
+            self.texts.sort_unstable();
+            let joined = self.texts.join(&b'\n');
+            self.text(JOINED, &joined)?;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, header: &str, text: &[u8]) -> Result<(), HeaderFinding> {
+        let found = self.policy.scanner.scan_text(text);
+        self.warnings.extend(found.informational);
+        if found.matches.is_empty() {
+            return Ok(());
+        }
+        Err(HeaderFinding {
+            header: header.to_owned(),
+            action: self.policy.action,
+            difference: self.difference.or(found.matches.iter().find_map(|hit| hit.difference)),
+            matches: found.matches,
+        })
+    }
+}
+
+/// First letter and letters after a hyphen upper-case, the rest lower-case.
+pub(crate) fn canonical(name: &str) -> String {
+    let mut upper = true;
+    name.chars()
+        .map(|c| {
+            let shown = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+            upper = c == '-';
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ mod scan;
 mod secrets;
 mod settings;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::borrow::Cow;

@@ -1,3 +1,1 @@
 //! HTTP inside an intercepted tunnel.
-
-pub mod origin;

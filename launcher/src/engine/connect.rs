@@ -1,0 +1,126 @@
+//! Where the engine is: `DOCKER_HOST`, then the docker client's context, then the usual sockets, rootless and Podman's
+//! included (spec: launcher §5).
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// An address of an engine, and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// `unix:///…`, `tcp://…`, `http://…`.
+    pub host: String,
+    /// What to name in an error.
+    pub source: String,
+}
+
+/// What of the environment decides.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub docker_context: Option<String>,
+    /// `DOCKER_CONFIG`, or `~/.docker`.
+    pub docker_config: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
+    /// Sockets of the system, in the order they are tried.
+    pub sockets: Vec<PathBuf>,
+}
+
+impl Surroundings {
+    /// Reads the process's environment.
+    pub fn of_process() -> Self {
+        let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let home = var("HOME").map(PathBuf::from);
+        let runtime_dir = var("XDG_RUNTIME_DIR").map(PathBuf::from);
+        Self {
+            docker_host: var("DOCKER_HOST"),
+            docker_context: var("DOCKER_CONTEXT"),
+            docker_config: var("DOCKER_CONFIG")
+                .map(PathBuf::from)
+                .or_else(|| home.map(|h| h.join(".docker"))),
+            runtime_dir,
+            sockets: ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"]
+                .map(PathBuf::from)
+                .to_vec(),
+        }
+    }
+
+    /// The engine's address; none when nothing is configured and no socket exists.
+    pub fn address(&self) -> Option<Address> {
+        if let Some(host) = &self.docker_host {
+            return Some(Address { host: host.clone(), source: "DOCKER_HOST".to_owned() });
+        }
+        if let Some(found) = self.context() {
+            return Some(found);
+        }
+        let rootless =
+            self.runtime_dir.iter().flat_map(|dir| [dir.join("docker.sock"), dir.join("podman/podman.sock")]);
+        let system = self.sockets.iter().cloned();
+        let mut candidates: Vec<PathBuf> = system.collect();
+        let podman = candidates.pop();
+        candidates.extend(rootless);
+        candidates.extend(podman);
+        candidates.into_iter().find(|path| path.exists()).map(|path| Address {
+            host: format!("unix://{}", path.display()),
+            source: path.display().to_string(),
+        })
+    }
+
+    fn context(&self) -> Option<Address> {
+        let config = self.docker_config.as_deref()?;
+        let name = match &self.docker_context {
+            Some(name) => name.clone(),
+            None => read_json(&config.join("config.json"))?.get("currentContext")?.as_str()?.to_owned(),
+        };
+        if name.is_empty() || name == "default" {
+            return None;
+        }
+        let digest = Sha256::digest(name.as_bytes());
+        let id: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        let meta = read_json(&config.join("contexts/meta").join(id).join("meta.json"))?;
+        let host = meta.get("Endpoints")?.get("docker")?.get("Host")?.as_str()?.to_owned();
+        Some(Address { host, source: format!("docker context {name:?}") })
+    }
+}
+
+fn read_json(path: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_beats_the_context_beats_the_sockets() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        std::fs::write(&socket, "").unwrap();
+        let mut around = Surroundings {
+            docker_config: Some(dir.path().to_owned()),
+            sockets: vec![socket.clone(), dir.path().join("absent")],
+            ..Surroundings::default()
+        };
+        assert_eq!(around.address().unwrap().host, format!("unix://{}", socket.display()));
+        let id: String = Sha256::digest(b"remote").iter().map(|b| format!("{b:02x}")).collect();
+        let meta = dir.path().join("contexts/meta").join(id);
+        std::fs::create_dir_all(&meta).unwrap();
+        std::fs::write(
+            meta.join("meta.json"),
+            r#"{"Endpoints":{"docker":{"Host":"unix:///run/other.sock"}}}"#,
+        )
+        .unwrap();
+        std::fs::write(dir.path().join("config.json"), r#"{"currentContext":"remote"}"#).unwrap();
+        assert_eq!(around.address().unwrap().host, "unix:///run/other.sock");
+        around.docker_host = Some("tcp://127.0.0.1:1".into());
+        assert_eq!(around.address().unwrap().host, "tcp://127.0.0.1:1");
+    }
+
+    #[test]
+    fn without_any_socket_there_is_no_address() {
+        assert_eq!(Surroundings::default().address(), None);
+    }
+}

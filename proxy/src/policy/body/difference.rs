@@ -1,0 +1,31 @@
+//! Ids of the differences by which the hardened mode scans more of a body than the reference does.
+//! What each means and why it is safe stands in `tests/conformance/differences.yaml`.
+
+/// Every member of a JSON object that repeats a name is scanned, not only the last.
+pub(crate) const JSON_REPEATED_NAMES: &str = "D-801";
+/// A number outside the range of a float no longer hides the body.
+pub(crate) const JSON_NUMBER_RANGE: &str = "D-802";
+/// Numbers are also scanned as written.
+pub(crate) const JSON_NUMBER_TEXT: &str = "D-803";
+/// JSON below level 64 is scanned.
+pub(crate) const JSON_DEPTH: &str = "D-804";
+/// Preamble, epilogue and whole header lines of multipart bodies are scanned.
+pub(crate) const MULTIPART_MARGINS: &str = "D-805";
+/// Trailers are scanned.
+pub(crate) const TRAILERS: &str = "D-806";
+/// Every Content-Encoding line counts.
+pub(crate) const CONTENT_ENCODING_LINES: &str = "D-807";
+/// Every Content-Type line counts, and several mean a raw scan too.
+pub(crate) const CONTENT_TYPE_LINES: &str = "D-808";
+/// Addresses are checked although a secret was found that only warns.
+pub(crate) const ADDRESS_BESIDE_SECRET: &str = "D-809";
+/// Multipart bodies of any subtype are taken apart.
+pub(crate) const MULTIPART_SUBTYPES: &str = "D-810";
+/// Quoted-printable parts are also scanned as sent.
+pub(crate) const QUOTED_PRINTABLE_RAW: &str = "D-811";
+/// A body that is JSON is scanned as JSON whatever its type says.
+pub(crate) const JSON_BY_CONTENT: &str = "D-812";
+/// UTF-16 text is also scanned decoded.
+pub(crate) const UTF_16: &str = "D-813";
+/// Numeric character references of XML and HTML are also scanned decoded.
+pub(crate) const CHARACTER_REFERENCES: &str = "D-814";

@@ -1,0 +1,179 @@
+//! `Content-Encoding`: what may be read, and, where `muselet.decompress` allows it, what it decodes to.
+//!
+//! A compressed body cannot be scanned as it is, so by default it is refused as the reference does. Decoding is bounded by the
+//! same limit as any body and must use up its whole input: bytes behind the end of a stream would be forwarded unseen.
+//!
+//! spec: tls-and-request-bodies §13.3
+
+use std::io::Read;
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+use super::difference;
+use super::verdict::{BodyFinding, Label};
+use crate::config::Strictness;
+
+/// A coding that can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    fn parse(token: &str) -> Option<Self> {
+        match token {
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            "br" => Some(Self::Brotli),
+            "zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// Codings in the order in which they were applied.
+const MAX_CODINGS: usize = 4;
+
+/// The codings to undo (none for an uncompressed body), or why the body is refused before it is read.
+pub(super) fn gate(
+    headers: &HeaderMap,
+    strictness: Strictness,
+    decompress: bool,
+) -> Result<Vec<Coding>, BodyFinding> {
+    let mut codings = Vec::new();
+    for (index, line) in headers.get_all(CONTENT_ENCODING).iter().enumerate() {
+        if index > 0 && strictness == Strictness::Reference {
+            break;
+        }
+        let lower = String::from_utf8_lossy(line.as_bytes()).to_lowercase();
+        for token in lower.split(',').map(str::trim).filter(|token| !matches!(*token, "" | "identity")) {
+            match Coding::parse(token) {
+                Some(coding) if decompress && codings.len() < MAX_CODINGS => codings.push(coding),
+                _ => {
+                    let mut finding = refusal(line.as_bytes());
+                    finding.difference = (index > 0).then_some(difference::CONTENT_ENCODING_LINES);
+                    return Err(finding);
+                }
+            }
+        }
+    }
+    Ok(codings)
+}
+
+fn refusal(value: &[u8]) -> BodyFinding {
+    let quoted = super::quote(value);
+    let reason = format!(
+        "request body uses Content-Encoding {quoted}; compressed bodies cannot be scanned for secrets"
+    );
+    BodyFinding::fail_closed(Label::BodyDlp, reason)
+}
+
+/// Why a compressed body is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum DecodeError {
+    /// More than the limit comes out.
+    TooLarge,
+    /// Not a stream of that coding, cut short, or with bytes behind its end.
+    Invalid(Coding),
+}
+
+impl DecodeError {
+    pub(super) fn finding(&self, limit: u64) -> BodyFinding {
+        match self {
+            Self::TooLarge => BodyFinding::too_large(limit),
+            Self::Invalid(coding) => {
+                let name = match coding {
+                    Coding::Gzip => "gzip",
+                    Coding::Deflate => "deflate",
+                    Coding::Brotli => "br",
+                    Coding::Zstd => "zstd",
+                };
+                let reason = format!(
+                    "request body is not valid Content-Encoding \"{name}\" and cannot be scanned for secrets"
+                );
+                BodyFinding::fail_closed(Label::BodyDlp, reason)
+            }
+        }
+    }
+}
+
+/// Undoes `codings`, last applied first. Each step may give at most `limit` bytes.
+pub(super) fn decode(body: &[u8], codings: &[Coding], limit: u64) -> Result<Vec<u8>, DecodeError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut decoded: Option<Vec<u8>> = None;
+    for &coding in codings.iter().rev() {
+        let input = decoded.as_deref().unwrap_or(body);
+        decoded = Some(match coding {
+            Coding::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(input), limit, coding)?,
+            Coding::Deflate => deflate(input, limit)?,
+            Coding::Zstd => match zstd::stream::read::Decoder::with_buffer(input) {
+                Ok(decoder) => read_all(decoder, limit, coding)?,
+                Err(_) => return Err(DecodeError::Invalid(coding)),
+            },
+            Coding::Brotli => brotli(input, limit)?,
+        });
+    }
+    Ok(decoded.unwrap_or_default())
+}
+
+/// Reads to the end; a decoder that reads several members or frames fails on anything else behind them.
+fn read_all(decoder: impl Read, limit: usize, coding: Coding) -> Result<Vec<u8>, DecodeError> {
+    let mut out = Vec::new();
+    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.take(bound).read_to_end(&mut out).map_err(|_| DecodeError::Invalid(coding))?;
+    if out.len() > limit { Err(DecodeError::TooLarge) } else { Ok(out) }
+}
+
+/// `deflate` is zlib by the standard and raw deflate by custom.
+fn deflate(input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+    let mut zlib = flate2::bufread::ZlibDecoder::new(input);
+    match read_all(&mut zlib, limit, Coding::Deflate) {
+        Ok(out) if zlib.get_ref().is_empty() => return Ok(out),
+        Err(DecodeError::TooLarge) => return Err(DecodeError::TooLarge),
+        _ => {}
+    }
+    let mut raw = flate2::bufread::DeflateDecoder::new(input);
+    let out = read_all(&mut raw, limit, Coding::Deflate)?;
+    if raw.get_ref().is_empty() { Ok(out) } else { Err(DecodeError::Invalid(Coding::Deflate)) }
+}
+
+/// The stream interface: the reader of the crate does not say how much of its input it used.
+fn brotli(input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+    use brotli::enc::StandardAlloc;
+    use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+
+    let alloc = StandardAlloc::default;
+    let mut state = BrotliState::new(alloc(), alloc(), alloc());
+    let (mut available_in, mut input_offset, mut total) = (input.len(), 0, 0);
+    let mut buffer = vec![0; 1 << 16];
+    let mut out = Vec::new();
+    loop {
+        let (mut available_out, mut output_offset) = (buffer.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut available_in,
+            &mut input_offset,
+            input,
+            &mut available_out,
+            &mut output_offset,
+            &mut buffer,
+            &mut total,
+            &mut state,
+        );
+        out.extend_from_slice(&buffer[..output_offset]);
+        if out.len() > limit {
+            return Err(DecodeError::TooLarge);
+        }
+        match result {
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess if available_in == 0 => return Ok(out),
+            _ => return Err(DecodeError::Invalid(Coding::Brotli)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! From a body and its type to the strings that are scanned.
+//!
+//! The order of the table is that of the specification. In hardened mode every further reading that a receiver might choose
+//! (other Content-Type lines, JSON under another type, other multipart subtypes, UTF-16, character references) is added as
+//! extras: a reading that fails adds nothing, since only the declared one may refuse the body.
+//!
+//! spec: tls-and-request-bodies §13.4-13.7
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use super::media_type::MediaType;
+use super::strings::Strings;
+use super::verdict::{BodyFinding, Label};
+use super::{charset, difference, form, json, multipart};
+
+/// How a media type is taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Json,
+    Form,
+    Multipart,
+    Raw,
+}
+
+fn shape(media: &MediaType) -> Shape {
+    match media.name.as_str() {
+        "application/json" => Shape::Json,
+        "application/x-www-form-urlencoded" => Shape::Form,
+        "multipart/form-data" => Shape::Multipart,
+        name if name.ends_with("+json") => Shape::Json,
+        _ => Shape::Raw,
+    }
+}
+
+fn types(headers: &HeaderMap) -> (MediaType, Vec<MediaType>) {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter().map(|line| line.as_bytes());
+    let first = MediaType::lenient(lines.next());
+    (first, lines.map(|line| MediaType::lenient(Some(line))).collect())
+}
+
+/// JSON bodies read in one pass. `None`: the type is another, or has several lines; `Some(Ok(None))`: read it exactly.
+pub(super) fn quick<'a>(
+    body: &'a [u8],
+    headers: &HeaderMap,
+    hardened: bool,
+) -> Option<Result<Option<Strings<'a>>, BodyFinding>> {
+    let (first, others) = types(headers);
+    if shape(&first) != Shape::Json || (hardened && !others.is_empty()) {
+        return None;
+    }
+    Some(json::walk(body, hardened).map_err(|_| invalid_json()))
+}
+
+/// All strings, in the order of the reference.
+///
+/// # Errors
+/// The body is not what its type says: it is blocked.
+pub(super) fn exact<'a>(
+    body: &'a [u8],
+    headers: &HeaderMap,
+    hardened: bool,
+) -> Result<Strings<'a>, BodyFinding> {
+    let (first, others) = types(headers);
+    let mut strings = read(body, &first, hardened)?;
+    if hardened {
+        further_readings(body, &first, &others, &mut strings);
+    }
+    Ok(strings)
+}
+
+fn read<'a>(body: &'a [u8], media: &MediaType, hardened: bool) -> Result<Strings<'a>, BodyFinding> {
+    let block = |reason: String| BodyFinding::fail_closed(Label::BodyDlp, reason);
+    let mut strings = Strings::new(body);
+    match shape(media) {
+        Shape::Json => return json::sorted(body, hardened).map_err(|_| invalid_json()),
+        Shape::Form => form::extract(body, &mut strings)
+            .map_err(|_| block("invalid application/x-www-form-urlencoded body".to_owned()))?,
+        Shape::Multipart => multipart::extract(body, media.param("boundary"), &mut strings, hardened)
+            .map_err(|error| block(error.to_string()))?,
+        Shape::Raw => strings.push(body),
+    }
+    Ok(strings)
+}
+
+fn further_readings<'a>(body: &'a [u8], first: &MediaType, others: &[MediaType], strings: &mut Strings<'a>) {
+    if !others.is_empty() {
+        strings.push_extra(body, difference::CONTENT_TYPE_LINES, false);
+        for media in others {
+            if let Ok(reading) = read(body, media, true) {
+                strings.absorb(&reading, difference::CONTENT_TYPE_LINES);
+            }
+        }
+    }
+    let every = || std::iter::once(first).chain(others);
+    if !every().any(|media| shape(media) == Shape::Json) {
+        json_by_content(body, strings);
+    }
+    for media in
+        every().filter(|media| media.name.starts_with("multipart/") && shape(media) != Shape::Multipart)
+    {
+        let mut reading = Strings::new(body);
+        // What was read before an error counts too: the raw scan has judged the body as a whole.
+        let _ = multipart::extract(body, media.param("boundary"), &mut reading, true);
+        strings.absorb(&reading, difference::MULTIPART_SUBTYPES);
+    }
+    for media in every() {
+        for text in charset::utf16(body, media.param("charset").unwrap_or_default()) {
+            strings.push_extra(text, difference::UTF_16, false);
+        }
+    }
+    if every().any(|media| is_markup(&media.name))
+        && let Some(text) = charset::without_references(body)
+    {
+        strings.push_extra(text, difference::CHARACTER_REFERENCES, false);
+    }
+}
+
+/// A body that is one JSON object or array, or one on each line, under a type that does not say so.
+fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) {
+    let begins = body.trim_ascii_start().first();
+    if !matches!(begins, Some(b'{' | b'[')) {
+        return;
+    }
+    if let Ok(reading) = json::sorted(body, true) {
+        strings.absorb(&reading, difference::JSON_BY_CONTENT);
+        return;
+    }
+    for line in body.split(|&byte| byte == b'\n') {
+        let Ok(reading) = json::sorted(line, true) else { continue };
+        for text in reading.iter().chain(reading.extras().map(|(text, _)| text)) {
+            strings.push_extra(text.to_vec(), difference::JSON_BY_CONTENT, false);
+        }
+    }
+}
+
+fn is_markup(name: &str) -> bool {
+    matches!(name, "application/xml" | "text/xml" | "text/html") || name.ends_with("+xml")
+}
+
+fn invalid_json() -> BodyFinding {
+    BodyFinding::fail_closed(Label::BodyDlp, "invalid JSON body")
+}
+
+/// The strings of the body are so much longer than the body that scanning them would take too long.
+pub(super) fn expands() -> BodyFinding {
+    BodyFinding::fail_closed(Label::BodyDlp, "request body decodes to more text than can be scanned")
+}

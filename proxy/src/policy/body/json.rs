@@ -1,0 +1,228 @@
+//! The strings of a JSON body.
+//!
+//! Two ways to the same strings. [`walk`] goes once over the text in its own order, borrowing every string that has no escape:
+//! the way of nearly every body. [`sorted`] builds the document and goes through it as the reference does (members by name,
+//! the last of a repeated name); it decides what is reported as soon as something was found, and it alone handles bodies
+//! that the reference reads differently from others: repeated names, deep nesting, numbers out of range.
+//!
+//! spec: tls-and-request-bodies §13.5; differences D-801 to D-804
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+
+use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
+
+use super::difference;
+use super::strings::Strings;
+
+/// Deepest node that the reference scans, the outermost value being 0.
+const MAX_DEPTH: usize = 64;
+
+/// The strings in the order of the text; `Ok(None)` if only [`sorted`] can tell which are scanned.
+///
+/// # Errors
+/// Not one valid JSON value.
+pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, Invalid> {
+    let mut strings = Strings::new(body);
+    let mut names = Names::default();
+    let utf8 = std::str::from_utf8(body).is_ok();
+    let mut parser = Parser::new(body);
+    let mut regular = true;
+    while let Some(event) = parser.next()? {
+        if !regular {
+            // Only the rest of the grammar still matters.
+            continue;
+        }
+        match event {
+            Event::ObjectStart => names.open(),
+            Event::ObjectEnd => regular = !names.close(utf8),
+            Event::ArrayStart | Event::ArrayEnd | Event::Null => {}
+            Event::Key(text) | Event::String(text) => {
+                let key = matches!(event, Event::Key(_));
+                regular = parser.depth() <= MAX_DEPTH + usize::from(key);
+                if key {
+                    names.push(text);
+                }
+                if utf8 && !text.is_escaped() {
+                    strings.push(text.raw());
+                } else {
+                    strings.push_with(|arena| text.decode_into(arena));
+                }
+            }
+            Event::Number(text) => {
+                regular = parser.depth() <= MAX_DEPTH && push_number(text, &mut strings, hardened)
+            }
+            Event::Bool(value) => {
+                regular = parser.depth() <= MAX_DEPTH;
+                strings.push(bool_text(value));
+            }
+        }
+    }
+    Ok(regular.then_some(strings))
+}
+
+/// The strings in the order of the reference, and in hardened mode those it leaves out.
+///
+/// # Errors
+/// Not one valid JSON value.
+pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid> {
+    let document = Document::parse(body)?;
+    let mut strings = Strings::new(body);
+    let in_range = document.nodes().all(|node| node.kind() != Kind::Number || float(node.raw()).is_some());
+    let mut left = vec![Step {
+        node: document.root(),
+        depth: 0,
+        difference: (!in_range).then_some(difference::JSON_NUMBER_RANGE),
+    }];
+    while let Some(Step { node, depth, difference }) = left.pop() {
+        let difference = difference.or((depth > MAX_DEPTH).then_some(difference::JSON_DEPTH));
+        if difference.is_some() && !hardened {
+            continue;
+        }
+        match node.kind() {
+            Kind::Object => {
+                let first = left.len();
+                for (name, value, shadowed) in members(node) {
+                    let difference = difference.or(shadowed.then_some(difference::JSON_REPEATED_NAMES));
+                    left.push(Step { node: name, depth, difference });
+                    left.push(Step { node: value, depth: depth + 1, difference });
+                }
+                left[first..].reverse();
+            }
+            Kind::Array => {
+                let first = left.len();
+                left.extend(node.children().map(|node| Step { node, depth: depth + 1, difference }));
+                left[first..].reverse();
+            }
+            Kind::Key | Kind::String => {
+                let text = match node.string().decode() {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+                };
+                match difference {
+                    None => strings.push(text),
+                    Some(difference) => strings.push_extra(text, difference, true),
+                }
+            }
+            Kind::Number => match difference {
+                None => {
+                    push_number(node.raw(), &mut strings, hardened);
+                }
+                Some(difference) => {
+                    strings.push_extra(node.raw(), difference, true);
+                    if let Some(value) = float(node.raw()) {
+                        strings.push_extra(value.to_string().into_bytes(), difference, true);
+                    }
+                }
+            },
+            Kind::True | Kind::False => {
+                let text = bool_text(node.kind() == Kind::True);
+                match difference {
+                    None => strings.push(text),
+                    Some(difference) => strings.push_extra(text, difference, true),
+                }
+            }
+            Kind::Null => {}
+        }
+    }
+    Ok(strings)
+}
+
+struct Step<'d, 'a> {
+    node: Node<'d, 'a>,
+    depth: usize,
+    difference: Option<&'static str>,
+}
+
+/// Members sorted by decoded name; a member that a later one of the same name replaces is marked.
+fn members<'d, 'a>(object: Node<'d, 'a>) -> Vec<(Node<'d, 'a>, Node<'d, 'a>, bool)> {
+    let mut members: Vec<_> =
+        object.members().map(|(name, value)| (name.string().decode(), name, value)).collect();
+    // Stable: members of the same name keep their order.
+    members.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let shadowed: Vec<bool> = members
+        .iter()
+        .enumerate()
+        .map(|(index, (name, ..))| members.get(index + 1).is_some_and(|(next, ..)| next == name))
+        .collect();
+    members.into_iter().zip(shadowed).map(|((_, name, value), shadowed)| (name, value, shadowed)).collect()
+}
+
+/// A number as the reference prints it; `false` if it is out of range.
+fn push_number<'a>(written: &'a [u8], strings: &mut Strings<'a>, hardened: bool) -> bool {
+    if is_small_integer(written) {
+        strings.push(written);
+        return true;
+    }
+    let Some(value) = float(written) else {
+        return false;
+    };
+    let mut same = false;
+    strings.push_with(|arena| {
+        let start = arena.len();
+        // Writing to a vector cannot fail.
+        let _ = write!(arena, "{value}");
+        same = arena[start..] == *written;
+    });
+    if hardened && !same {
+        strings.push_extra(written, difference::JSON_NUMBER_TEXT, false);
+    }
+    true
+}
+
+/// Whether the number is printed as it is written: an integer that a float holds exactly.
+fn is_small_integer(written: &[u8]) -> bool {
+    let digits = written.strip_prefix(b"-").unwrap_or(written);
+    digits.len() <= 15 && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn float(written: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(written).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+fn bool_text(value: bool) -> &'static [u8] {
+    if value { b"true" } else { b"false" }
+}
+
+/// The names of the objects that are open, to see whether one repeats.
+#[derive(Default)]
+struct Names<'a> {
+    names: Vec<Str<'a>>,
+    starts: Vec<usize>,
+}
+
+/// Names of an object that are compared pair by pair; more go through a map.
+const FEW_NAMES: usize = 12;
+
+impl<'a> Names<'a> {
+    fn open(&mut self) {
+        self.starts.push(self.names.len());
+    }
+
+    fn push(&mut self, name: Str<'a>) {
+        self.names.push(name);
+    }
+
+    /// Ends the innermost object and says whether two of its names are equal.
+    fn close(&mut self, utf8: bool) -> bool {
+        let start = self.starts.pop().unwrap_or_default();
+        let names = &self.names[start..];
+        let as_written = utf8 && !names.iter().any(Str::is_escaped);
+        let repeats = if as_written && names.len() <= FEW_NAMES {
+            names
+                .iter()
+                .enumerate()
+                .any(|(index, name)| names[..index].iter().any(|other| other.raw() == name.raw()))
+        } else {
+            let mut seen = HashMap::with_capacity(names.len());
+            names.iter().any(|name| seen.insert(name.decode(), ()).is_some())
+        };
+        self.names.truncate(start);
+        repeats
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The strings of one body, without a copy of each: a string is a span of the body, or of one shared arena if it had to be
+//! decoded.
+//!
+//! Two lists: what the reference scans, in its order, and what only the hardened mode scans, each with the difference it
+//! stands for. Only the first takes part in the joined text that both modes scan.
+
+use std::borrow::Cow;
+
+/// A span; the top bit of `start` tells the arena from the body.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+const IN_ARENA: u32 = 1 << 31;
+
+/// The longest body and arena whose offsets fit.
+pub(super) const MAX_BYTES: usize = IN_ARENA as usize - 1;
+
+/// A string that only the hardened mode scans.
+#[derive(Debug, Clone, Copy)]
+struct Extra {
+    span: Span,
+    difference: &'static str,
+    joined: bool,
+}
+
+/// Strings to scan.
+#[derive(Debug)]
+pub(super) struct Strings<'a> {
+    body: &'a [u8],
+    arena: Vec<u8>,
+    arena_limit: usize,
+    overflowed: bool,
+    spans: Vec<Span>,
+    extras: Vec<Extra>,
+}
+
+impl<'a> Strings<'a> {
+    /// No strings yet of `body`, which must not be longer than [`MAX_BYTES`].
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self {
+            body,
+            arena: Vec::new(),
+            // Decoding makes strings shorter, replacement characters and numbers longer. The bound is for the latter:
+            // `1e300` is printed with 301 digits.
+            arena_limit: MAX_BYTES.min(body.len().saturating_mul(16) + (1 << 20)),
+            overflowed: false,
+            spans: Vec::new(),
+            extras: Vec::new(),
+        }
+    }
+
+    /// Adds a string that both modes scan.
+    pub(super) fn push(&mut self, text: impl Into<Cow<'a, [u8]>>) {
+        if let Some(span) = self.span(&text.into()) {
+            self.spans.push(span);
+        }
+    }
+
+    /// Adds a string that only the hardened mode scans; `joined` if also together with all others.
+    pub(super) fn push_extra(
+        &mut self,
+        text: impl Into<Cow<'a, [u8]>>,
+        difference: &'static str,
+        joined: bool,
+    ) {
+        if let Some(span) = self.span(&text.into()) {
+            self.extras.push(Extra { span, difference, joined });
+        }
+    }
+
+    /// Adds a string that `write` appends to the arena.
+    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.arena.len();
+        write(&mut self.arena);
+        if let Some(span) = self.arena_span(start) {
+            self.spans.push(span);
+        }
+    }
+
+    fn span(&mut self, text: &Cow<'a, [u8]>) -> Option<Span> {
+        if let Cow::Borrowed(text) = *text {
+            let offset = (text.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
+            if offset <= self.body.len() && text.len() <= self.body.len() - offset {
+                return Some(Span { start: offset as u32, length: text.len() as u32 });
+            }
+        }
+        let start = self.arena.len();
+        self.arena.extend_from_slice(text);
+        self.arena_span(start)
+    }
+
+    /// The span of what was appended to the arena since `start`.
+    fn arena_span(&mut self, start: usize) -> Option<Span> {
+        if self.arena.len() > self.arena_limit {
+            self.arena.truncate(start);
+            self.overflowed = true;
+            return None;
+        }
+        Some(Span { start: start as u32 | IN_ARENA, length: (self.arena.len() - start) as u32 })
+    }
+
+    /// Takes the strings of another reading of the same body as extras.
+    pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str) {
+        let shift = self.arena.len();
+        if shift + other.arena.len() > self.arena_limit {
+            self.overflowed = true;
+            return;
+        }
+        self.arena.extend_from_slice(&other.arena);
+        let shifted = |span: Span| match span.start & IN_ARENA {
+            0 => span,
+            _ => Span { start: span.start + shift as u32, ..span },
+        };
+        let all = other.spans.iter().copied().chain(other.extras.iter().map(|extra| extra.span));
+        self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined: false }));
+        self.overflowed |= other.overflowed;
+    }
+
+    /// Whether a string was left out because decoded strings grew beyond the bound: the body must be blocked.
+    pub(super) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    fn get(&self, span: Span) -> &[u8] {
+        let start = (span.start & !IN_ARENA) as usize;
+        let whole = if span.start & IN_ARENA == 0 { self.body } else { &self.arena };
+        &whole[start..start + span.length as usize]
+    }
+
+    /// Number of strings that both modes scan.
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Strings that both modes scan, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|&span| self.get(span))
+    }
+
+    /// Strings that only the hardened mode scans, with their differences.
+    pub(super) fn extras(&self) -> impl Iterator<Item = (&[u8], &'static str)> {
+        self.extras.iter().map(|extra| (self.get(extra.span), extra.difference))
+    }
+
+    /// All strings that both modes scan, sorted by bytes and joined with line feeds.
+    pub(super) fn joined(&self) -> Vec<u8> {
+        self.join(self.spans.clone())
+    }
+
+    /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
+    pub(super) fn joined_with_extras(&self) -> Option<(Vec<u8>, &'static str)> {
+        let difference = self.extras.iter().find(|extra| extra.joined)?.difference;
+        let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
+        Some((self.join(self.spans.iter().copied().chain(extras).collect()), difference))
+    }
+
+    fn join(&self, mut spans: Vec<Span>) -> Vec<u8> {
+        spans.sort_unstable_by(|&a, &b| self.get(a).cmp(self.get(b)));
+        let bytes: usize = spans.iter().map(|span| span.length as usize + 1).sum();
+        let mut text = Vec::with_capacity(bytes);
+        for (index, span) in spans.into_iter().enumerate() {
+            if index > 0 {
+                text.push(b'\n');
+            }
+            text.extend_from_slice(self.get(span));
+        }
+        text
+    }
+}

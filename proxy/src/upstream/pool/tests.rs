@@ -1,0 +1,109 @@
+//! The pool against origins written by hand on loopback sockets.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+fn get(target: &str) -> Outbound {
+    Outbound {
+        method: Method::GET,
+        target: target.into(),
+        host: http::HeaderValue::from_static("h.test"),
+        headers: HeaderMap::new(),
+        body: OutboundBody::Empty,
+    }
+}
+
+fn key() -> OriginKey {
+    OriginKey { authority: "h.test:80".into(), tls: false, http2: false }
+}
+
+/// Answers every request on every connection with its number; closes a connection after `per_connection` answers.
+async fn origin(per_connection: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                for _ in 0..per_connection {
+                    while !seen.windows(4).any(|w| w == b"\r\n\r\n") {
+                        if socket.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let line = String::from_utf8_lossy(&seen).lines().next().unwrap_or("").to_owned();
+                    seen.clear();
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len());
+                    socket.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, connections)
+}
+
+async fn exchange(pool: &Pool, address: std::net::SocketAddr, request: Outbound) -> String {
+    let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    let response = pool.send(&key(), request, connect).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_when_its_answer_was_read() {
+    let (address, connections) = origin(usize::MAX).await;
+    let pool = Pool::new(PoolSettings::default());
+    for n in 0..5 {
+        assert_eq!(exchange(&pool, address, get(&format!("/{n}"))).await, format!("GET /{n} HTTP/1.1"));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_dead_pooled_connection_is_replaced_without_the_caller_noticing() {
+    let (address, connections) = origin(1).await;
+    let pool = Pool::new(PoolSettings::default());
+    for n in 0..4 {
+        assert_eq!(exchange(&pool, address, get("/")).await, "GET / HTTP/1.1", "request {n}");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_to_its_end_costs_the_connection() {
+    let (address, connections) = origin(usize::MAX).await;
+    let pool = Pool::new(PoolSettings::default());
+    let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    drop(pool.send(&key(), get("/"), connect).await.unwrap());
+    exchange(&pool, address, get("/")).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn dialling_errors_reach_the_caller() {
+    let pool = Pool::new(PoolSettings::default());
+    let failed = pool.send(&key(), get("/"), || async { Err::<Transport, _>("no") }).await;
+    assert!(matches!(failed, Err(SendError::Connect("no"))));
+}
+
+#[test]
+fn targets_that_hyper_would_cut_or_refuse_are_encoded() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"/a?b=c%20d&e=[1]", "/a?b=c%20d&e=[1]"),
+        (b"/a?b#c", "/a?b%23c"),
+        (b"/a?q=<x>\"y\"", "/a?q=%3Cx%3E%22y%22"),
+        (b"/a?q=\xff", "/a?q=%FF"),
+        (b"*", "*"),
+    ];
+    for (target, want) in cases {
+        assert_eq!(request_target(target).unwrap().as_str(), *want, "{target:?}");
+    }
+}
