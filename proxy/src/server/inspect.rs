@@ -1,0 +1,116 @@
+//! A request body on its way through inspection: read within its bound, scanned, ready to be forwarded.
+//!
+//! The forward path and the intercepting path share this. The body is held once: frames are appended to one buffer, the scan
+//! borrows it, and the same buffer goes upstream unless redaction made another. Reading stops at the first byte beyond the
+//! bound. (spec: tls-and-request-bodies §13.1-13.2)
+
+use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use super::offload::Offload;
+use crate::policy::body::{BodyFinding, BodyPolicy, BodyVerdict, Gate};
+
+/// What became of a body.
+pub enum Inspected<B> {
+    /// Not scanned: to be streamed through.
+    Streamed(B),
+    /// Read and scanned. The verdict may hold a finding that only warns; `verdict.replacement` has been put into `body`.
+    Buffered {
+        /// The bytes to forward.
+        body: Bytes,
+        /// Trailers that came behind it.
+        trailers: Option<HeaderMap>,
+        /// What the scan says.
+        verdict: BodyVerdict,
+    },
+    /// Refused before it was read to the end.
+    Refused(BodyFinding),
+}
+
+impl<B> Debug for Inspected<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Streamed(_) => f.write_str("Streamed"),
+            // Never the bytes: they may hold what was found.
+            Self::Buffered { body, verdict, .. } => {
+                f.debug_struct("Buffered").field("bytes", &body.len()).field("verdict", verdict).finish_non_exhaustive()
+            }
+            Self::Refused(finding) => f.debug_tuple("Refused").field(finding).finish(),
+        }
+    }
+}
+
+/// Takes a body through gate, reading and scan.
+///
+/// `carries` and `declared` as in [`BodyPolicy::gate`]; `headers` and `host` as in [`BodyPolicy::scan`].
+pub async fn inspect<B>(
+    policy: &Arc<BodyPolicy>,
+    offload: &Offload,
+    headers: &HeaderMap,
+    host: &str,
+    body: B,
+    carries: bool,
+) -> Inspected<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
+    let declared = body.size_hint().exact();
+    let limit = match policy.gate(headers, carries, declared) {
+        Gate::Skip => return Inspected::Streamed(body),
+        Gate::Block(finding) => return Inspected::Refused(finding),
+        Gate::Buffer { limit } => limit,
+    };
+    let (body, trailers) = match read(body, limit, declared).await {
+        Ok(read) => read,
+        Err(finding) => return Inspected::Refused(finding),
+    };
+    let scan = {
+        let (policy, body) = (Arc::clone(policy), body.clone());
+        let (headers, host) = (headers.clone(), host.to_owned());
+        move || policy.scan(&body, &headers, &host)
+    };
+    match offload.run(body.len(), scan).await {
+        Ok(mut verdict) => {
+            let body = verdict.replacement.take().map_or(body, Bytes::from);
+            Inspected::Buffered { body, trailers, verdict }
+        }
+        Err(aborted) => Inspected::Refused(BodyFinding::unreadable(aborted)),
+    }
+}
+
+/// Reads a body of at most `limit` bytes; stops at the first byte beyond.
+async fn read<B>(mut body: B, limit: u64, declared: Option<u64>) -> Result<(Bytes, Option<HeaderMap>), BodyFinding>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
+    let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut buffer = BytesMut::new();
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(BodyFinding::unreadable)?.into_data() {
+            Ok(data) => {
+                if data.len() > limit_bytes - buffer.len() {
+                    return Err(BodyFinding::too_large(limit));
+                }
+                if buffer.is_empty() {
+                    // Not before something arrived: a declared length alone costs nothing.
+                    let room = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+                    buffer.reserve(room.min(limit_bytes).max(data.len()));
+                }
+                buffer.extend_from_slice(&data);
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    Ok((buffer.freeze(), trailers))
+}
+
+#[cfg(test)]
+mod tests;
