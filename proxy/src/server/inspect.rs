@@ -37,9 +37,11 @@ impl<B> Debug for Inspected<B> {
         match self {
             Self::Streamed(_) => f.write_str("Streamed"),
             // Never the bytes: they may hold what was found.
-            Self::Buffered { body, verdict, .. } => {
-                f.debug_struct("Buffered").field("bytes", &body.len()).field("verdict", verdict).finish_non_exhaustive()
-            }
+            Self::Buffered { body, verdict, .. } => f
+                .debug_struct("Buffered")
+                .field("bytes", &body.len())
+                .field("verdict", verdict)
+                .finish_non_exhaustive(),
             Self::Refused(finding) => f.debug_tuple("Refused").field(finding).finish(),
         }
     }
@@ -85,7 +87,11 @@ where
 }
 
 /// Reads a body of at most `limit` bytes; stops at the first byte beyond.
-async fn read<B>(mut body: B, limit: u64, declared: Option<u64>) -> Result<(Bytes, Option<HeaderMap>), BodyFinding>
+async fn read<B>(
+    mut body: B,
+    limit: u64,
+    declared: Option<u64>,
+) -> Result<(Bytes, Option<HeaderMap>), BodyFinding>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Display,

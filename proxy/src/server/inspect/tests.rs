@@ -18,7 +18,10 @@ fn policy(yaml: &str) -> Arc<BodyPolicy> {
 }
 
 /// A body in frames, counting how many were taken.
-fn frames(parts: Vec<Bytes>, taken: &Arc<AtomicUsize>) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
+fn frames(
+    parts: Vec<Bytes>,
+    taken: &Arc<AtomicUsize>,
+) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let taken = Arc::clone(taken);
     StreamBody::new(futures_util::stream::iter(parts.into_iter().map(move |part| {
         taken.fetch_add(1, Ordering::SeqCst);
@@ -35,7 +38,8 @@ async fn refuses_a_body_over_the_limit_without_reading_on() {
     let policy = policy("request_body_scanning: {max_body_bytes: 1000}");
     let taken = Arc::new(AtomicUsize::new(0));
     let parts = vec![Bytes::from(vec![b'a'; 400]); 100];
-    let done = inspect(&policy, &Offload::default(), &HeaderMap::new(), "h", frames(parts, &taken), true).await;
+    let done =
+        inspect(&policy, &Offload::default(), &HeaderMap::new(), "h", frames(parts, &taken), true).await;
     let Inspected::Refused(finding) = done else { panic!("not refused: {done:?}") };
     assert_eq!(finding.reason, "request body exceeds max_body_bytes (1000)");
     assert_eq!(taken.load(Ordering::SeqCst), 3);
