@@ -160,6 +160,47 @@ pub fn parse_alternative_ipv4(text: &str) -> Option<Ipv4Addr> {
     (unusual && parts.next().is_none()).then_some(Ipv4Addr::from(octets))
 }
 
+/// An address in any spelling that C's `inet_aton` takes too: one to four parts, the last of which fills the rest.
+pub(crate) fn parse_loosely(text: &str) -> Option<IpAddr> {
+    if let Some(address) = parse_literal(text) {
+        return Some(address);
+    }
+    let parts = text.split('.').map(|part| parse_any_radix(part.as_bytes())).collect::<Option<Vec<u32>>>()?;
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 || first.iter().any(|&part| part > 255) {
+        return None;
+    }
+    let bits = 32 - 8 * u32::try_from(first.len()).ok()?;
+    if u64::from(*last) >> bits != 0 {
+        return None;
+    }
+    let high = first.iter().fold(0u64, |high, &part| high << 8 | u64::from(part));
+    u32::try_from(high << bits | u64::from(*last)).ok().map(|bits| IpAddr::V4(Ipv4Addr::from(bits)))
+}
+
+/// Multicast, reserved and broadcast addresses: nothing that a request could be meant for.
+pub(crate) fn is_reserved(address: IpAddr) -> bool {
+    match reduce(address) {
+        IpAddr::V4(address) => address.octets()[0] >= 224,
+        IpAddr::V6(address) => address.is_multicast(),
+    }
+}
+
+/// The IPv4 addresses that an IPv6 address of a transition mechanism carries: NAT64, 6to4, Teredo (server and client),
+/// IPv4-compatible, SIIT.
+pub(crate) fn embedded_ipv4(address: IpAddr) -> [Option<Ipv4Addr>; 2] {
+    let IpAddr::V6(address) = reduce(address) else { return [None, None] };
+    let bits = u128::from(address);
+    let at = |shift: u32| Some(Ipv4Addr::from((bits >> shift) as u32));
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [at(0), None],
+        [0, 0, 0, 0, 0, 0, ..] if bits > 1 => [at(0), None],
+        [0x2002, ..] => [at(80), None],
+        [0x2001, 0, ..] => [at(64), Some(Ipv4Addr::from(!(bits as u32)))],
+        _ => [None, None],
+    }
+}
+
 /// An unsigned integer of at most 32 bits whose prefix names its radix, with `_` between digits.
 fn parse_any_radix(text: &[u8]) -> Option<u32> {
     let (radix, digits, after_prefix) = match text {

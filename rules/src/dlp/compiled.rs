@@ -29,6 +29,12 @@ impl Rule {
         }
     }
 
+    /// Whether the reference's gate could skip the rule on a text that it matches; false when every match is known to
+    /// hold the gate's literal.
+    pub fn may_be_gated_wrongly(&self) -> bool {
+        !self.gate.is_empty() && !crate::dlp::builtin_rules().iter().any(|rule| rule.regex == self.spec.regex)
+    }
+
     pub(super) fn to_match(&self, encoded: Encoding) -> Match {
         Match {
             name: self.spec.name.clone(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::layers::Step;
-use super::{Lookup, LookupFailure, Pipeline, Scan};
+use super::{Lookup, LookupFailure, Pending, Pipeline, Scan, hardened};
 use crate::policy::address;
 use crate::policy::verdict::{Class, Label, UrlVerdict};
 
@@ -21,13 +21,17 @@ pub(super) fn core_literal(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         return Step::Pass;
     }
     let verdict =
-        UrlVerdict::block(Label::CoreSsrf, format!("core SSRF: {host} is a private/internal IP address"));
+        UrlVerdict::block(Label::CoreSsrf, core_reason(host));
     if !pipeline.api_allowlist.matches(without_zone) {
         return Step::Block(verdict);
     }
     let bits = if literal.is_ipv4() { 32 } else { 128 };
     let hint = format!("add \"{literal}/{bits}\" to ssrf.ip_allowlist to allow this internal IP");
     Step::Block(verdict.with_class(Class::ConfigMismatch).with_hint(hint))
+}
+
+pub(super) fn core_reason(host: &str) -> String {
+    format!("core SSRF: {host} is a private/internal IP address")
 }
 
 /// Layer 12: a literal is judged at once, a name has to be resolved.
@@ -46,7 +50,8 @@ pub(super) fn literal_or_lookup(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Ste
 }
 
 /// Layer 12, when the addresses are known.
-pub(super) fn resolved(pipeline: &Pipeline, host: &str, lookup: Lookup<'_>) -> Option<UrlVerdict> {
+pub(super) fn resolved(pipeline: &Pipeline, pending: &Pending<'_>, lookup: Lookup<'_>) -> Option<UrlVerdict> {
+    let host = pending.host();
     let addresses = match lookup {
         Ok(addresses) => addresses,
         Err(LookupFailure::Cancelled) => return Some(UrlVerdict::context_cancelled()),
@@ -55,12 +60,22 @@ pub(super) fn resolved(pipeline: &Pipeline, host: &str, lookup: Lookup<'_>) -> O
             return Some(UrlVerdict::block(Label::Ssrf, reason).with_class(Class::Infrastructure));
         }
     };
-    if pipeline.trusted_domains.matches(host) {
+    let trusted = pipeline.trusted_domains.matches(host);
+    if trusted && !pending.is_folded {
         return None;
     }
-    let refused = addresses.iter().find(|&&address| is_refused(pipeline, address))?;
     let hint = || format!("add \"{host}\" to trusted_domains to allow internal IP resolution");
-    Some(internal(pipeline, host, &refused.to_string(), hint))
+    if let Some(refused) = addresses.iter().find(|&&address| is_refused(pipeline, address)) {
+        let verdict = internal(pipeline, host, &refused.to_string(), hint);
+        return Some(if trusted { verdict.with_difference(hardened::HOST_CASE) } else { verdict });
+    }
+    if !pipeline.is_hardened() {
+        return None;
+    }
+    addresses.iter().find_map(|&address| {
+        let difference = hardened::address_difference(pipeline, address)?;
+        Some(internal(pipeline, host, &address.to_string(), hint).with_difference(difference))
+    })
 }
 
 fn is_refused(pipeline: &Pipeline, address: IpAddr) -> bool {

@@ -74,6 +74,16 @@ pub(super) fn path_and_query(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     Step::Pass
 }
 
+/// Judges one query value by itself, named after its key.
+pub(super) fn query_text(pipeline: &Pipeline, key: &[u8], text: &[u8]) -> Option<UrlVerdict> {
+    let threshold = pipeline.settings.entropy_threshold;
+    if threshold <= 0.0 || text.len() < MIN_TEXT {
+        return None;
+    }
+    let entropy = exceeding(text, threshold)?;
+    Some(block(Label::Entropy, "query param", Some(key), entropy, threshold))
+}
+
 /// Layer 11.
 pub(super) fn subdomain(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     let threshold = pipeline.settings.subdomain_entropy_threshold;

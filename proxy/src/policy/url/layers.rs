@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::scan::Scan;
-use super::{Lookup, Outcome, Pending, Pipeline, addresses, domains, entropy, secrets, shape};
+use super::{Lookup, Outcome, Pending, Pipeline, addresses, domains, entropy, hardened, secrets, shape};
 use crate::policy::verdict::{Class, Label, UrlVerdict};
 
 /// What a layer before name resolution says.
@@ -64,15 +64,26 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
             }
         }
     }
+    let hardened = pipeline.is_hardened();
+    let difference = if hardened { hardened::check(pipeline, scan) } else { None };
     let pending = Pending {
+        is_folded: hardened && hardened::is_folded(scan),
         host: std::mem::take(&mut scan.host),
         url_len: scan.raw.len(),
         warn_matches: std::mem::take(&mut scan.warn_matches),
     };
-    if needs_lookup {
-        return Outcome::NeedsDns(pending);
+    match difference {
+        None if needs_lookup => Outcome::NeedsDns(pending),
+        None => Outcome::Done(limits(pipeline, pending, now)),
+        Some(block) => {
+            let verdict = limits(pipeline, pending, now);
+            Outcome::Done(if verdict.allowed {
+                UrlVerdict { warn_matches: verdict.warn_matches, ..block }
+            } else {
+                verdict
+            })
+        }
     }
-    Outcome::Done(limits(pipeline, pending, now))
 }
 
 pub(super) fn after_lookup(
@@ -81,7 +92,7 @@ pub(super) fn after_lookup(
     lookup: Lookup<'_>,
     now: Instant,
 ) -> UrlVerdict {
-    match addresses::resolved(pipeline, pending.host(), lookup) {
+    match addresses::resolved(pipeline, &pending, lookup) {
         Some(verdict) => UrlVerdict { warn_matches: pending.warn_matches, ..verdict },
         None => limits(pipeline, pending, now),
     }
@@ -98,9 +109,9 @@ fn limits(pipeline: &Pipeline, pending: Pending<'_>, now: Instant) -> UrlVerdict
 
 /// Layer 13. (spec: url-scan §16)
 fn rate_limit(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
-    (!pipeline.rate.take(&pending.host, now)).then(|| {
-        UrlVerdict::block(Label::RateLimit, format!("rate limit exceeded for {}", pending.host))
-            .with_class(Class::Protective)
+    (!pipeline.rate.take(limit_host(pipeline, pending), now)).then(|| {
+        let reason = format!("rate limit exceeded for {}", pending.host);
+        about_dots(pipeline, pending, UrlVerdict::block(Label::RateLimit, reason).with_class(Class::Protective))
     })
 }
 
@@ -114,6 +125,23 @@ fn length(pipeline: &Pipeline, pending: &Pending<'_>, _: Instant) -> Option<UrlV
 
 /// Layer 15. (spec: url-scan §18)
 fn data_budget(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
-    (!pipeline.budget.has_left(&pending.host, now))
-        .then(|| UrlVerdict::block(Label::DataBudget, format!("data budget exceeded for {}", pending.host)))
+    (!pipeline.budget.has_left(limit_host(pipeline, pending), now)).then(|| {
+        let reason = format!("data budget exceeded for {}", pending.host);
+        about_dots(pipeline, pending, UrlVerdict::block(Label::DataBudget, reason))
+    })
+}
+
+/// The host whose limits count: in hardened mode a trailing dot does not make another one.
+fn limit_host<'p>(pipeline: &Pipeline, pending: &'p Pending<'_>) -> &'p str {
+    match pending.host.strip_suffix('.') {
+        Some(stripped) if pipeline.is_hardened() => stripped,
+        _ => &pending.host,
+    }
+}
+
+fn about_dots(pipeline: &Pipeline, pending: &Pending<'_>, verdict: UrlVerdict) -> UrlVerdict {
+    if pipeline.is_hardened() && pending.host.ends_with('.') {
+        return verdict.with_difference(hardened::TRAILING_DOT);
+    }
+    verdict
 }

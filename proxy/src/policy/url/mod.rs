@@ -8,6 +8,7 @@
 mod addresses;
 mod domains;
 mod entropy;
+mod hardened;
 mod layers;
 pub mod parse;
 mod quote;
@@ -53,6 +54,8 @@ pub struct Pending<'u> {
     host: Cow<'u, str>,
     url_len: usize,
     warn_matches: Vec<WarnMatch>,
+    /// The host is ASCII only because lower-casing made it so (only told in hardened mode).
+    is_folded: bool,
 }
 
 impl Pending<'_> {
@@ -69,6 +72,7 @@ impl Pending<'_> {
             host: Cow::Owned(self.host.into_owned()),
             url_len: self.url_len,
             warn_matches: self.warn_matches,
+            is_folded: self.is_folded,
         }
     }
 }
@@ -177,6 +181,10 @@ impl Pipeline {
     /// Counts bytes transferred with `host` (as dialled, without port) against the data budget. (spec: url-scan §18)
     pub fn record_transfer(&self, host: &str, bytes: u64, now: Instant) {
         self.budget.record(host, bytes, now);
+    }
+
+    fn is_hardened(&self) -> bool {
+        self.settings.strictness == Strictness::Hardened
     }
 
     fn is_exempt(&self, rule: &Rule, host_name: &str) -> bool {

@@ -33,7 +33,7 @@ pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     }
 }
 
-fn reason(what: &str, rule: &Rule) -> String {
+pub(super) fn reason(what: &str, rule: &Rule) -> String {
     format!("{what}: {} ({})", rule.spec().name, rule.spec().severity)
 }
 
@@ -141,7 +141,7 @@ fn literal_secrets(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> 
     None
 }
 
-fn with_form(reason: &'static str, form: SecretForm) -> Cow<'static, str> {
+pub(super) fn with_form(reason: &'static str, form: SecretForm) -> Cow<'static, str> {
     match form.reason_suffix() {
         "" => Cow::Borrowed(reason),
         suffix => Cow::Owned(format!("{reason}{suffix}")),

@@ -22,11 +22,14 @@ const SIZES: std::ops::RangeInclusive<usize> = 2..=4;
 
 type Bytes<'a> = Cow<'a, [u8]>;
 
+/// Whether the query is cut into too many pieces for the reference's reader.
+pub(super) fn has_too_many_pieces(raw_query: &[u8]) -> bool {
+    raw_query.len() >= MOST_PIECES && memchr::memchr_iter(b'&', raw_query).count() >= MOST_PIECES
+}
+
 /// Key and value pairs that count. (spec: url-scan §3.6)
 pub(super) fn pairs(raw_query: &[u8]) -> impl Iterator<Item = (Bytes<'_>, Bytes<'_>)> {
-    let pieces = memchr::memchr_iter(b'&', raw_query).count() + 1;
-    let query = if pieces > MOST_PIECES { b"" } else { raw_query };
-    query_pairs(query)
+    query_pairs(if has_too_many_pieces(raw_query) { b"" } else { raw_query })
 }
 
 /// The pairs grouped by key, keys in order of first appearance.

@@ -358,6 +358,16 @@ pub(super) fn authority_name(host: &[u8]) -> &[u8] {
     authority::split_port(host).0
 }
 
+/// Whether every `%` is followed by two hexadecimal digits.
+pub(super) fn has_valid_escapes(text: &[u8]) -> bool {
+    decode(text, Part::Path).is_ok()
+}
+
+/// One round of percent-decoding in which `+` stays and a bad escape stays as it is.
+pub(super) fn decode_leniently(text: &[u8]) -> Cow<'_, [u8]> {
+    muselet_rules::text::percent_decode_lenient(text, 1)
+}
+
 /// Key and value pairs of a raw query that the standard library's reader would return, decoded once, in order of
 /// appearance. (spec: url-scan §3.6; there without the limit on the number of pieces)
 pub fn query_pairs(raw_query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {

@@ -1,5 +1,7 @@
 //! The worked examples of the specification, and sequences over time. (spec: url-scan §21)
 
+mod hardened;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,0 +1,308 @@
+//! The listed differences of hardened mode: what the reference lets through and this does not. (spec: url-scan §25)
+//!
+//! They are asked after the reference's own layers have passed, so that whatever the reference blocks keeps its label, and
+//! before name resolution. Each one only adds blocks, and its verdict carries its id; `tests/conformance/differences.yaml`
+//! says for each why ordinary traffic does not notice.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use muselet_rules::dlp::{Rule, RuleList};
+use muselet_rules::text;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::parse::decode_leniently;
+use super::{Pipeline, Scan, addresses, entropy, secrets, views};
+use crate::policy::address;
+use crate::policy::verdict::{Label, UrlVerdict};
+
+/// Id of the difference about the letter case of host names.
+pub(super) const HOST_CASE: &str = "D-401";
+/// Id of the difference about limits and trailing dots.
+pub(super) const TRAILING_DOT: &str = "D-416";
+
+/// Most rounds of lenient percent-decoding.
+const ROUNDS: usize = 16;
+/// Deepest nesting of encodings that is unwrapped.
+const DEPTH: usize = 3;
+
+type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
+
+/// All differences that a URL alone decides, by id.
+const CHECKS: [(&str, Check); 14] = [
+    (HOST_CASE, folded_host),
+    ("D-405", several_colons),
+    ("D-402", unspecified_address),
+    ("D-403", special_address),
+    ("D-404", disguised_address),
+    ("D-414", gated_rules),
+    ("D-406", path_decoded_again),
+    ("D-407", dropped_pieces),
+    ("D-408", many_pieces),
+    ("D-409", lenient_escapes),
+    ("D-410", nested_encodings),
+    ("D-411", invalid_bytes),
+    ("D-412", bare_host),
+    ("D-413", canaries_always),
+];
+
+/// The first difference that blocks.
+pub(super) fn check(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let found = |(id, check): &(&'static str, Check)| Some(check(pipeline, scan)?.with_difference(id));
+    CHECKS.iter().find_map(found).or_else(|| literal_secrets_everywhere(pipeline, scan))
+}
+
+/// Whether lower-casing turned a host name that is not ASCII into one that is: `gİthub.com` into `github.com`.
+pub(super) fn is_folded(scan: &Scan<'_>) -> bool {
+    scan.host.is_ascii() && !scan.url.host_name().is_ascii()
+}
+
+fn folded_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if !is_folded(scan) {
+        return None;
+    }
+    if pipeline.settings.strict && !pipeline.api_allowlist.is_empty() {
+        let reason = format!("domain not in allowlist: {}", text::lossy(scan.url.host_name()));
+        return Some(UrlVerdict::block(Label::Allowlist, reason));
+    }
+    // The rules again, this time without anybody's exemption.
+    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+        to_break(pipeline.dlp.first_hit(RuleList::Main, text, |rule, gated| !gated && !rule.spec().warn))
+    });
+    found.break_value().map(|rule| UrlVerdict::block(Label::Dlp, secrets::reason("DLP match", rule)))
+}
+
+fn several_colons(_: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let is_wrong = !scan.url.host.starts_with(b"[") && scan.url.host_name().contains(&b':');
+    is_wrong.then(super::layers::parser)
+}
+
+fn unspecified_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let literal = address::parse_literal_with_zone(&scan.host)?;
+    (address_difference(pipeline, literal) == Some("D-402")).then(|| literal_block(pipeline, scan))
+}
+
+fn special_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let literal = address::parse_literal_with_zone(&scan.host)?;
+    (address_difference(pipeline, literal) == Some("D-403")).then(|| literal_block(pipeline, scan))
+}
+
+fn literal_block(pipeline: &Pipeline, scan: &Scan<'_>) -> UrlVerdict {
+    let host = &*scan.host;
+    if pipeline.checks_addresses() {
+        let shown = host.split('%').next().unwrap_or(host);
+        UrlVerdict::block(Label::Ssrf, format!("SSRF blocked: {host} resolves to internal IP {shown}"))
+    } else {
+        UrlVerdict::block(Label::CoreSsrf, addresses::core_reason(host))
+    }
+}
+
+/// The difference by which an address is internal that the reference takes for a public one.
+pub(super) fn address_difference(pipeline: &Pipeline, address: IpAddr) -> Option<&'static str> {
+    if pipeline.ip_allowlist.contains(address) {
+        return None;
+    }
+    if address.is_unspecified() {
+        return Some("D-402");
+    }
+    let ranges =
+        if pipeline.checks_addresses() { &pipeline.internal_ranges } else { &pipeline.core_ranges };
+    let hidden = |inner: IpAddr| {
+        !pipeline.ip_allowlist.contains(inner) && (ranges.contains(inner) || address::is_reserved(inner))
+    };
+    let special = address::is_reserved(address)
+        || address::embedded_ipv4(address).into_iter().flatten().any(|inner| hidden(IpAddr::V4(inner)));
+    special.then_some("D-403")
+}
+
+/// Spellings that an HTTP client, or the system's resolver, maps to an address although they are names here.
+fn disguised_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if pipeline.checks_addresses() || address::parse_literal_with_zone(&scan.host).is_some() {
+        return None;
+    }
+    let mapped: Cow<'_, str> = if scan.host.is_ascii() {
+        Cow::Borrowed(&scan.host)
+    } else {
+        Cow::Owned(scan.host.nfkc().map(|c| if c == '\u{3002}' { '.' } else { c }).collect())
+    };
+    let literal = address::reduce(address::parse_loosely(mapped.trim_end_matches('.'))?);
+    let is_internal = pipeline.core_ranges.contains(literal) && !pipeline.ip_allowlist.contains(literal);
+    is_internal.then(|| UrlVerdict::block(Label::CoreSsrf, addresses::core_reason(&scan.host)))
+}
+
+/// The first core rule, or else configured rule, that matches `text`; with rules that the reference's prefix gate skips.
+fn examine(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8]) -> Option<UrlVerdict> {
+    if text.is_empty() {
+        return None;
+    }
+    if let Some(rule) = pipeline.dlp.first_hit(RuleList::Core, text, |_, _| true) {
+        return Some(UrlVerdict::block(Label::CoreDlp, secrets::reason("core DLP match", rule)));
+    }
+    let host = text::lossy(scan.url.host_name());
+    let accept = |rule: &Rule, _| !rule.spec().warn && !pipeline.is_exempt(rule, &host);
+    let rule = pipeline.dlp.first_hit(RuleList::Main, text, accept)?;
+    Some(UrlVerdict::block(Label::Dlp, secrets::reason("DLP match", rule)))
+}
+
+fn to_break<T>(found: Option<T>) -> ControlFlow<T> {
+    found.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+}
+
+/// Rules that the reference skips because a literal that it takes for required is absent.
+fn gated_rules(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if !pipeline.dlp.rules(RuleList::Main).iter().any(Rule::may_be_gated_wrongly) {
+        return None;
+    }
+    let host = text::lossy(scan.url.host_name());
+    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+        let accept = |rule: &Rule, gated| gated && !rule.spec().warn && !pipeline.is_exempt(rule, &host);
+        to_break(pipeline.dlp.first_hit(RuleList::Main, text, accept))
+    });
+    found.break_value().map(|rule| UrlVerdict::block(Label::Dlp, secrets::reason("DLP match", rule)))
+}
+
+/// The path, decoded until it settles, also where the reference decodes it once.
+fn path_decoded_again(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let path = &*scan.url.path;
+    let decoded = text::percent_decode_lenient(path, ROUNDS);
+    if *decoded == *path {
+        return None;
+    }
+    examine(pipeline, scan, &decoded)
+        .or_else(|| text::strip_noise(&decoded).and_then(|stripped| examine(pipeline, scan, &stripped)))
+}
+
+/// Pieces of the query that the reference's reader drops: with a raw `;`, or with a bad escape.
+fn dropped_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let query = &*scan.url.raw_query;
+    if memchr::memchr2(b';', b'%', query).is_none() {
+        return None;
+    }
+    let is_dropped = |piece: &&[u8]| piece.contains(&b';') || !super::parse::has_valid_escapes(piece);
+    for piece in query.split(|&byte| byte == b'&').filter(is_dropped) {
+        let value = &piece[memchr::memchr(b'=', piece).map_or(0, |at| at + 1)..];
+        let parts = std::iter::once(value).chain(value.split(|&byte| byte == b';'));
+        for part in parts {
+            let decoded = text::percent_decode_lenient(part, ROUNDS);
+            let found = examine(pipeline, scan, &decoded)
+                .or_else(|| views::decodings(&decoded).find_map(|decoded| examine(pipeline, scan, &decoded)))
+                .or_else(|| text::strip_noise(&decoded).and_then(|stripped| examine(pipeline, scan, &stripped)));
+            if found.is_some() {
+                return found;
+            }
+        }
+        // Whole pieces hold separators, which make them look more random than their parts are.
+        for part in piece.split(|&byte| byte == b';') {
+            let (key, value) = match memchr::memchr(b'=', part) {
+                Some(at) => (&part[..at], &part[at + 1..]),
+                None => (&part[..0], part),
+            };
+            let found = entropy::query_text(pipeline, key, &decode_leniently(value));
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+    None
+}
+
+/// All pairs, also where there are too many for the reference's reader.
+fn many_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let query = &*scan.url.raw_query;
+    if !views::has_too_many_pieces(query) {
+        return None;
+    }
+    super::parse::query_pairs(query).find_map(|(key, value)| {
+        [&key, &value]
+            .into_iter()
+            .find_map(|part| {
+                let part = text::percent_decode_all(part);
+                examine(pipeline, scan, &part)
+                    .or_else(|| views::decodings(&part).find_map(|decoded| examine(pipeline, scan, &decoded)))
+            })
+            .or_else(|| entropy::query_text(pipeline, &key, &value))
+    })
+}
+
+/// Whole query, and each value with its decodings, with bad escapes left as they are and `+` kept.
+fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let query = &*scan.url.raw_query;
+    if memchr::memchr2(b'%', b'+', query).is_none() {
+        return None;
+    }
+    let decoded = text::percent_decode_lenient(query, ROUNDS);
+    examine(pipeline, scan, &decoded).or_else(|| {
+        super::parse::query_pieces(query).find_map(|(_, value)| {
+            let value = text::percent_decode_lenient(value, ROUNDS);
+            views::decodings(&value).find_map(|decoded| examine(pipeline, scan, &decoded))
+        })
+    })
+}
+
+/// Encodings inside encodings, in path segments and query values; and one level of them under the core rules too.
+fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let segments = scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= views::MIN_SEGMENT);
+    segments.map(Cow::Borrowed).find_map(|segment| unwrap(pipeline, scan, &segment, DEPTH)).or_else(|| {
+        views::pairs(&scan.url.raw_query)
+            .flat_map(|(key, value)| [key, value])
+            .find_map(|part| unwrap(pipeline, scan, &text::percent_decode_all(&part), DEPTH))
+    })
+}
+
+fn unwrap(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8], depth: usize) -> Option<UrlVerdict> {
+    if depth == 0 {
+        return None;
+    }
+    views::decodings(text).find_map(|decoded| {
+        examine(pipeline, scan, &decoded).or_else(|| unwrap(pipeline, scan, &decoded, depth - 1))
+    })
+}
+
+/// The decoded query and path without bytes that are not UTF-8.
+fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let decoded = [
+        text::percent_decode_lenient(&scan.url.raw_query, ROUNDS),
+        text::percent_decode_lenient(&scan.url.path, ROUNDS),
+    ];
+    decoded.iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(|text| {
+        let valid: Vec<u8> = text.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect();
+        examine(pipeline, scan, &valid)
+    })
+}
+
+/// The host as it was written, also without dots: escapes hide what it looks like in the canonical string.
+fn bare_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let host = scan.url.host_name();
+    if host.is_ascii() { None } else { examine(pipeline, scan, host) }
+}
+
+/// Canary tokens, also when there is no literal secret.
+fn canaries_always(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    secrets::canary(&pipeline.dlp, scan).map(|reason| UrlVerdict::block(Label::Dlp, reason))
+}
+
+/// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in
+/// folded and joined text (the reference looks at the whole URL only).
+fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let dlp = &pipeline.dlp;
+    let lists = [
+        (dlp.env_secrets(), "environment variable leak detected"),
+        (dlp.file_secrets(), "known secret leak detected"),
+    ];
+    if lists.iter().all(|(secrets, _)| secrets.is_empty()) {
+        return None;
+    }
+    let canonical = scan.canonical();
+    let lenient = text::percent_decode_lenient(canonical, ROUNDS);
+    let normalised = text::norm_dlp(&lenient);
+    let joined = views::ordered_values(&scan.url.raw_query).map(|values| values.concat()).unwrap_or_default();
+    let texts: [(&str, &[u8]); 3] =
+        [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", &joined)];
+    texts.iter().filter(|(_, text)| **text != *canonical).find_map(|(id, text)| {
+        lists.iter().find_map(|(secrets, reason)| {
+            let reason = secrets::with_form(reason, secrets.find(&[text])?);
+            Some(UrlVerdict::block(Label::Dlp, reason).with_difference(id))
+        })
+    })
+}

@@ -1,0 +1,223 @@
+//! Each listed difference: what the reference lets through and hardened mode does not, and a benign twin that both let
+//! through.
+
+use super::*;
+
+/// Configuration, URL, difference, label, and the benign twin.
+const BYPASSES: [(&str, &str, &str, &str, &str); 33] = [
+    ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
+    (
+        "W",
+        "https://ap\u{130}.telegram.org/bot1234567890:AABBCCDDEEFFGGHHIIJJKKLLMMNNOOPPqqr/x",
+        "D-401",
+        "dlp",
+        "https://api.telegram.org/bot1234567890:AABBCCDDEEFFGGHHIIJJKKLLMMNNOOPPqqr/x",
+    ),
+    ("B", "http://[::]/", "D-402", "core_ssrf", "http://[2606:4700::1]/"),
+    ("I", "http://[::]/", "D-402", "ssrf", "http://[2606:4700::1]/"),
+    ("B", "http://255.255.255.255/", "D-403", "core_ssrf", "http://223.255.255.255/"),
+    ("I", "http://240.0.0.1/", "D-403", "ssrf", "http://198.51.100.1/"),
+    ("B", "http://224.0.0.1/", "D-403", "core_ssrf", "http://9.9.9.9/"),
+    ("I", "http://[64:ff9b::7f00:1]/", "D-403", "ssrf", "http://[64:ff9b::808:808]/"),
+    ("I", "http://[2002:a00:1::]/", "D-403", "ssrf", "http://[2002:808:808::]/"),
+    ("I", "http://[2001:0:808:808::80ff:fffe]/", "D-403", "ssrf", "http://[2001:db8::1]/"),
+    ("B", "http://[::127.0.0.1]/", "D-403", "core_ssrf", "http://[::8.8.8.8]/"),
+    ("B", "http://127.1/", "D-404", "core_ssrf", "http://8.8/"),
+    ("B", "http://127.0.0.1./", "D-404", "core_ssrf", "http://8.8.8.8./"),
+    ("B", "http://１２７.0.0.1/", "D-404", "core_ssrf", "http://localhost/"),
+    ("B", "http://127。0。0。1/", "D-404", "core_ssrf", "http://例え.jp/"),
+    ("B", "http://pastebin.com:80:90/", "D-405", "parser", "http://example.com:80/"),
+    ("B", "http://::1/", "D-405", "parser", "http://[2606:4700::1]:80/"),
+    (
+        "B",
+        "https://example.com/sk%252Dant%252DAAAAAAAAAAAA",
+        "D-406",
+        "dlp",
+        "https://example.com/a%252Db",
+    ),
+    (
+        "B",
+        "https://example.com/?d=aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ;x",
+        "D-407",
+        "entropy",
+        "https://example.com/?a=b;c=d",
+    ),
+    (
+        "B",
+        "https://example.com/?d=aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ%zz",
+        "D-407",
+        "entropy",
+        "https://example.com/?q=100%&page=2",
+    ),
+    (
+        "B",
+        "https://example.com/?k=AKIA;IOSFODNN7EXAMPLE",
+        "D-407",
+        "core_dlp",
+        "https://example.com/?k=a;b;c",
+    ),
+    (
+        "B",
+        "https://example.com/?k=AKIA%49OSFODNN7EXAMPLE;j=%zz",
+        "D-407",
+        "core_dlp",
+        "https://example.com/?k=%41%zz",
+    ),
+    (
+        "B",
+        "https://example.com/?k=Pj4%2BQUtJQUlPU0ZPRE5ON0VYQU1QTEU%3D",
+        "D-409",
+        "core_dlp",
+        "https://example.com/?k=aGVsbG8gd29ybGQ%3D",
+    ),
+    (
+        "F",
+        "https://example.com/?k=Secret%2BWith%2FSlash%3D%3D1234",
+        "D-409",
+        "dlp",
+        "https://example.com/?k=Some%2BOther%2FText%3D%3D1234",
+    ),
+    (
+        "F",
+        "https://example.com/?k=%78%4b%39%6d%50%32%6e%51%37%76%52%34%77%54%36%79&z=%zz",
+        "D-409",
+        "dlp",
+        "https://example.com/?z=%zz",
+    ),
+    (
+        "B",
+        "https://example.com/?k=NDE0YjQ5NDE0OTRmNTM0NjRmNDQ0ZTRlMzc0NTU4NDE0ZDUwNGM0NQ==",
+        "D-410",
+        "core_dlp",
+        "https://example.com/?k=NjE2MjYzNjQ2NTY2Njc2ODY5NmE=",
+    ),
+    (
+        "N",
+        "https://example.com/?k=414b4941494f53464f444e4e374558414d504c45",
+        "D-410",
+        "core_dlp",
+        "https://example.com/?k=68656c6c6f20776f726c64",
+    ),
+    (
+        "B",
+        "https://example.com/?k=AKIA%FFIOSFODNN7EXAMPLE",
+        "D-411",
+        "core_dlp",
+        "https://example.com/?k=caf%E9",
+    ),
+    ("B", "https://AKIA\u{200b}IOSFODNN7EXAMPLE/", "D-412", "core_dlp", "https://bücher/"),
+    (
+        "C",
+        "https://example.com/?c=canary-token-ABC123",
+        "D-413",
+        "dlp",
+        "https://example.com/?c=canary-token",
+    ),
+    ("W", "https://example.com/?a=barz", "D-414", "dlp", "https://example.com/?a=bar"),
+    ("W", "https://example.com/?a=colored", "D-414", "dlp", "https://example.com/?a=color"),
+    (
+        "F",
+        "https://example.com/?k=xK9mP2nQ&j=7vR4wT6y",
+        "D-415",
+        "dlp",
+        "https://example.com/?k=xK9mP2nQ&j=8vR4wT6y",
+    ),
+];
+
+#[test]
+fn names_a_difference_for_each_bypass() {
+    let mut wrong = Vec::new();
+    for (config, bypass, difference, label, benign) in BYPASSES {
+        let with = |strictness| {
+            let (url, text) = named(config);
+            pipeline(url, text, strictness)
+        };
+        let (reference, hardened) = (with(Strictness::Reference), with(Strictness::Hardened));
+        if !scan(&reference, bypass).allowed {
+            wrong.push(format!("{config} {bypass}: the reference blocks it"));
+        }
+        let verdict = scan(&hardened, bypass);
+        if (verdict.label.as_str(), verdict.difference) != (label, Some(difference)) {
+            wrong.push(format!("{config} {bypass}: wanted {label} {difference}, got {verdict:?}"));
+        }
+        let twin = scan(&hardened, benign);
+        if !twin.allowed {
+            wrong.push(format!("{config} {benign}: blocked: {twin:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn examines_queries_of_any_number_of_pieces() {
+    let url = format!("https://example.com/?{}d=aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ", "a&".repeat(10_000));
+    let with = |strictness| {
+        let (mut url, text) = named("B");
+        url.max_url_length = 1 << 20;
+        pipeline(url, text, strictness)
+    };
+    assert!(scan(&with(Strictness::Reference), &url).allowed);
+    let verdict = scan(&with(Strictness::Hardened), &url);
+    assert_eq!((verdict.label, verdict.difference), (Label::Entropy, Some("D-408")));
+}
+
+#[test]
+fn resolved_addresses_meet_the_stricter_ranges() {
+    let (url, text) = named("I");
+    let hardened = pipeline(url, text, Strictness::Hardened);
+    for (url, difference) in [("http://zero.test/", "D-402"), ("http://nat64.test/", "D-403")] {
+        let verdict = scan(&hardened, url);
+        assert_eq!((verdict.label, verdict.difference), (Label::Ssrf, Some(difference)), "{url}");
+    }
+    assert!(scan(&hardened, "http://public.test/").allowed);
+    assert_eq!(scan(&hardened, "http://localhost/").difference, None);
+}
+
+#[test]
+fn a_folded_host_is_not_trusted() {
+    let with = |strictness| {
+        let (mut url, text) = named("I");
+        url.trusted_domains = strings(&["i.test"]);
+        let pipeline = pipeline(url, text, strictness);
+        let internal = |_: &str| Ok(vec!["10.0.0.1".parse().expect("an address")]);
+        pipeline.scan("http://\u{130}.test/".as_bytes(), Instant::now(), internal)
+    };
+    assert!(with(Strictness::Reference).allowed);
+    assert_eq!(with(Strictness::Hardened).difference, Some("D-401"));
+}
+
+#[test]
+fn limits_ignore_dots_and_notations() {
+    let (mut url, text) = named("B");
+    url.max_requests_per_minute = 1;
+    url.max_data_per_minute = 10;
+    let hardened = pipeline(url, text, Strictness::Hardened);
+    let now = Instant::now();
+    let scan = |url: &str| hardened.scan(url.as_bytes(), now, resolve);
+    assert!(scan("https://evil.com/").allowed);
+    let verdict = scan("https://evil.com./");
+    assert_eq!((verdict.label, verdict.difference), (Label::RateLimit, Some("D-416")));
+    hardened.record_transfer("0x08080808", 10, now);
+    assert_eq!(scan("http://8.8.8.8/").label, Label::DataBudget);
+    hardened.record_transfer("other.com.", 10, now);
+    assert_eq!(scan("http://other.com/").label, Label::DataBudget);
+}
+
+#[test]
+fn what_the_reference_blocks_keeps_its_answer() {
+    let mut pipelines: Vec<(String, Pipeline)> = Vec::new();
+    for line in include_str!("examples.jsonl").lines() {
+        let [number, config, url, label, reason, _]: [String; 6] = serde_json::from_str(line).expect(line);
+        if label == "all" {
+            continue;
+        }
+        if !pipelines.iter().any(|(name, _)| *name == config) {
+            let (url, text) = named(&config);
+            pipelines.push((config.clone(), pipeline(url, text, Strictness::Hardened)));
+        }
+        let (_, pipeline) = pipelines.iter().find(|(name, _)| *name == config).expect("just made");
+        let verdict = scan(pipeline, &url);
+        assert_eq!((verdict.label.as_str(), &*verdict.reason), (&*label, &*reason), "{number} {url}");
+        assert_eq!(verdict.difference, None, "{number} {url}");
+    }
+}
