@@ -20,8 +20,7 @@ pub(super) fn core_literal(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     if pipeline.ip_allowlist.contains(literal) || !pipeline.core_ranges.contains(literal) {
         return Step::Pass;
     }
-    let verdict =
-        UrlVerdict::block(Label::CoreSsrf, core_reason(host));
+    let verdict = UrlVerdict::block(Label::CoreSsrf, core_reason(host));
     if !pipeline.api_allowlist.matches(without_zone) {
         return Step::Block(verdict);
     }

@@ -106,8 +106,7 @@ pub(super) fn address_difference(pipeline: &Pipeline, address: IpAddr) -> Option
     if address.is_unspecified() {
         return Some("D-402");
     }
-    let ranges =
-        if pipeline.checks_addresses() { &pipeline.internal_ranges } else { &pipeline.core_ranges };
+    let ranges = if pipeline.checks_addresses() { &pipeline.internal_ranges } else { &pipeline.core_ranges };
     let hidden = |inner: IpAddr| {
         !pipeline.ip_allowlist.contains(inner) && (ranges.contains(inner) || address::is_reserved(inner))
     };
@@ -187,7 +186,9 @@ fn dropped_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
             let decoded = text::percent_decode_lenient(part, ROUNDS);
             let found = examine(pipeline, scan, &decoded)
                 .or_else(|| views::decodings(&decoded).find_map(|decoded| examine(pipeline, scan, &decoded)))
-                .or_else(|| text::strip_noise(&decoded).and_then(|stripped| examine(pipeline, scan, &stripped)));
+                .or_else(|| {
+                    text::strip_noise(&decoded).and_then(|stripped| examine(pipeline, scan, &stripped))
+                });
             if found.is_some() {
                 return found;
             }
@@ -242,7 +243,8 @@ fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Encodings inside encodings, in path segments and query values; and one level of them under the core rules too.
 fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    let segments = scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= views::MIN_SEGMENT);
+    let segments =
+        scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= views::MIN_SEGMENT);
     segments.map(Cow::Borrowed).find_map(|segment| unwrap(pipeline, scan, &segment, DEPTH)).or_else(|| {
         views::pairs(&scan.url.raw_query)
             .flat_map(|(key, value)| [key, value])

@@ -111,7 +111,11 @@ fn limits(pipeline: &Pipeline, pending: Pending<'_>, now: Instant) -> UrlVerdict
 fn rate_limit(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
     (!pipeline.rate.take(limit_host(pipeline, pending), now)).then(|| {
         let reason = format!("rate limit exceeded for {}", pending.host);
-        about_dots(pipeline, pending, UrlVerdict::block(Label::RateLimit, reason).with_class(Class::Protective))
+        about_dots(
+            pipeline,
+            pending,
+            UrlVerdict::block(Label::RateLimit, reason).with_class(Class::Protective),
+        )
     })
 }
 

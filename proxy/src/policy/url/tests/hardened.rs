@@ -28,13 +28,7 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 33] = [
     ("B", "http://127。0。0。1/", "D-404", "core_ssrf", "http://例え.jp/"),
     ("B", "http://pastebin.com:80:90/", "D-405", "parser", "http://example.com:80/"),
     ("B", "http://::1/", "D-405", "parser", "http://[2606:4700::1]:80/"),
-    (
-        "B",
-        "https://example.com/sk%252Dant%252DAAAAAAAAAAAA",
-        "D-406",
-        "dlp",
-        "https://example.com/a%252Db",
-    ),
+    ("B", "https://example.com/sk%252Dant%252DAAAAAAAAAAAA", "D-406", "dlp", "https://example.com/a%252Db"),
     (
         "B",
         "https://example.com/?d=aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ;x",
