@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod inspect;
+pub mod dns;
 pub mod intercept;
 pub mod offload;
 pub mod scrub;
