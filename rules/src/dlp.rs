@@ -14,7 +14,7 @@ use crate::{Strictness, goregex};
 mod canary;
 mod compiled;
 pub mod crossreq;
-mod data;
+pub(crate) mod data;
 pub mod plain;
 mod rules;
 mod secrets;

@@ -37,6 +37,11 @@ pub struct Regex {
     hir: Hir,
 }
 
+/// Parses a pattern as written: the intermediate form without a program. Much cheaper than compiling.
+pub fn parse(pattern: &str) -> Result<Hir, Error> {
+    parse::parse(pattern, Flags::default())
+}
+
 /// Parses and compiles a pattern as written.
 pub fn compile(pattern: &str) -> Result<Regex, Error> {
     compile_with(pattern, Flags::default())

@@ -38,40 +38,13 @@ pub fn builtin_dlp() -> Vec<DlpPattern> {
 /// The built-in response patterns in their order, marked as built in.
 #[must_use]
 pub fn builtin_response() -> Vec<ResponseScanPattern> {
-    const NAMES: &[&str] = &[
-        "Prompt Injection",
-        "System Override",
-        "Role Override",
-        "New Instructions",
-        "Jailbreak Attempt",
-        "Hidden Instruction",
-        "Behavior Override",
-        "Encoded Payload",
-        "Tool Invocation",
-        "Authority Escalation",
-        "Instruction Downgrade",
-        "Instruction Dismissal",
-        "Priority Override",
-        "Credential Solicitation",
-        "Credential Path Directive",
-        "Auth Material Requirement",
-        "Memory Persistence Directive",
-        "Preference Poisoning",
-        "Silent Credential Handling",
-        "Covert Action Directive",
-        "Instruction Boundary",
-        "CJK Instruction Override ZH",
-        "CJK Instruction Override JP",
-        "CJK Instruction Override KR",
-        "CJK Jailbreak Mode",
-    ];
-    let pattern = |name: &&str| ResponseScanPattern {
-        name: (*name).to_owned(),
-        regex: "x".to_owned(),
+    let pattern = |rule: &muselet_rules::injection::RuleSpec| ResponseScanPattern {
+        name: rule.name.to_string(),
+        regex: rule.regex.to_string(),
         compiled: true,
         ..ResponseScanPattern::default()
     };
-    NAMES.iter().map(pattern).collect()
+    muselet_rules::injection::builtin_rules().iter().map(pattern).collect()
 }
 
 /// Joins a file's patterns with the built-in ones, unless `include_defaults` is false: a built-in whose exact name the

@@ -18,15 +18,17 @@ pub struct Example {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) severity: String,
-    pub(super) pattern: String,
-    pub(super) validator: Option<String>,
-    pub(super) examples: Vec<Example>,
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) severity: String,
+    pub(crate) pattern: String,
+    pub(crate) validator: Option<String>,
+    /// The pattern and examples are those of the core rule of the same name (injection rules).
+    pub(crate) core: bool,
+    pub(crate) examples: Vec<Example>,
 }
 
-pub(super) fn parse(yaml: &str) -> Vec<Entry> {
+pub(crate) fn parse(yaml: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut key: Option<String> = None;
     let mut in_list = false;
@@ -63,6 +65,7 @@ fn set(entry: &mut Entry, key: &str, value: String) {
         "name" => entry.name = value,
         "severity" => entry.severity = value,
         "pattern" => entry.pattern = value,
+        "core" => entry.core = value == "true",
         "validator" => entry.validator = Some(value),
         "must_match" | "must_not_match" => entry.examples.push(Example {
             rule: entry.name.clone(),

@@ -1,1 +1,124 @@
-//! Injection rules and passes.
+//! Prompt injection in response text: rules, derived variants, six passes, redaction.
+//!
+//! Two tiers run in order: the *core* rules, which no configuration can remove, and the *standard* rules (built-in,
+//! overridden, or written by the user). Each tier is searched in six views of the text (normalised, spaced, leet,
+//! joined words, folded vowels, decoded payloads); the first view of the first tier that has a match decides, and all
+//! matches of that view are reported. The rules themselves are data: `builtin/injection/*.yaml`.
+//!
+//! `plain` follows the specification step by step. spec: response-scan §1-4.
+
+mod builtin;
+mod encoded;
+mod gate;
+mod plain;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builtin::{builtin_examples, builtin_rules, core_rules};
+pub use rule::{RuleSpec, merge};
+
+use crate::Strictness;
+
+/// Everything a scan depends on besides the text.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The effective standard rules in evaluation order ([`merge`]); `None` when `response_scanning.enabled` is
+    /// false: then only the core rules run. spec: response-scan §2.1, §2.6
+    pub standard: Option<Vec<RuleSpec>>,
+    /// Whether the listed differences apply.
+    pub strictness: Strictness,
+}
+
+/// A rule that cannot be compiled. The text is Go's, after the name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("response scanning pattern {name:?} has invalid regex: {message}")]
+pub struct RuleError {
+    /// The rule's name.
+    pub name: String,
+    /// What is wrong with its expression.
+    pub message: String,
+}
+
+/// One occurrence of one rule. It does not hold the matched text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The rule's name. Repeats when the rule matches more than once.
+    pub name: Arc<str>,
+    /// Byte position in the searched view, which is not a position in the body. spec: response-scan §4.6
+    pub offset: usize,
+    /// The rule bundle the rule came from; empty otherwise.
+    pub bundle: Arc<str>,
+    /// Version of that bundle; empty otherwise.
+    pub bundle_version: Arc<str>,
+    /// Id of the listed difference without which there would be no match.
+    pub difference: Option<&'static str>,
+}
+
+/// Which rules found something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// The eight rules that always run.
+    Core,
+    /// The configured rules.
+    Standard,
+}
+
+/// What a scan found: the matches of one view of one tier, in rule order, then text order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanResult {
+    /// Empty when the text is clean.
+    pub matches: Vec<Match>,
+    /// Tier and number of the pass (1-6) that matched; never shown to clients.
+    pub origin: Option<(Tier, u8)>,
+}
+
+impl ScanResult {
+    /// True when nothing matched.
+    pub fn is_clean(&self) -> bool {
+        self.matches.is_empty()
+    }
+
+    /// All rule names, repeats included, joined by `, ` as reasons print them.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.matches.iter().map(|m| &*m.name).collect();
+        names.join(", ")
+    }
+}
+
+/// The compiled rules. Cheap to share, safe to use from many threads.
+pub struct Scanner {
+    rules: plain::Rules,
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanner").finish_non_exhaustive()
+    }
+}
+
+impl Scanner {
+    /// Compiles the core rules and `settings.standard`.
+    ///
+    /// # Errors
+    /// The first rule whose expression is not valid.
+    pub fn new(settings: Settings) -> Result<Self, RuleError> {
+        Ok(Self { rules: plain::Rules::new(settings)? })
+    }
+
+    /// Looks for instructions in `text`, which may be any bytes. Linear in its length. spec: response-scan §4.1
+    pub fn scan(&self, text: &[u8]) -> ScanResult {
+        self.rules.scan(text)
+    }
+
+    /// The text that the actions `strip` and `ask` deliver instead: the normalised text with every match of the tier
+    /// that matched replaced by `[REDACTED: NAME]`. `None` when nothing could be replaced, which happens whenever the
+    /// match was only visible in another view. spec: response-scan §4.8
+    pub fn transformed(&self, text: &[u8], result: &ScanResult) -> Option<String> {
+        self.rules.transformed(text, result)
+    }
+}

@@ -1,1 +1,95 @@
-//! Responses: actions, streams, media, shield.
+//! Responses: what an agent may see of an answer, decided without I/O.
+//!
+//! [`ResponsePolicy::plan`] looks at the head and says how the body is to be read: refused, passed, streamed through the
+//! event scanner or buffered. [`ResponsePolicy::judge`] looks at a buffered body: browser shield, media policy, injection
+//! scan, in that order. Both return values; the server acts and the events module reports. The order of checks differs
+//! by transport and stands in `plan.rs` and `judge.rs`, one function each. spec: response-scan §6-10
+
+mod fetch;
+mod hidden;
+mod inspect;
+mod judge;
+mod media;
+mod plan;
+mod settings;
+mod shield;
+mod sse;
+mod suppress;
+mod taint;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::fmt;
+use std::sync::Arc;
+
+use muselet_rules::{dlp, injection};
+
+use crate::config::Config;
+
+pub use fetch::{Answer, Extraction, FetchJudgement, FetchOutcome, Question};
+pub use inspect::MessageVerdict;
+pub use media::MediaExposure;
+pub use settings::{Action, MediaSettings, Settings, ShieldOversize, ShieldSettings, SseSettings};
+pub use shield::Report as ShieldReport;
+pub use sse::{Cut, Reported, SseScanner, Step};
+pub use suppress::{Suppression, Suppressions};
+pub use taint::{TaintLevel, TaintSource, source_level};
+pub use types::{
+    Buffering, Escalation, Head, HeaderEdits, Judgement, Note, Outcome, Over, Plan, Planned, Refusal,
+    RefusalLog, Signal, Transport,
+};
+
+/// The response side of one configuration.
+pub struct ResponsePolicy {
+    settings: Settings,
+    injection: injection::Scanner,
+    dlp: Arc<dlp::Scanner>,
+    shield: shield::Shield,
+}
+
+impl fmt::Debug for ResponsePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponsePolicy").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl ResponsePolicy {
+    /// Compiles what the configuration says about responses.
+    ///
+    /// # Errors
+    /// A response pattern that is not valid, which a checked configuration does not hold.
+    pub fn from_config(config: &Config, dlp: Arc<dlp::Scanner>) -> Result<Self, injection::RuleError> {
+        let scanning = &config.response_scanning;
+        let rules = || {
+            scanning.patterns.iter().map(|p| injection::RuleSpec {
+                bundle: Arc::from(p.bundle.as_str()),
+                bundle_version: Arc::from(p.bundle_version.as_str()),
+                builtin: p.compiled,
+                ..injection::RuleSpec::user(&p.name, &p.regex)
+            })
+        };
+        let rules = injection::Settings {
+            standard: scanning.enabled.then(|| rules().collect()),
+            strictness: config.muselet.strictness,
+        };
+        Ok(Self::new(Settings::from(config), injection::Scanner::new(rules)?, dlp))
+    }
+
+    /// Joins settings and scanners.
+    #[must_use]
+    pub fn new(settings: Settings, injection: injection::Scanner, dlp: Arc<dlp::Scanner>) -> Self {
+        let shield = shield::Shield::new(&settings.shield);
+        Self { settings, injection, dlp, shield }
+    }
+
+    /// The settings this policy was made from.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn hardened(&self) -> bool {
+        self.settings.strictness == muselet_rules::Strictness::Hardened
+    }
+}

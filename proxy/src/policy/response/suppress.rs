@@ -1,0 +1,221 @@
+//! `suppress`: findings of one rule on one place that the operator has declared harmless. spec: response-scan §6.3
+//!
+//! A place is a URL; the path pattern is tried in several ways (prefix, equality, glob, parts in order, suffix) and the
+//! first that fits wins. The globs are the shell's: `*` and `?` stop at `/`.
+
+/// One entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Rule name, compared ignoring case.
+    pub rule: String,
+    /// Pattern for the target.
+    pub path: String,
+}
+
+/// The whole list, in file order.
+#[derive(Debug, Clone, Default)]
+pub struct Suppressions {
+    entries: Vec<Suppression>,
+}
+
+impl Suppressions {
+    /// Takes the entries as configured.
+    #[must_use]
+    pub fn new(entries: Vec<Suppression>) -> Self {
+        Self { entries }
+    }
+
+    /// Whether findings of `rule` at `target` are dropped.
+    #[must_use]
+    pub fn covers(&self, rule: &str, target: &str) -> bool {
+        if target.is_empty() {
+            return false;
+        }
+        self.entries.iter().any(|e| same_name(&e.rule, rule) && path_matches(&e.path, target))
+    }
+}
+
+/// Go's `EqualFold` for the names that occur.
+fn same_name(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
+}
+
+/// Whether the pattern fits the target.
+fn path_matches(pattern: &str, target: &str) -> bool {
+    let target = target.replace('\\', "/");
+    let pattern = pattern.replace('\\', "/");
+    if pattern.is_empty() {
+        return false;
+    }
+    let (bare_target, bare_pattern) = (without_default_port(&target), without_default_port(&pattern));
+    if bare_pattern.ends_with('/') {
+        return bare_target.starts_with(&bare_pattern);
+    }
+    if bare_target == bare_pattern || target == pattern {
+        return true;
+    }
+    let last = bare_target.rsplit('/').next().unwrap_or_default();
+    if glob(&bare_pattern, &bare_target) || glob(&bare_pattern, last) {
+        return true;
+    }
+    let urlish = bare_pattern.contains("://") || (bare_pattern.contains('.') && bare_target.contains("://"));
+    if urlish && parts_in_order(&bare_pattern, &bare_target) {
+        return true;
+    }
+    !bare_pattern.starts_with('/') && bare_target.ends_with(&format!("/{bare_pattern}"))
+}
+
+/// A URL with port 443 or 80, whatever the scheme, without it. Anything else as it is.
+fn without_default_port(text: &str) -> String {
+    let Some(scheme_end) = text.find("://") else { return text.to_owned() };
+    let authority_start = scheme_end + 3;
+    let authority_end =
+        text[authority_start..].find(['/', '?', '#']).map_or(text.len(), |i| authority_start + i);
+    let authority = &text[authority_start..authority_end];
+    for port in [":443", ":80"] {
+        if let Some(host) = authority.strip_suffix(port) {
+            // `[::80` is no port: inside brackets nothing is cut.
+            if !host.contains('[') || host.ends_with(']') {
+                return format!("{}{}{}", &text[..authority_start], host, &text[authority_end..]);
+            }
+        }
+    }
+    text.to_owned()
+}
+
+/// Literal parts between `*` occur in order, anchored where the pattern has no `*` at its ends.
+fn parts_in_order(pattern: &str, target: &str) -> bool {
+    let parts: Vec<&str> = pattern.split('*').collect();
+    let mut at = 0;
+    for (i, part) in parts.iter().enumerate() {
+        if part.is_empty() {
+            continue;
+        }
+        let Some(found) = target[at..].find(part) else { return false };
+        if i == 0 && found != 0 {
+            return false;
+        }
+        at += found + part.len();
+    }
+    // Without a trailing `*` the last part has to end the target, wherever its first occurrence was.
+    parts.last().is_none_or(|last| last.is_empty() || target.ends_with(last))
+}
+
+/// The shell's glob over the whole of `text`: `*` and `?` do not cross `/`, `[...]` is a class, a malformed pattern
+/// matches nothing. Backtracks to the last star only, so the cost is bounded by the product of the lengths.
+fn glob(pattern: &str, text: &str) -> bool {
+    let p: Vec<char> = pattern.chars().collect();
+    let t: Vec<char> = text.chars().collect();
+    let (mut pi, mut ti) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        let step = match p.get(pi) {
+            None => (ti == t.len()).then_some(None),
+            Some('*') => {
+                star = Some((pi + 1, ti));
+                pi += 1;
+                continue;
+            }
+            Some(&c) => match t.get(ti) {
+                None => None,
+                Some(&x) => single(&p, pi, c, x).map(Some),
+            },
+        };
+        match step {
+            Some(None) => return true,
+            Some(Some(next)) => {
+                pi = next;
+                ti += 1;
+            }
+            None => match star {
+                Some((after, from)) if from < t.len() && t[from] != '/' => {
+                    star = Some((after, from + 1));
+                    pi = after;
+                    ti = from + 1;
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// Matches one pattern element at `pi` against `x`; the index after it on success.
+fn single(p: &[char], pi: usize, c: char, x: char) -> Option<usize> {
+    match c {
+        '?' => (x != '/').then_some(pi + 1),
+        '[' => class(p, pi + 1, x),
+        '\\' => {
+            let literal = *p.get(pi + 1)?;
+            (literal == x).then_some(pi + 2)
+        }
+        _ => (c == x).then_some(pi + 1),
+    }
+}
+
+/// A bracket class that begins at `i`.
+fn class(p: &[char], mut i: usize, x: char) -> Option<usize> {
+    let negated = p.get(i) == Some(&'^');
+    if negated {
+        i += 1;
+    }
+    let (mut hit, mut first) = (false, true);
+    loop {
+        let mut lo = *p.get(i)?;
+        if lo == ']' && !first {
+            return (hit != negated).then_some(i + 1);
+        }
+        first = false;
+        if lo == '\\' {
+            i += 1;
+            lo = *p.get(i)?;
+        }
+        i += 1;
+        let mut hi = lo;
+        if p.get(i) == Some(&'-') && p.get(i + 1).is_some_and(|&c| c != ']') {
+            i += 1;
+            hi = *p.get(i)?;
+            if hi == '\\' {
+                i += 1;
+                hi = *p.get(i)?;
+            }
+            i += 1;
+        }
+        hit |= lo <= x && x <= hi;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_patterns_fit_targets_in_the_documented_ways() {
+        let table = [
+            ("*/robots.txt", "https://a.example/robots.txt", true),
+            ("robots.txt", "https://a.example/robots.txt", true),
+            ("https://a.example/", "https://a.example/x/y", true),
+            ("https://a.example:443/*", "https://a.example/x/y", true),
+            ("a.example", "https://a.example/x", false),
+            ("*a.example*", "https://a.example/x", true),
+            ("*", "https://a.example/x/y?z", true),
+            ("/x", "https://a.example/x", false),
+            ("api/v1", "https://a.example/api/v1", true),
+            ("vendor/", "vendor/a/b.go", true),
+            ("*.txt", "dir/foo.txt", true),
+            ("/robots.txt", "https://example.com/robots.txt", false),
+            ("*.anthropic.com*", "https://api.anthropic.com:443/v1/messages", true),
+            ("*.example.com/v1*", "https://api.example.com:8443/v1/x", false),
+            ("https://api.example.com:443/v1", "https://api.example.com/v1", true),
+            ("", "https://a.example/", false),
+            ("*", "", false),
+            ("[a", "a", false),
+            ("f[0-9]?", "f7x", true),
+            ("f[^0-9]", "f7", false),
+        ];
+        for (path, target, want) in table {
+            let list = Suppressions::new(vec![Suppression { rule: "R".into(), path: path.into() }]);
+            assert_eq!(list.covers("r", target), want, "{path:?} on {target:?}");
+            assert!(!list.covers("other", target), "{path:?} on {target:?}");
+        }
+    }
+}

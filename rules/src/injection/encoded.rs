@@ -1,0 +1,158 @@
+//! Pass 6: base64 and hex payloads, nested up to five deep. spec: response-scan §4.4
+//!
+//! The reference tries five decoders one after another; four of them can only give the same bytes, so each distinct
+//! result is looked at once. What the whole-text step has looked at is not looked at again as a segment.
+
+use crate::decode::{base64, hex_plain};
+
+/// Nesting that is still seen.
+const DEPTH: u8 = 5;
+/// Shortest segment, its padding included.
+const SEGMENT: usize = 16;
+/// Shortest run that makes the pass look at a text at all.
+const RUN: usize = 8;
+/// Padding characters that belong to a segment.
+const PADDING: usize = 2;
+
+fn in_alphabet(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+}
+
+/// Whether a normalised text can hold a payload at all.
+pub(super) fn is_candidate(text: &str) -> bool {
+    text.as_bytes().split(|&b| !in_alphabet(b) && b != b'=').any(|run| run.len() >= RUN)
+}
+
+/// Calls `check` with every payload in the order of the specification, until it gives something.
+pub(super) fn search<T>(text: &[u8], check: &mut impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+    at_depth(text, 0, check)
+}
+
+fn at_depth<T>(text: &[u8], depth: u8, check: &mut impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+    if depth >= DEPTH {
+        return None;
+    }
+    let whole: Option<Vec<u8>> = text
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+        .map(|b| (in_alphabet(b) || b == b'=').then_some(b))
+        .collect();
+    if let Some(whole) = &whole {
+        for payload in decodings(whole) {
+            if let Some(found) = check(&payload).or_else(|| at_depth(&payload, depth + 1, check)) {
+                return Some(found);
+            }
+        }
+    }
+    for segment in segments(text) {
+        if whole.as_deref() == Some(segment) {
+            continue;
+        }
+        for payload in decodings(segment).into_iter().filter(|p| is_text(p)) {
+            if let Some(found) = check(&payload).or_else(|| at_depth(&payload, depth + 1, check)) {
+                return Some(found);
+            }
+        }
+    }
+    None
+}
+
+/// The distinct non-empty results of the five decoders.
+fn decodings(text: &[u8]) -> Vec<Vec<u8>> {
+    let base64 = base64(text).map(|decoded| decoded.bytes);
+    base64.into_iter().chain(hex_plain(text)).collect()
+}
+
+/// Maximal runs of the alphabet with their padding, where long enough.
+fn segments(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() {
+            let Some(start) = text[at..].iter().position(|&b| in_alphabet(b)) else { break };
+            let start = at + start;
+            let mut end =
+                text[start..].iter().position(|&b| !in_alphabet(b)).map_or(text.len(), |n| start + n);
+            at = end;
+            while end < text.len() && end - at < PADDING && text[end] == b'=' {
+                end += 1;
+            }
+            if end - start >= SEGMENT {
+                return Some(&text[start..end]);
+            }
+        }
+        None
+    })
+}
+
+/// UTF-8 of which at least four fifths are printable.
+fn is_text(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let (mut total, mut printable) = (0usize, 0usize);
+    for c in text.chars() {
+        total += 1;
+        printable += usize::from(is_printable(c));
+    }
+    printable * 5 >= total * 4
+}
+
+/// Letters, marks, numbers, punctuation, symbols, U+0020, tab, LF, CR.
+fn is_printable(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' | ' '..='~' => true,
+        '\0'..='\u{9f}' | '\u{ad}' => false,
+        c => printable_class()
+            .binary_search_by(|&(lo, hi)| {
+                if hi < c {
+                    std::cmp::Ordering::Less
+                } else if lo > c {
+                    std::cmp::Ordering::Greater
+                } else {
+                    std::cmp::Ordering::Equal
+                }
+            })
+            .is_ok(),
+    }
+}
+
+fn printable_class() -> &'static [(char, char)] {
+    static CLASS: std::sync::OnceLock<Vec<(char, char)>> = std::sync::OnceLock::new();
+    CLASS.get_or_init(|| match regex_syntax::parse(r"[\pL\pM\pN\pP\pS]").map(|hir| hir.into_kind()) {
+        Ok(regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class))) => {
+            class.ranges().iter().map(|r| (r.start(), r.end())).collect()
+        }
+        // Not reached: the properties are part of the tables compiled in (a test looks at it).
+        _ => Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_keep_up_to_two_padding_characters_and_need_sixteen_bytes() {
+        let table: [(&str, &[&str]); 5] = [
+            ("abcdefghijklmn==", &["abcdefghijklmn=="]),
+            ("abcdefghijklm==", &[]),
+            ("x=abcdefghijklmnop===&y", &["abcdefghijklmnop=="]),
+            ("aaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbb", &["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"]),
+            ("", &[]),
+        ];
+        for (text, want) in table {
+            let got: Vec<_> =
+                segments(text.as_bytes()).map(|s| String::from_utf8_lossy(s).into_owned()).collect();
+            assert_eq!(got, want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn printable_means_visible_in_any_script() {
+        for c in ['é', '中', '\u{301}', '٣', '—', '€'] {
+            assert!(is_printable(c), "{c:?}");
+        }
+        for c in ['\u{a0}', '\u{200b}', '\u{e000}', '\u{0}', '\u{85}'] {
+            assert!(!is_printable(c), "{c:?}");
+        }
+    }
+}
