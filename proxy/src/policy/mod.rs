@@ -2,11 +2,15 @@
 
 pub mod address;
 pub mod body;
+pub mod dial;
 pub mod headers;
 pub mod host;
 pub mod kill_switch;
 pub mod limits;
 pub mod response;
 pub mod secrets;
+pub mod snapshot;
 pub mod url;
 pub mod verdict;
+
+pub use snapshot::{CompileError, Policy, Surroundings};

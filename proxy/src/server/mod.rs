@@ -1,8 +1,28 @@
 //! Listener, routing, forward, CONNECT, interception, admin. Thin: parse, ask policy, act.
+//!
+//! ```text
+//! listener → wire (bytes → Request) → routing → forward | connect | fetch | admin → Answer → wire (bytes)
+//! ```
+//! A handler gets one request with the policy snapshot it keeps, its identity, and the process-wide [`Shared`] state (together an
+//! [`Exchange`]). Handlers answer through [`answer`] and tell [`crate::events`] what happened; deciding is [`crate::policy`]'s.
 
 pub mod admin;
 pub mod dns;
+pub mod answer;
+pub mod connect;
+pub mod exchange;
+pub mod forward;
+pub mod identity;
 pub mod inspect;
 pub mod intercept;
+pub mod listener;
 pub mod offload;
+mod routing;
 pub mod scrub;
+mod shared;
+mod sniff;
+pub mod wire;
+
+pub use exchange::Exchange;
+pub use listener::{BindError, Server};
+pub use shared::{Shared, Stop};

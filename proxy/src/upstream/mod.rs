@@ -1,4 +1,57 @@
-//! Resolver, pinned dialling, TLS client, connection pool.
+//! Everything towards origins: names, pinned dialling, TLS, and HTTP/1 over pooled connections.
 
+pub mod dial;
+pub mod hosts;
+pub mod http;
 pub mod pool;
+pub mod resolver;
 pub mod tls;
+
+pub use dial::DialError;
+pub use http::{Outgoing, OutgoingBody, SendError};
+pub use resolver::Resolver;
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use crate::policy::dial::DialRules;
+use tls::{TlsClient, TrustLocations};
+
+/// The process's way to origins. Lives as long as the process; what may be connected to comes with each call.
+#[derive(Clone)]
+pub struct Upstream {
+    /// Names.
+    pub resolver: Arc<Resolver>,
+    /// TLS.
+    pub tls: Arc<TlsClient>,
+    pub(crate) pool: Arc<pool::Pool>,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream").field("resolver", &self.resolver).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// With the system's resolver and the roots of the environment.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::new(Resolver::system(), TlsClient::new(TrustLocations::from_environment()))
+    }
+
+    /// From parts.
+    #[must_use]
+    pub fn new(resolver: Resolver, tls: TlsClient) -> Self {
+        Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default() }
+    }
+
+    /// A new connection to `host:port`. `host` has no brackets; an empty port is port 0, as for the reference.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial(&self, rules: &DialRules, host: &str, port: &str) -> Result<TcpStream, DialError> {
+        dial::dial(&self.resolver, rules, host, port, rules.falls_back()).await
+    }
+}

@@ -1,0 +1,95 @@
+//! Which addresses may be connected to, whatever the URL scan said before. (spec: http-proxy §10)
+//!
+//! The reference checks the configured `internal` ranges only, so that a name server that answers the scan with a public and the
+//! dialler with a loopback address passes wherever the operator's own list lacks that range. Hardened (D-505), the ranges are
+//! those of the scan: the built-in ones and the configured ones.
+
+use std::net::IpAddr;
+
+use muselet_rules::Strictness;
+
+use super::address::{AddressSet, reduce};
+use super::host::{Dialect, HostList};
+use crate::config::Config;
+
+/// An address that is not connected to. The texts are the reference's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The target was written as an address.
+    #[error("SSRF blocked: connection to internal IP {0}")]
+    Literal(String),
+    /// The target is a name.
+    #[error("SSRF blocked: {host} resolves to internal IP {address}")]
+    Resolved {
+        /// The name.
+        host: String,
+        /// Its offending address.
+        address: IpAddr,
+    },
+    /// The resolver answered with nothing.
+    #[error("SSRF blocked: DNS returned no addresses for {0}")]
+    NoAddress(String),
+}
+
+/// The ranges and the exceptions from them.
+#[derive(Debug)]
+pub struct DialRules {
+    internal: AddressSet,
+    allowed: AddressSet,
+    trusted: HostList,
+    falls_back: bool,
+}
+
+impl DialRules {
+    /// The rules of a configuration, whose ranges have been checked by the loader.
+    ///
+    /// # Errors
+    /// A range that is none; the loader reports those first.
+    pub fn new(config: &Config) -> Result<Self, ipnet::AddrParseError> {
+        let mut internal = AddressSet::parse(&config.internal)?;
+        if !internal.is_empty() && config.muselet.strictness == Strictness::Hardened {
+            internal.extend(super::address::CORE_RANGES.iter().filter_map(|range| range.parse().ok()));
+        }
+        Ok(Self {
+            internal,
+            allowed: AddressSet::parse(&config.ssrf.ip_allowlist)?,
+            trusted: HostList::new(&config.trusted_domains, Dialect::Domains),
+            falls_back: config.muselet.strictness == Strictness::Hardened,
+        })
+    }
+
+    /// Whether further addresses of a name are tried when the first does not answer; the reference tries only one. (D-506)
+    #[must_use]
+    pub fn falls_back(&self) -> bool {
+        self.falls_back
+    }
+
+    /// A target written as an address; `trusted_domains` never applies to those.
+    ///
+    /// # Errors
+    /// [`Refusal::Literal`].
+    pub fn check_literal(&self, host: &str, address: IpAddr) -> Result<(), Refusal> {
+        if self.refuses(address) { Err(Refusal::Literal(host.to_owned())) } else { Ok(()) }
+    }
+
+    /// All addresses of a name: one bad address spoils them all.
+    ///
+    /// # Errors
+    /// [`Refusal::Resolved`] or [`Refusal::NoAddress`].
+    pub fn check_resolved(&self, host: &str, addresses: &[IpAddr]) -> Result<(), Refusal> {
+        if addresses.is_empty() {
+            return Err(Refusal::NoAddress(host.to_owned()));
+        }
+        match addresses.iter().find(|address| self.refuses(**address)) {
+            Some(address) if !self.trusted.matches(host) => {
+                Err(Refusal::Resolved { host: host.to_owned(), address: *address })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuses(&self, address: IpAddr) -> bool {
+        let address = reduce(address);
+        self.internal.contains(address) && !self.allowed.contains(address)
+    }
+}

@@ -1,0 +1,82 @@
+//! Everything that one configuration decides, compiled once and never changed.
+//!
+//! A request takes the snapshot that is current when it begins and keeps it to its end; a reload builds a new one beside the
+//! old and swaps a pointer. State that must survive a reload lives elsewhere. (spec: http-proxy §4 "Snapshot", §19)
+
+use std::sync::Arc;
+
+use muselet_rules::dlp;
+
+use super::body::{BodyPolicy, RedactionError};
+use super::dial::DialRules;
+use super::headers::HeaderPolicy;
+use super::{secrets, url};
+use crate::config::Config;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Policy {
+    /// The effective values.
+    pub config: Arc<Config>,
+    /// Lower-case hex SHA-256 of the file, or `defaults`.
+    pub config_hash: String,
+    /// Text DLP.
+    pub dlp: Arc<dlp::Scanner>,
+    /// The URL pipeline with its rate and data limits.
+    pub url: url::Pipeline,
+    /// What may be connected to.
+    pub dial: DialRules,
+    /// Request headers.
+    pub headers: HeaderPolicy,
+    /// Request bodies.
+    pub body: Arc<BodyPolicy>,
+}
+
+/// A configuration that cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A rule or the secrets file.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    /// The redaction profile.
+    #[error(transparent)]
+    Redaction(#[from] RedactionError),
+    /// An address range; the loader has refused those with a better message.
+    #[error("invalid address range: {0}")]
+    Range(#[from] ipnet::AddrParseError),
+}
+
+/// What a configuration is compiled against, read by the caller.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Contents of `dlp.secrets_file`, if one is configured.
+    pub secrets_file: Option<Vec<u8>>,
+}
+
+impl Policy {
+    /// Compiles a configuration. The second value is what there is to say about skipped lines of the secrets file.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub fn compile(
+        config: Arc<Config>,
+        config_hash: String,
+        around: &Surroundings,
+    ) -> Result<(Self, Vec<dlp::FileWarning>), CompileError> {
+        let env = around.env.iter().map(|(name, value)| (name, value));
+        let (scanner, warnings) = secrets::scanner(&config, env, around.secrets_file.as_deref())?;
+        let dlp = Arc::new(scanner);
+        let policy = Self {
+            url: url::Pipeline::new(url::Settings::from(&*config), Arc::clone(&dlp))?,
+            dial: DialRules::new(&config)?,
+            headers: HeaderPolicy::new(&config, Arc::clone(&dlp)),
+            body: Arc::new(BodyPolicy::new(&config, Arc::clone(&dlp))?),
+            dlp,
+            config_hash,
+            config,
+        };
+        Ok((policy, warnings))
+    }
+}

@@ -1,0 +1,192 @@
+//! CONNECT: decide, dial, take the connection over, verify the name in the hello, relay or intercept. (spec: http-proxy §6)
+
+mod relay;
+pub mod sni;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use hyper::ext::ReasonPhrase;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{self, Answer};
+use super::exchange::Exchange;
+use super::identity::DEFAULT_PROFILE;
+use super::shared::Shared;
+use super::scrub;
+use super::wire::{Request, Takeover};
+use crate::Strictness;
+use crate::events::{Event, SniCategory};
+use crate::policy::verdict::UrlVerdict;
+use sni::{Category, Need};
+use target::Target;
+
+/// Time for the first bytes of a tunnel.
+const SNI_TIMEOUT: Duration = Duration::from_secs(5);
+/// Score of the hint that a host speaks WebSocket.
+const WEBSOCKET_HINT_SCORE: f64 = 0.2;
+
+/// The stages of §6.2, in order. A stage that refuses returns the answer; the connection stays usable then.
+pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
+    let Request { mut head, body, takeover } = request;
+    drop(body);
+    // C1: identity, scrub, target.
+    scrub::strip_envelope(&mut head.headers);
+    let mut exchange = Exchange::begin(shared, client_ip, &head.headers, b"");
+    exchange.method = "CONNECT".into();
+    let authority = if head.url.host.is_empty() { head.host.as_deref() } else { Some(&*head.url.host) };
+    let Some(target) = authority.filter(|a| !a.is_empty()).map(Target::parse) else {
+        return answer::text(StatusCode::BAD_REQUEST, "missing target host");
+    };
+    exchange.target = target.to_string().into();
+    let url = target.url();
+    if crate::policy::url::parse(url.as_bytes()).is_err() {
+        return answer::text(StatusCode::FORBIDDEN, "CONNECT blocked: invalid URL");
+    }
+    // C2: URL scan. Its verdict is applied at C5.
+    let verdict = exchange.scan_url(url.as_bytes()).await;
+    exchange.report_warnings(&verdict, "connect");
+    // C5: URL verdict.
+    if let Some(refusal) = url_verdict(&exchange, &verdict) {
+        return refusal;
+    }
+    // C12: a hint for the log, nothing else.
+    hint_websocket(&exchange, &target);
+    // C13: limit of simultaneous tunnels.
+    let Ok(permit) = Arc::clone(&shared.tunnels).try_acquire_owned() else {
+        return answer::text(StatusCode::SERVICE_UNAVAILABLE, "too many active tunnels");
+    };
+    // C15: dial.
+    let limit = u64::try_from(exchange.policy.config.forward_proxy.max_tunnel_seconds).unwrap_or(0);
+    let deadline = Instant::from_std(exchange.began) + Duration::from_secs(limit);
+    let upstream = match dial(&exchange, &target, deadline).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
+            return answer::text(StatusCode::BAD_GATEWAY, "tunnel dial failed");
+        }
+    };
+    // C16: take over.
+    let tunnel = Tunnel { exchange, target, upstream, deadline, _permit: permit };
+    shared.tasks.spawn(tunnel.run(takeover));
+    established()
+}
+
+/// Exactly `HTTP/1.1 200 Connection Established` and no header.
+fn established() -> Answer {
+    let mut answer = answer::empty(StatusCode::OK);
+    answer.extensions_mut().insert(ReasonPhrase::from_static(b"Connection Established"));
+    answer
+}
+
+fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {
+    if verdict.allowed {
+        return None;
+    }
+    let config = &exchange.policy.config;
+    let scanner = verdict.label.as_str();
+    let ctx = exchange.context_of(verdict);
+    if !config.enforces() {
+        exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
+        return None;
+    }
+    exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
+    exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+    let refusal = answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {}", verdict.reason));
+    let hint = config.explains_blocks().then_some(&*verdict.hint);
+    Some(answer::with_hint(refusal, hint))
+}
+
+fn hint_websocket(exchange: &Exchange, target: &Target) {
+    let config = &exchange.policy.config;
+    let hosts = &config.forward_proxy.redirect_websocket_hosts;
+    if !config.websocket_proxy.enabled || !hosts.iter().any(|p| target::matches_below(p, &target.host)) {
+        return;
+    }
+    exchange.shared.events.metrics().ws_redirect_hint();
+    let reason = format!(
+        "hint: {} supports WebSocket; consider using /ws endpoint for frame-level scanning",
+        target.host
+    );
+    let ctx = exchange.context();
+    exchange.record(&Event::Anomaly { ctx, scanner: "", reason: &reason, score: WEBSOCKET_HINT_SCORE });
+}
+
+async fn dial(exchange: &Exchange, target: &Target, deadline: Instant) -> Result<TcpStream, String> {
+    let shared = &exchange.shared;
+    // The live rules, not the snapshot's: a reload that closes a range closes it for dials at once. (spec: http-proxy §4)
+    let policy = shared.policy.load_full();
+    let dial = shared.upstream.dial(&policy.dial, &target.host, &target.port);
+    tokio::select! {
+        dialled = timeout_at(deadline, dial) => match dialled {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("context deadline exceeded".to_owned()),
+        },
+        () = shared.stop.cut.cancelled() => Err("context canceled".to_owned()),
+    }
+}
+
+/// A tunnel whose 200 is on its way.
+struct Tunnel {
+    exchange: Exchange,
+    target: Target,
+    upstream: TcpStream,
+    deadline: Instant,
+    /// Held as long as the tunnel lives.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Tunnel {
+    async fn run(self, takeover: Takeover) {
+        let Ok((mut client, early)) = takeover.complete::<TcpStream>().await else { return };
+        let mut seen = early.to_vec();
+        if self.exchange.policy.config.forward_proxy.verifies_sni()
+            && !self.verify_name(&mut client, &mut seen).await
+        {
+            return;
+        }
+        relay::run(&self.exchange, &self.target.host, client, self.upstream, &seen, self.deadline).await;
+    }
+
+    /// Reads the first bytes and compares names; `false`: close both ends.
+    async fn verify_name(&self, client: &mut TcpStream, seen: &mut Vec<u8>) -> bool {
+        let join = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+        let deadline = Instant::now() + SNI_TIMEOUT;
+        while let Need::Bytes(_) = sni::need(seen, join) {
+            match timeout_at(deadline, client.read_buf(seen)).await {
+                Ok(Ok(n)) if n > 0 => {}
+                _ => break,
+            }
+        }
+        let category = sni::classify(seen, &self.target.host, join);
+        let exchange = &self.exchange;
+        exchange.shared.events.metrics().sni(metric(&category), DEFAULT_PROFILE);
+        if category.proceeds() {
+            return true;
+        }
+        exchange.record(&Event::SniMismatch {
+            ctx: exchange.context(),
+            connect_host: &self.target.host,
+            sni_host: category.sni(),
+            category: category.as_str(),
+        });
+        false
+    }
+}
+
+fn metric(category: &Category) -> SniCategory {
+    match category {
+        Category::Match => SniCategory::Match,
+        Category::Mismatch { .. } => SniCategory::Mismatch,
+        Category::NotTls => SniCategory::NotTls,
+        Category::NoExtension => SniCategory::NoExtension,
+        Category::MalformedTls => SniCategory::MalformedTls,
+        Category::Timeout => SniCategory::Timeout,
+    }
+}

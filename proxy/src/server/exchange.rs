@@ -1,0 +1,129 @@
+//! One request on its way through a handler: who asks, under which policy, and how it is reported.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+use super::identity::{self, DEFAULT_PROFILE, Identity};
+use super::shared::Shared;
+use crate::events::{Context, Event};
+use crate::policy::Policy;
+use crate::policy::url::{GoUrl, LookupFailure, Outcome, parse};
+use crate::policy::verdict::UrlVerdict;
+
+/// What a request carries through its stages.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Process state.
+    pub shared: Arc<Shared>,
+    /// The snapshot this request keeps.
+    pub policy: Arc<Policy>,
+    /// Client, request id, agent.
+    pub identity: Identity,
+    /// HTTP method, `CONNECT` or `WS`, as logged.
+    pub method: Arc<str>,
+    /// Full URL as logged; empty for CONNECT.
+    pub url: Arc<str>,
+    /// `host:port` as logged; empty for requests with a URL.
+    pub target: Arc<str>,
+    /// When the request began.
+    pub began: Instant,
+}
+
+impl Exchange {
+    /// Takes an id and the current snapshot, and works out the agent. `query` is the raw query that may name one.
+    #[must_use]
+    pub fn begin(shared: &Arc<Shared>, client_ip: &Arc<str>, headers: &HeaderMap, query: &[u8]) -> Self {
+        let policy = shared.policy.load_full();
+        let config = &policy.config;
+        let query_agent = parse::query_pairs(query).find(|(key, _)| &**key == b"agent").map(|(_, v)| v);
+        let agent = identity::agent_name(
+            headers,
+            query_agent.as_deref(),
+            &config.default_agent_identity,
+            config.bind_default_agent_identity,
+        );
+        let identity = Identity {
+            client_ip: Arc::clone(client_ip),
+            request_id: shared.next_request_id().to_string().into(),
+            agent: agent.into(),
+        };
+        let (method, url, target) = ("".into(), "".into(), "".into());
+        Self { shared: Arc::clone(shared), policy, identity, method, url, target, began: Instant::now() }
+    }
+
+    /// The fields that events about this request share.
+    #[must_use]
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            method: &self.method,
+            url: &self.url,
+            target: &self.target,
+            client_ip: &self.identity.client_ip,
+            request_id: &self.identity.request_id,
+            agent: &self.identity.agent,
+            ..Context::default()
+        }
+    }
+
+    /// The same, for an event that exists because of `verdict`.
+    #[must_use]
+    pub fn context_of<'a>(&'a self, verdict: &UrlVerdict) -> Context<'a> {
+        Context { difference: verdict.difference.unwrap_or(""), ..self.context() }
+    }
+
+    /// Writes an event.
+    pub fn record(&self, event: &Event<'_>) {
+        self.shared.events.record(event);
+    }
+
+    /// Time since the request began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Counts a refusal under a scanner label. `host`: the domain it is counted for.
+    pub fn count_blocked(&self, host: &str, scanner: &str) {
+        self.shared.events.metrics().request_blocked(host, scanner, DEFAULT_PROFILE, self.elapsed());
+    }
+
+    /// Counts a request that was passed on.
+    pub fn count_allowed(&self) {
+        self.shared.events.metrics().request_allowed(DEFAULT_PROFILE, self.elapsed());
+    }
+
+    /// Runs the URL pipeline, name resolution included.
+    pub async fn scan_url(&self, url: &[u8]) -> UrlVerdict {
+        let pipeline = &self.policy.url;
+        let pending = match pipeline.begin(url, Instant::now()) {
+            Outcome::Done(verdict) => return verdict,
+            Outcome::NeedsDns(pending) => pending,
+        };
+        let lookup = tokio::select! {
+            lookup = self.shared.upstream.resolver.lookup(pending.host()) => lookup,
+            () = self.shared.stop.cut.cancelled() => Err(LookupFailure::Cancelled),
+        };
+        pipeline.finish(pending, lookup.as_deref(), Instant::now())
+    }
+
+    /// Reports the warn-only rules that a URL scan met. `transport` as in the metric.
+    pub fn report_warnings(&self, verdict: &UrlVerdict, transport: &str) {
+        for warning in &verdict.warn_matches {
+            self.shared.events.metrics().dlp_warn(&warning.pattern_name, transport);
+            self.record(&Event::DlpWarn {
+                ctx: self.context(),
+                pattern: &warning.pattern_name,
+                severity: &warning.severity,
+                transport,
+            });
+        }
+    }
+}
+
+/// Bytes of a URL as text for logs.
+#[must_use]
+pub fn display(url: &GoUrl<'_>) -> Arc<str> {
+    String::from_utf8_lossy(&url.to_bytes()).into()
+}

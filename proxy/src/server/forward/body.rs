@@ -1,0 +1,66 @@
+//! The body scan of a plain request. (spec: http-proxy §5.3)
+
+use http::StatusCode;
+
+use super::report;
+use crate::policy::body::{BodyFinding, Outcome, Transport};
+use crate::server::answer::{self, Answer};
+use crate::server::exchange::Exchange;
+use crate::server::inspect::{Inspected, inspect as read_and_scan};
+use crate::server::wire::{Framing, Head, RequestBody};
+use crate::upstream::http::OutgoingBody;
+
+/// Reads, scans and reports; the body to forward, or the refusal.
+pub(super) async fn inspect(
+    exchange: &Exchange,
+    head: &Head,
+    host: &str,
+    body: RequestBody,
+) -> Result<OutgoingBody, Answer> {
+    if !body.is_declared() {
+        return Ok(OutgoingBody::Empty);
+    }
+    let policy = &exchange.policy.body;
+    let offload = &exchange.shared.offload;
+    let chunked = head.framing == Framing::Chunked;
+    let (body, trailers, verdict) =
+        match read_and_scan(policy, offload, &head.headers, host, body, true).await {
+            Inspected::Streamed(body) => return Ok(OutgoingBody::Client(body)),
+            Inspected::Refused(finding) => return Err(refuse(exchange, host, &finding, false)),
+            Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
+        };
+    report::warnings(exchange, &verdict.warnings, "forward");
+    if let Some(finding) = verdict.finding {
+        let action = finding.action(policy.action());
+        report::body_finding(exchange, &finding, action);
+        let enforce = exchange.policy.config.enforces();
+        if let Outcome::Block { escalated } = finding.outcome(Transport::Forward, action, false, enforce) {
+            return Err(refuse(exchange, host, &finding, escalated));
+        }
+    }
+    if let Some(trailers) = &trailers {
+        let verdict = exchange.policy.headers.scan_trailers(trailers);
+        if let Some(finding) = verdict.finding
+            && report::header_finding(exchange, &finding)
+        {
+            exchange.count_blocked(host, "header_dlp");
+            let text = format!("blocked: {}", crate::policy::headers::HeaderFinding::REASON);
+            return Err(answer::text(StatusCode::FORBIDDEN, &text));
+        }
+    }
+    Ok(match (chunked, body.is_empty()) {
+        (true, _) => OutgoingBody::Chunks(body, trailers),
+        (false, true) => OutgoingBody::Empty,
+        (false, false) => OutgoingBody::Full(body),
+    })
+}
+
+fn refuse(exchange: &Exchange, host: &str, finding: &BodyFinding, escalated: bool) -> Answer {
+    let label = finding.label.as_str();
+    if finding.fail_closed {
+        report::fail_closed(exchange, finding);
+    }
+    exchange.count_blocked(host, label);
+    let suffix = if escalated { " (escalated)" } else { "" };
+    answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}{suffix}", finding.reason))
+}

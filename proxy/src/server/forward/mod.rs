@@ -1,0 +1,125 @@
+//! Plain requests in absolute form: decide, send, follow redirects, judge the response. (spec: http-proxy §5)
+
+mod body;
+mod redirect;
+mod report;
+mod request;
+mod response;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::exchange::{self, Exchange};
+use super::identity::DEFAULT_PROFILE;
+use super::scrub;
+use super::shared::Shared;
+use super::wire::{Head, Request};
+use crate::events::Event;
+use crate::policy::headers::HeaderFinding;
+use crate::policy::verdict::UrlVerdict;
+use redirect::Failure;
+
+/// One request through the stages of §5.1, in order. A stage that refuses returns the answer.
+pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
+    let Request { mut head, body, takeover: _ } = request;
+    // F1: identity, scrub.
+    scrub::strip_envelope(&mut head.headers);
+    let mut exchange = Exchange::begin(shared, client_ip, &head.headers, &head.url.raw_query);
+    exchange.method = head.method.as_str().into();
+    exchange.url = exchange::display(&head.url);
+    let host = String::from_utf8_lossy(head.url.host_name()).into_owned();
+    // F2: URL scan. Its verdict is applied at F7.
+    let verdict = exchange.scan_url(&head.url.to_bytes()).await;
+    exchange.report_warnings(&verdict, "forward");
+    // F7: URL verdict.
+    if let Some(refusal) = url_verdict(&exchange, &host, &verdict) {
+        return refusal;
+    }
+    // F12: body scan.
+    let body = match body::inspect(&exchange, &head, &host, body).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    // F13: header DLP, on the headers as they came.
+    if let Some(refusal) = header_dlp(&exchange, &host, &head) {
+        return refusal;
+    }
+    // F16: outbound request.
+    let outbound = request::build(head, body);
+    // F17: send, following redirects. The time limit covers the response body too.
+    let deadline = Instant::now() + shared.fixed.exchange_timeout;
+    let sent = tokio::select! {
+        sent = redirect::send(&exchange, outbound, deadline) => sent,
+        () = shared.stop.cut.cancelled() => Err(Failure::Transport("context canceled".to_owned())),
+    };
+    let (response, url) = match sent {
+        Ok(received) => received,
+        Err(failure) => return failed(&exchange, &host, failure),
+    };
+    // F18: response.
+    response::deliver(exchange, &host, &url, response, deadline).await
+}
+
+fn url_verdict(exchange: &Exchange, host: &str, verdict: &UrlVerdict) -> Option<Answer> {
+    if verdict.allowed {
+        return None;
+    }
+    let config = &exchange.policy.config;
+    let scanner = verdict.label.as_str();
+    let ctx = exchange.context_of(verdict);
+    if !config.enforces() {
+        exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
+        return None;
+    }
+    exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
+    exchange.count_blocked(host, scanner);
+    let refusal = answer::text(answer::block_status(verdict), &format!("blocked: {}", verdict.reason));
+    let hint = config.explains_blocks().then_some(&*verdict.hint);
+    Some(answer::with_hint(refusal, hint))
+}
+
+fn header_dlp(exchange: &Exchange, host: &str, head: &Head) -> Option<Answer> {
+    let verdict = exchange.policy.headers.scan(&head.headers);
+    report::warnings(exchange, &verdict.warnings, "forward");
+    let finding = verdict.finding?;
+    if !report::header_finding(exchange, &finding) {
+        return None;
+    }
+    // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
+    let metrics = exchange.shared.events.metrics();
+    metrics.request_blocked(host, "header_dlp", &exchange.identity.agent, exchange.elapsed());
+    Some(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", HeaderFinding::REASON)))
+}
+
+fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
+    match failure {
+        Failure::Transport(error) => {
+            let error = format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&exchange.url));
+            exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
+        }
+        Failure::Location { url, error } => {
+            let error = format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&url));
+            exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
+        }
+        Failure::Refused(verdict) => {
+            let reason = format!("redirect blocked: {}", verdict.reason);
+            let scanner = verdict.label.as_str();
+            exchange.record(&Event::Blocked { ctx: exchange.context_of(&verdict), scanner, reason: &reason });
+            exchange.count_blocked(host, scanner);
+            let refusal = answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"));
+            let hint = exchange.policy.config.explains_blocks().then_some(redirect::HINT);
+            return answer::with_hint(refusal, hint);
+        }
+    }
+    answer::text(StatusCode::BAD_GATEWAY, "forward proxy fetch failed")
+}
+
+fn quoted(text: &str) -> String {
+    crate::policy::url::quote(text.as_bytes())
+}
+
+/// The label of plain requests in metrics.
+const PROFILE: &str = DEFAULT_PROFILE;

@@ -1,0 +1,204 @@
+//! Sending, and following redirects as Go's client does. (spec: http-proxy §5.5)
+//!
+//! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again.
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE};
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::request::Outbound;
+use crate::events::{Context, Event};
+use crate::policy::url::GoUrl;
+use crate::policy::verdict::UrlVerdict;
+use crate::server::exchange::{Exchange, display};
+use crate::upstream::http::{IncomingBody, OutgoingBody};
+
+/// Hint for every refused redirect, whatever refused it.
+pub(super) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
+
+/// Requests in one chain.
+const MAX_REQUESTS: u32 = 5;
+/// Body of a redirect that is read to keep its connection.
+const DRAIN: u64 = 2048;
+
+/// Headers that only the first host, and hosts below it, may see.
+const CREDENTIALS: [HeaderName; 4] =
+    [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), WWW_AUTHENTICATE];
+
+/// Why there is no response.
+pub(super) enum Failure {
+    /// The origin, the network, or the time limit.
+    Transport(String),
+    /// Something about a redirect that is not policy; reported under the redirect's own target.
+    Location { url: String, error: String },
+    /// A hop's URL is refused.
+    Refused(UrlVerdict),
+}
+
+/// The final response and its URL.
+pub(super) async fn send(
+    exchange: &Exchange,
+    mut outbound: Outbound,
+    deadline: Instant,
+) -> Result<(Response<IncomingBody>, GoUrl<'static>), Failure> {
+    let first_host = host_of(&outbound.url);
+    let client_referer = outbound.headers.get(REFERER).cloned();
+    let mut credentials_gone = false;
+    let mut hop = 1;
+    loop {
+        let response = send_one(exchange, &mut outbound, deadline).await?;
+        let Some((method, keep_body)) = redirects(response.status(), &outbound) else {
+            return Ok((response, outbound.url));
+        };
+        let Some(location) = response.headers().get(LOCATION).filter(|l| !l.is_empty()).cloned() else {
+            return Ok((response, outbound.url));
+        };
+        let shown = String::from_utf8_lossy(location.as_bytes()).into_owned();
+        let next = outbound.url.join(location.as_bytes()).map_err(|error| {
+            let quoted = crate::policy::url::quote(location.as_bytes());
+            let why = error.describe(location.as_bytes());
+            Failure::Transport(format!("failed to parse Location header {quoted}: {why}"))
+        })?;
+        if hop >= MAX_REQUESTS {
+            return Err(Failure::Location { url: shown, error: "too many redirects (max 5)".to_owned() });
+        }
+        drain(response, deadline).await;
+        judge(exchange, &next, hop).await?;
+        let referer = referer(&outbound.url, &next, client_referer.as_ref());
+        outbound.headers.remove(REFERER);
+        if let Some(referer) = referer {
+            outbound.headers.insert(REFERER, referer);
+        }
+        credentials_gone |= !is_same_or_below(&host_of(&next), &first_host);
+        if credentials_gone {
+            for name in &CREDENTIALS {
+                outbound.headers.remove(name);
+            }
+        }
+        outbound.method = method;
+        if !keep_body {
+            outbound.body = OutgoingBody::Empty;
+            outbound.headers.remove(CONTENT_LENGTH);
+        }
+        outbound.url = next;
+        hop += 1;
+    }
+}
+
+async fn send_one(
+    exchange: &Exchange,
+    outbound: &mut Outbound,
+    deadline: Instant,
+) -> Result<Response<IncomingBody>, Failure> {
+    // The live rules: a reload that closes a range closes it for dials at once. (spec: http-proxy §4 "Snapshot")
+    let policy = exchange.shared.policy.load_full();
+    let outgoing = outbound.prepare();
+    match timeout_at(deadline, exchange.shared.upstream.send(&policy.dial, outgoing)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(Failure::Transport(error.to_string())),
+        Err(_) => Err(Failure::Transport(
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
+        )),
+    }
+}
+
+/// The next method and whether the body goes along; `None`: this response is the answer.
+fn redirects(status: StatusCode, outbound: &Outbound) -> Option<(Method, bool)> {
+    match status.as_u16() {
+        301..=303 => {
+            let keeps = outbound.method == Method::GET || outbound.method == Method::HEAD;
+            Some((if keeps { outbound.method.clone() } else { Method::GET }, false))
+        }
+        307 | 308 => (!outbound.spent).then(|| (outbound.method.clone(), true)),
+        _ => None,
+    }
+}
+
+/// Reports the hop and scans its URL.
+async fn judge(exchange: &Exchange, next: &GoUrl<'_>, hop: u32) -> Result<(), Failure> {
+    let url = display(next);
+    exchange.record(&Event::Redirect {
+        ctx: exchange.context(),
+        original_url: &exchange.url,
+        redirect_url: &url,
+        hop,
+    });
+    let verdict = exchange.scan_url(&next.to_bytes()).await;
+    if verdict.allowed {
+        return Ok(());
+    }
+    let scanner = verdict.label.as_str();
+    let ctx = Context { url: &url, ..exchange.context_of(&verdict) };
+    if exchange.policy.config.enforces() {
+        let reason = format!("redirect from {} blocked: {}", exchange.url, verdict.reason);
+        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
+        return Err(Failure::Refused(verdict));
+    }
+    let reason = format!("redirect from {}: {}", exchange.url, verdict.reason);
+    exchange.record(&Event::Anomaly { ctx, scanner, reason: &reason, score: verdict.score });
+    Ok(())
+}
+
+/// The previous URL without user-info; not from https to http; the client's own wins.
+fn referer(from: &GoUrl<'static>, to: &GoUrl<'_>, own: Option<&HeaderValue>) -> Option<HeaderValue> {
+    if &*from.scheme == "https" && &*to.scheme == "http" {
+        return None;
+    }
+    if let Some(own) = own.filter(|value| !value.is_empty()) {
+        return Some(own.clone());
+    }
+    let mut from = from.clone();
+    from.user = None;
+    HeaderValue::from_bytes(&from.to_bytes()).ok()
+}
+
+async fn drain(response: Response<IncomingBody>, deadline: Instant) {
+    let body = response.into_body();
+    // Closing an idle connection is cheaper than waiting for a long page that nobody will read.
+    if http_body::Body::size_hint(&body).upper().is_none_or(|n| n <= DRAIN) {
+        let limited = http_body_util::Limited::new(body, DRAIN as usize);
+        let _ = timeout_at(deadline, limited.collect()).await;
+    }
+}
+
+fn host_of(url: &GoUrl<'_>) -> String {
+    String::from_utf8_lossy(url.host_name()).to_lowercase()
+}
+
+fn is_same_or_below(host: &str, first: &str) -> bool {
+    if host == first {
+        return true;
+    }
+    let is_address = host.contains([':', '%']);
+    !is_address && host.strip_suffix(first).is_some_and(|rest| rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_stay_with_the_host_and_below() {
+        let cases = [
+            ("up.test", "up.test", true),
+            ("a.up.test", "up.test", true),
+            ("aup.test", "up.test", false),
+            ("up.test", "a.up.test", false),
+            ("::1", "1", false),
+        ];
+        for (host, first, want) in cases {
+            assert_eq!(is_same_or_below(host, first), want, "{host} {first}");
+        }
+    }
+
+    #[test]
+    fn the_referer_never_shows_user_info_or_a_secure_page_to_a_plain_one() {
+        let url = |text: &str| crate::policy::url::parse(text.as_bytes()).unwrap().into_owned();
+        let from = url("http://u:p@a.test/x?y");
+        assert_eq!(referer(&from, &url("http://b.test/"), None).unwrap(), "http://a.test/x?y");
+        assert_eq!(referer(&url("https://a.test/"), &url("http://b.test/"), None), None);
+        let own = HeaderValue::from_static("mine");
+        assert_eq!(referer(&from, &url("http://b.test/"), Some(&own)).unwrap(), "mine");
+    }
+}

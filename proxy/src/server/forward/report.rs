@@ -1,0 +1,90 @@
+//! Findings of the shared layers as events and counters of a plain request. (spec: http-proxy §5.6)
+
+use muselet_rules::dlp::Match;
+
+use super::PROFILE;
+use crate::events::{BundleRule, Context, Event};
+use crate::policy::body::{Action, BodyFinding};
+use crate::policy::headers::HeaderFinding;
+use crate::server::exchange::Exchange;
+
+/// Matches of warn-mode rules: one event each. `transport` as in the metric.
+pub(crate) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) {
+    for hit in matches {
+        exchange.shared.events.metrics().dlp_warn(&hit.name, transport);
+        exchange.record(&Event::DlpWarn {
+            ctx: exchange.context(),
+            pattern: &hit.name,
+            severity: &hit.severity,
+            transport,
+        });
+    }
+}
+
+/// Reports a secret in a header; `true`: the request is refused.
+pub(crate) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bool {
+    let metrics = exchange.shared.events.metrics();
+    let action = finding.action.as_str();
+    // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
+    metrics.header_dlp_hit(action, &exchange.identity.agent);
+    exchange.record(&Event::HeaderDlp {
+        ctx: context(exchange, finding.difference),
+        header: &finding.header,
+        action,
+        patterns: finding.patterns(),
+        bundle_rules: bundle_rules(&finding.matches),
+    });
+    finding.blocks(exchange.policy.config.enforces())
+}
+
+/// Reports what a body scan found.
+pub(super) fn body_finding(exchange: &Exchange, finding: &BodyFinding, action: Action) {
+    let metrics = exchange.shared.events.metrics();
+    if !finding.matches.is_empty() {
+        metrics.body_dlp_hit(action.as_str(), PROFILE);
+        exchange.record(&Event::BodyDlp {
+            ctx: context(exchange, finding.difference),
+            action: action.as_str(),
+            match_count: finding.matches.len(),
+            patterns: finding.patterns(),
+            bundle_rules: bundle_rules(&finding.matches),
+        });
+    }
+    if !finding.addresses.is_empty() {
+        for address in &finding.addresses {
+            metrics.address_finding(address.chain, address.verdict);
+        }
+        exchange.record(&Event::AddressProtection {
+            ctx: context(exchange, finding.difference),
+            action: action.as_str(),
+            match_count: finding.addresses.len(),
+            findings: finding.addresses.iter().map(|address| address.explanation.as_str()).collect(),
+        });
+    }
+}
+
+/// Reports a body that is refused whatever the configuration says.
+pub(super) fn fail_closed(exchange: &Exchange, finding: &BodyFinding) {
+    exchange.record(&Event::Blocked {
+        ctx: context(exchange, finding.difference),
+        scanner: finding.label.as_str(),
+        reason: &finding.reason,
+    });
+}
+
+fn context<'a>(exchange: &'a Exchange, difference: Option<&'a str>) -> Context<'a> {
+    Context { difference: difference.unwrap_or(""), ..exchange.context() }
+}
+
+/// Matches of rules that came from a bundle.
+pub(crate) fn bundle_rules(matches: &[Match]) -> Vec<BundleRule<'_>> {
+    matches
+        .iter()
+        .filter(|hit| !hit.bundle.is_empty())
+        .map(|hit| BundleRule {
+            rule_id: &hit.name,
+            bundle: &hit.bundle,
+            bundle_version: &hit.bundle_version,
+        })
+        .collect()
+}

@@ -1,0 +1,157 @@
+//! Accepting connections. (spec: http-proxy §1.1, §20)
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answer::Answer;
+use super::identity::client_ip;
+use super::routing;
+use super::shared::Shared;
+use super::wire::{self, Connection, Limits, Request};
+use crate::upstream::dial::tune;
+
+/// Keep-alive probes on accepted connections.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Pause after an accept error that would repeat at once (out of descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("listen tcp {address}: {}", describe(.error))]
+pub struct BindError {
+    /// As configured.
+    pub address: String,
+    /// The system's reason.
+    #[source]
+    pub error: io::Error,
+}
+
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "bind: address already in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "bind: cannot assign requested address".to_owned(),
+        io::ErrorKind::PermissionDenied => "bind: permission denied".to_owned(),
+        _ => crate::upstream::dial::describe(error),
+    }
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    limits: Limits,
+}
+
+impl Server {
+    /// Binds the main listener to `address` (`host:port`; an empty host is every address).
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn bind(shared: Arc<Shared>, address: &str) -> Result<Self, BindError> {
+        let limits = shared.fixed.main_limits;
+        Self::bind_with(shared, address, limits).await
+    }
+
+    /// Binds a listener with deadlines of its own, for the admin and metrics ports.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn bind_with(shared: Arc<Shared>, address: &str, limits: Limits) -> Result<Self, BindError> {
+        let listener =
+            listen(address).await.map_err(|error| BindError { address: address.to_owned(), error })?;
+        Ok(Self { listener, shared, limits })
+    }
+
+    /// The address in fact.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves the main routes until the process is told to stop, then waits for requests under way within their grace.
+    pub async fn serve(self) {
+        let shared = Arc::clone(&self.shared);
+        self.serve_with(move |client_ip, request| {
+            let shared = Arc::clone(&shared);
+            async move { routing::route(&shared, &client_ip, request).await }
+        })
+        .await;
+    }
+
+    /// Serves another set of routes with the same care.
+    pub async fn serve_with<H, F>(self, handler: H)
+    where
+        H: Fn(Arc<str>, Request) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let stop = self.shared.stop.clone();
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.drain.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let connection = self.connection(&stream, peer);
+                    connections.spawn(run(stream, connection, stop.drain.clone(), handler.clone()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+        drop(self.listener);
+        connections.close();
+        tokio::select! {
+            () = connections.wait() => {}
+            () = stop.cut.cancelled() => {
+                // Handlers answer at once when they are cut; that answer may still be written.
+                let _ = tokio::time::timeout(Duration::from_millis(200), connections.wait()).await;
+            }
+        }
+    }
+
+    fn connection(&self, stream: &TcpStream, peer: SocketAddr) -> Connection {
+        Connection {
+            local: stream.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
+            peer,
+            limits: self.limits,
+            strictness: self.shared.fixed.strictness,
+        }
+    }
+}
+
+async fn run<H, F>(stream: TcpStream, connection: Connection, drain: CancellationToken, handler: H)
+where
+    H: Fn(Arc<str>, Request) -> F + Send + Sync,
+    F: Future<Output = Answer> + Send,
+{
+    tune(&stream, KEEP_ALIVE);
+    let client_ip: Arc<str> = client_ip(connection.peer).into();
+    wire::serve(stream, connection, drain, |request| handler(Arc::clone(&client_ip), request)).await;
+}
+
+/// Go's reading of a listen address: an empty host listens on both families.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("address {address}: missing port in address"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
+    let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| invalid())? };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return match TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port)).await {
+            Ok(listener) => Ok(listener),
+            // No IPv6 here.
+            Err(_) => TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)).await,
+        };
+    }
+    TcpListener::bind((host, port)).await
+}

@@ -1,0 +1,149 @@
+//! State of the process that outlives requests and reloads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::offload::Offload;
+use super::wire::Limits;
+use crate::Strictness;
+use crate::ca::LeafCache;
+use crate::events::Events;
+use crate::policy::Policy;
+use crate::policy::kill_switch::KillSwitch;
+use crate::upstream::Upstream;
+
+/// Simultaneous CONNECT handlers, intercepted ones included. (spec: http-proxy §6.2 C13)
+const MAX_TUNNELS: usize = 1024;
+
+/// How long requests under way may take to finish once the process is told to stop (D-507; the reference cancels them).
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Shared {
+    /// The snapshot for requests that begin now. A reload stores a new one.
+    pub policy: ArcSwap<Policy>,
+    /// Log, emission, counters.
+    pub events: Events,
+    /// The way to origins.
+    pub upstream: Upstream,
+    /// The switch that stops all traffic.
+    pub kill_switch: Arc<KillSwitch>,
+    /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
+    pub leaves: ArcSwapOption<LeafCache>,
+    /// Where long scans run.
+    pub offload: Offload,
+    /// How the process is told to stop.
+    pub stop: Stop,
+    /// When the process began to serve.
+    pub started: Instant,
+    /// What a reload does not change. (spec: http-proxy §19 "Fixed until restart")
+    pub fixed: Fixed,
+    requests: AtomicU64,
+    pub(super) tunnels: Arc<Semaphore>,
+    /// Tunnels under way.
+    pub(super) tasks: TaskTracker,
+}
+
+/// Settings that are read once, at start.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// `fetch_proxy.timeout_seconds`: one exchange with an origin, redirects and body included.
+    pub exchange_timeout: Duration,
+    /// Deadlines of the main listener.
+    pub main_limits: Limits,
+    /// `/metrics` and `/stats` are served on the main listener.
+    pub metrics_here: bool,
+    /// The admin API is served on the main listener.
+    pub api_here: bool,
+    /// Which malformed requests the listeners refuse.
+    pub strictness: Strictness,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("fixed", &self.fixed).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The state of a process that starts with `policy`.
+    #[must_use]
+    pub fn new(
+        policy: Arc<Policy>,
+        events: Events,
+        upstream: Upstream,
+        kill_switch: Arc<KillSwitch>,
+        leaves: Option<Arc<LeafCache>>,
+    ) -> Arc<Self> {
+        let config = &policy.config;
+        let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
+        let exchange_timeout = seconds(config.fetch_proxy.timeout_seconds);
+        let streams = config.forward_proxy.enabled || config.websocket_proxy.enabled;
+        let write = (!streams).then(|| exchange_timeout + Duration::from_secs(10));
+        let strictness = config.muselet.strictness;
+        Arc::new(Self {
+            fixed: Fixed {
+                exchange_timeout,
+                main_limits: Limits { write, ..Limits::MAIN },
+                api_here: config.kill_switch.api_listen.is_empty(),
+                metrics_here: config.metrics_listen.is_empty(),
+                strictness,
+            },
+            policy: ArcSwap::new(policy),
+            events,
+            upstream,
+            kill_switch,
+            leaves: ArcSwapOption::new(leaves),
+            offload: Offload::default(),
+            stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
+            started: Instant::now(),
+            requests: AtomicU64::new(0),
+            tunnels: Arc::new(Semaphore::new(MAX_TUNNELS)),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// The next request id.
+    pub fn next_request_id(&self) -> super::identity::RequestId {
+        super::identity::RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// Shutdown in two steps: finish what is under way, then cut it.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// No new work; connections close after the request under way.
+    pub drain: CancellationToken,
+    /// Requests and tunnels under way end now.
+    pub cut: CancellationToken,
+    grace: Duration,
+}
+
+impl Stop {
+    /// `grace`: the time between the two steps.
+    #[must_use]
+    pub fn new(grace: Duration) -> Self {
+        let drain = CancellationToken::new();
+        Self { cut: CancellationToken::new(), drain, grace }
+    }
+
+    /// Begins the shutdown. Returns at once; the second step follows by itself where a grace period is set.
+    pub fn begin(&self) {
+        self.drain.cancel();
+        if self.grace.is_zero() {
+            self.cut.cancel();
+            return;
+        }
+        let (cut, grace) = (self.cut.clone(), self.grace);
+        tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            cut.cancel();
+        });
+    }
+}

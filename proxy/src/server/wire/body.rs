@@ -1,0 +1,149 @@
+//! The body of a request, and what happens to the part of it that nobody read.
+//!
+//! A handler may drop the body unread (most refusals do). Closing the connection then would cost the client its answer, so up
+//! to 256 KiB are read and thrown away to keep the connection usable, as the reference does. (spec: http-proxy §1.4, §1.5 rule 7)
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::head::Framing;
+
+/// Unread bytes that are worth a connection.
+const DRAIN: usize = 256 * 1024;
+
+/// Why a body could not be read; the texts are those of the reference's language.
+pub type ReadError = io::Error;
+
+/// The body of a request.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Option<Incoming>,
+    framing: Framing,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    returned: Option<Incoming>,
+    polled: bool,
+    ended: bool,
+    failed: bool,
+    waits: bool,
+}
+
+/// The rest of a body, once its handler is done with it.
+#[derive(Debug)]
+pub(super) struct Unread(Arc<Mutex<State>>);
+
+/// `waits`: the client sends the body only when asked to (`Expect: 100-continue`).
+pub(super) fn split(incoming: Incoming, framing: Framing, waits: bool) -> (RequestBody, Unread) {
+    let state = Arc::new(Mutex::new(State { waits, ..State::default() }));
+    (RequestBody { incoming: Some(incoming), framing, state: Arc::clone(&state) }, Unread(state))
+}
+
+impl RequestBody {
+    /// Whether a body is declared.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.framing != Framing::None
+    }
+
+    /// How it is delimited.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = ReadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+        let this = &mut *self;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        lock(&this.state).polled = true;
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            lock(&this.state).failed = true;
+            return Poll::Ready(Some(Err(read_error(error))));
+        }
+        if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
+            lock(&this.state).ended = true;
+        }
+        polled.map(|frame| frame.and_then(Result::ok).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        lock(&self.state).returned = self.incoming.take();
+    }
+}
+
+impl Unread {
+    /// Reads the rest, within bounds. `false`: the connection cannot be used for another request.
+    pub(super) async fn finish(self) -> bool {
+        let (incoming, skip) = {
+            let mut state = lock(&self.0);
+            if state.ended {
+                return true;
+            }
+            (state.returned.take(), state.failed || (state.waits && !state.polled))
+        };
+        // No body here means that somebody still holds it: its end cannot be waited for.
+        let Some(mut incoming) = incoming else { return false };
+        if incoming.is_end_stream() {
+            return true;
+        }
+        if skip {
+            return false;
+        }
+        let mut left = DRAIN;
+        while let Some(frame) = incoming.frame().await {
+            match frame.map(|frame| frame.data_ref().map_or(0, Bytes::len)) {
+                Ok(n) if n <= left => left -= n,
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    // Plain values: a panic elsewhere cannot leave them half-written.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The guard's own text where there is one, else what the reference's language says at that point.
+fn read_error(error: &hyper::Error) -> io::Error {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            if io.kind() == io::ErrorKind::UnexpectedEof {
+                break;
+            }
+            return io::Error::new(io.kind(), io.to_string());
+        }
+        source = cause.source();
+    }
+    io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF")
+}

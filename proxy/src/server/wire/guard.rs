@@ -1,0 +1,412 @@
+//! The client's side of a connection, as hyper is allowed to see it.
+//!
+//! [`Guard`] sits between the socket and hyper. It reads a whole head, has it judged by [`super::head`], and hands hyper a
+//! minimal head of our own making; it passes exactly the bytes of the body on, and holds everything after it back until the
+//! answer is finished. hyper therefore never parses anything that a client wrote except body bytes whose end is already known,
+//! and the read deadlines of the reference (head, whole request, idle) live where the reads are. The cost is one extra copy
+//! of request bytes. (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use muselet_rules::Strictness;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::chunks::Chunks;
+use super::head::{self, Expect, Framing, Head, Refusal};
+use super::slot::Slot;
+
+/// The deadlines of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From accept, or from the first byte of a later request, to the end of its head.
+    pub head: Duration,
+    /// Same start, to the end of its body.
+    pub request: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// From the end of the head to the end of the answer; `None`: unlimited.
+    pub write: Option<Duration>,
+}
+
+impl Limits {
+    /// The main listener while forwarding is on.
+    pub const MAIN: Self = Self {
+        head: Duration::from_secs(5),
+        request: Duration::from_secs(10),
+        idle: Duration::from_secs(120),
+        write: None,
+    };
+
+    /// The admin and metrics listeners.
+    pub const ADMIN: Self = Self { write: Some(Duration::from_secs(10)), ..Self::MAIN };
+}
+
+/// How long, and how many bytes, are read after our last byte so that it is not lost to a TCP reset.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 1 << 20;
+/// Read size.
+const CHUNK: usize = 16 * 1024;
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing of the next request yet.
+    Idle,
+    /// Some of a head.
+    Head,
+    /// This much body is to come.
+    Length(u64),
+    /// A chunked body is to come.
+    Chunked(Chunks),
+    /// The request is complete, its answer is not.
+    Answering,
+    /// Nothing more is read; perhaps one last thing is said.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Refusal(usize),
+    Shutdown,
+    Linger(usize),
+    Done,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Guard<S> {
+    io: S,
+    /// Read from the socket, not yet handed on.
+    inbox: BytesMut,
+    /// How much of the inbox holds no end of a head.
+    searched: usize,
+    /// For hyper, in front of anything else.
+    outbox: Bytes,
+    phase: Phase,
+    request_began: Instant,
+    read_deadline: Deadline,
+    write_deadline: Deadline,
+    limits: Limits,
+    strictness: Strictness,
+    slot: Arc<Slot>,
+    ends: (SocketAddr, SocketAddr),
+    refusal: &'static [u8],
+    closing: Closing,
+}
+
+#[derive(Debug)]
+struct Deadline(Pin<Box<Sleep>>, bool);
+
+impl Deadline {
+    fn new() -> Self {
+        Self(Box::pin(sleep_until(Instant::now())), false)
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.0.as_mut().reset(at);
+        self.1 = true;
+    }
+
+    fn clear(&mut self) {
+        self.1 = false;
+    }
+
+    fn expired(&mut self, cx: &mut Context<'_>) -> bool {
+        self.1 && self.0.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// `ends`: local and peer address, for the text of read errors.
+    pub fn new(
+        io: S,
+        ends: (SocketAddr, SocketAddr),
+        limits: Limits,
+        strictness: Strictness,
+        slot: Arc<Slot>,
+    ) -> Self {
+        let now = Instant::now();
+        let mut read_deadline = Deadline::new();
+        read_deadline.set(now + limits.head);
+        Self {
+            io,
+            inbox: BytesMut::new(),
+            searched: 0,
+            outbox: Bytes::new(),
+            phase: Phase::Head,
+            request_began: now,
+            read_deadline,
+            write_deadline: Deadline::new(),
+            limits,
+            strictness,
+            slot,
+            ends,
+            refusal: b"",
+            closing: Closing::Refusal(0),
+        }
+    }
+
+    /// The socket, and what was read from it after the last request's head.
+    pub fn into_parts(self) -> (S, Bytes) {
+        (self.io, self.inbox.freeze())
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = refusal.bytes();
+        self.phase = Phase::Closed;
+    }
+
+    /// Reads more into the inbox; 0 at the end of the stream.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.inbox.reserve(CHUNK);
+        tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox)
+    }
+
+    /// Reads and judges a head.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.slot.last_was_post() && self.searched == 0 {
+                // Old clients end a posted body with a line end that is not part of it.
+                let blanks = self.inbox.iter().take(4).take_while(|b| matches!(b, b'\r' | b'\n')).count();
+                self.inbox.advance(blanks);
+            }
+            if matches!(self.phase, Phase::Idle) && !self.inbox.is_empty() {
+                self.phase = Phase::Head;
+                self.request_began = Instant::now();
+                self.read_deadline.set(self.request_began + self.limits.head);
+            }
+            if let Some(end) = head::end(&self.inbox, self.searched) {
+                if end > head::MAX_HEAD {
+                    self.refuse(Refusal::TooLarge);
+                    return Poll::Ready(Ok(()));
+                }
+                let bytes = self.inbox.split_to(end);
+                self.searched = 0;
+                match head::parse(&bytes, self.strictness) {
+                    Ok(head) => self.begin(head),
+                    Err(refusal) => self.refuse(refusal),
+                }
+                return Poll::Ready(Ok(()));
+            }
+            self.searched = self.inbox.len();
+            if self.searched > head::MAX_HEAD {
+                self.refuse(Refusal::TooLarge);
+                return Poll::Ready(Ok(()));
+            }
+            if self.read_deadline.expired(cx) {
+                self.phase = Phase::Closed;
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(self.fill(cx)) {
+                Ok(0) if self.inbox.is_empty() => self.phase = Phase::Closed,
+                Ok(0) => self.refuse(Refusal::BadRequest),
+                Ok(_) => continue,
+                Err(_) => self.phase = Phase::Closed,
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+
+    /// Hands a head on: the whole to the handler, what concerns framing to hyper.
+    fn begin(&mut self, head: Head) {
+        self.outbox = minimal(&head);
+        self.phase = match head.framing {
+            _ if head.method == http::Method::CONNECT => Phase::Answering,
+            Framing::None => Phase::Answering,
+            Framing::Length(n) => Phase::Length(n),
+            Framing::Chunked => Phase::Chunked(Chunks::default()),
+        };
+        if matches!(self.phase, Phase::Answering) {
+            self.read_deadline.clear();
+        } else {
+            self.read_deadline.set(self.request_began + self.limits.request);
+        }
+        if let Some(limit) = self.limits.write {
+            self.write_deadline.set(Instant::now() + limit);
+        }
+        self.slot.put(head);
+    }
+
+    /// Moves body bytes from the inbox to the outbox.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.inbox.is_empty() {
+            if self.read_deadline.expired(cx) {
+                self.phase = Phase::Closed;
+                let text = format!("read tcp {}->{}: i/o timeout", self.ends.0, self.ends.1);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            if ready!(self.fill(cx))? == 0 {
+                self.phase = Phase::Closed;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let n = match &mut self.phase {
+            Phase::Length(left) => {
+                let n = (*left).min(self.inbox.len() as u64);
+                *left -= n;
+                n as usize
+            }
+            Phase::Chunked(chunks) => match chunks.advance(&self.inbox) {
+                Ok(n) => n,
+                Err(_) => {
+                    self.phase = Phase::Closed;
+                    let error = io::Error::new(io::ErrorKind::InvalidData, "malformed chunked encoding");
+                    return Poll::Ready(Err(error));
+                }
+            },
+            _ => 0,
+        };
+        self.outbox = self.inbox.split_to(n).freeze();
+        let done = match &self.phase {
+            Phase::Length(left) => *left == 0,
+            Phase::Chunked(chunks) => chunks.is_done(),
+            _ => true,
+        };
+        if done {
+            self.phase = Phase::Answering;
+            self.read_deadline.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for the end of the answer; notices a client that leaves.
+    fn poll_answering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.slot.poll_free(cx).is_ready() {
+            self.phase = Phase::Idle;
+            self.read_deadline.set(Instant::now() + self.limits.idle);
+            self.write_deadline.clear();
+            return Poll::Ready(Ok(()));
+        }
+        if !self.inbox.is_empty() {
+            return Poll::Pending;
+        }
+        if !matches!(ready!(self.fill(cx)), Ok(n) if n > 0) {
+            self.phase = Phase::Closed;
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+}
+
+/// What hyper needs to know of a request: method, version, framing, persistence, expectation.
+fn minimal(head: &Head) -> Bytes {
+    let mut out = Vec::with_capacity(96);
+    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
+    put(head.method.as_str());
+    put(if head.method == http::Method::CONNECT { " h:1" } else { " /" });
+    put(if head.version == http::Version::HTTP_10 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" });
+    if head.method != http::Method::CONNECT {
+        match head.framing {
+            Framing::None => {}
+            Framing::Length(n) => put(&format!("content-length: {n}\r\n")),
+            Framing::Chunked => put("transfer-encoding: chunked\r\n"),
+        }
+        if head.expect == Expect::Continue && head.framing != Framing::None {
+            put("expect: 100-continue\r\n");
+        }
+    }
+    put(match (head.version, head.keep_alive) {
+        (http::Version::HTTP_10, true) => "connection: keep-alive\r\n",
+        (http::Version::HTTP_10, false) | (_, true) => "",
+        (_, false) => "connection: close\r\n",
+    });
+    put("\r\n");
+    out.into()
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.outbox.is_empty() {
+                let n = self.outbox.len().min(buf.remaining());
+                buf.put_slice(&self.outbox.split_to(n));
+                return Poll::Ready(Ok(()));
+            }
+            match self.phase {
+                Phase::Closed => return Poll::Ready(Ok(())),
+                Phase::Idle | Phase::Head => ready!(self.poll_head(cx))?,
+                Phase::Length(_) | Phase::Chunked(_) => ready!(self.poll_body(cx))?,
+                Phase::Answering => ready!(self.poll_answering(cx))?,
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.write_deadline.expired(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.write_deadline.expired(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Says the last thing, sends FIN, and, where the client may still be sending, reads on for a moment: closing a socket with
+    /// unread data resets it, and the client would lose our answer.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            match this.closing {
+                Closing::Refusal(at) if at < this.refusal.len() => {
+                    let n = ready!(Pin::new(&mut this.io).poll_write(cx, &this.refusal[at..]))?;
+                    if n == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    this.closing = Closing::Refusal(at + n);
+                }
+                Closing::Refusal(_) => {
+                    ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+                    this.closing = Closing::Shutdown;
+                }
+                Closing::Shutdown => {
+                    ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+                    let mid_body = matches!(this.phase, Phase::Length(_) | Phase::Chunked(_));
+                    let unread = !this.refusal.is_empty() || mid_body || this.slot.cut_short();
+                    this.read_deadline.set(Instant::now() + LINGER);
+                    this.closing = if unread { Closing::Linger(0) } else { Closing::Done };
+                }
+                Closing::Linger(total) => {
+                    if this.read_deadline.expired(cx) || total > LINGER_BYTES {
+                        this.closing = Closing::Done;
+                        continue;
+                    }
+                    this.inbox.clear();
+                    match ready!(this.fill(cx)) {
+                        Ok(n) if n > 0 => this.closing = Closing::Linger(total + n),
+                        _ => this.closing = Closing::Done,
+                    }
+                }
+                Closing::Done => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}

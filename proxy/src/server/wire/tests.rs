@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::server::answer::{self, Body};
+
+const QUICK: Limits = Limits {
+    head: Duration::from_millis(150),
+    request: Duration::from_millis(300),
+    idle: Duration::from_millis(150),
+    write: None,
+};
+
+fn connection(strictness: Strictness) -> Connection {
+    let at = SocketAddr::from(([127, 0, 0, 1], 1));
+    Connection { local: at, peer: at, limits: QUICK, strictness }
+}
+
+/// Answers with the target, the number of body bytes, and whether trailers came.
+async fn echo(request: Request) -> Answer {
+    let target = String::from_utf8_lossy(&request.head.url.request_uri()).into_owned();
+    if target == "/unread" {
+        return answer::text(StatusCode::FORBIDDEN, "no");
+    }
+    if target == "/long" {
+        return http::Response::new(Body::Full(vec![b'a'; 3000].into()));
+    }
+    match request.body.collect().await {
+        Ok(body) => {
+            let trailers = body.trailers().map_or(0, http::HeaderMap::len);
+            answer::text(StatusCode::OK, &format!("{target} {} {trailers}", body.to_bytes().len()))
+        }
+        Err(error) => answer::text(StatusCode::FORBIDDEN, &error.to_string()),
+    }
+}
+
+/// Sends bytes, optionally half-closes, and returns everything that comes back until the end.
+async fn talk(sent: &[u8], strictness: Strictness, shutdown: bool) -> String {
+    let (mut client, server) = tokio::io::duplex(1 << 20);
+    let serving = tokio::spawn(serve(server, connection(strictness), CancellationToken::new(), echo));
+    client.write_all(sent).await.unwrap();
+    if shutdown {
+        client.shutdown().await.unwrap();
+    }
+    let mut seen = Vec::new();
+    tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut seen))
+        .await
+        .unwrap_or_else(|_| panic!("no end after {:?}", String::from_utf8_lossy(sent)))
+        .unwrap();
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap();
+    String::from_utf8_lossy(&seen).into_owned()
+}
+
+fn first_line(answer: &str) -> &str {
+    answer.lines().next().unwrap_or("")
+}
+
+#[tokio::test]
+async fn heads_are_judged_as_the_reference_does() {
+    const BAD: &str = "HTTP/1.1 400 Bad Request";
+    const OK: &str = "HTTP/1.1 200 OK";
+    let cases: &[(&str, &str, &str)] = &[
+        ("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", OK, OK),
+        ("GET /a HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK", "HTTP/1.0 200 OK"),
+        ("GET /a HTTP/1.7\r\nHost: x\r\n\r\n", OK, OK),
+        ("GET /a HTTP/1.1\nHost: x\n\n", OK, OK),
+        ("GET http://x/a HTTP/1.1\nHost: x\n\n", OK, BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n", OK, OK),
+        ("GET http://x/ HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n", OK, BAD),
+        ("GET /a HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request: missing required Host header", "HTTP/1.1 400 Bad Request: missing required Host header"),
+        ("GET /a HTTP/1.1\r\nHost: u@x\r\n\r\n", "HTTP/1.1 400 Bad Request: malformed Host header", "HTTP/1.1 400 Bad Request: malformed Host header"),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/2.0\r\nHost: x\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version", "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD, BAD),
+        ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", OK, OK),
+        ("GET * HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("GET /a\r\n\r\n", BAD, BAD),
+        ("HELLO\r\n\r\n", BAD, BAD),
+        ("\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("G(T /a HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nX : 1\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/1.1\r\n Host: x\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n", BAD, BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", BAD, BAD),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", OK, OK),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 501 Not Implemented", "HTTP/1.1 501 Not Implemented"),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 501 Not Implemented", "HTTP/1.1 501 Not Implemented"),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n", OK, BAD),
+        ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na", "HTTP/1.0 200 OK", BAD),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nExpect: later\r\n\r\n", "HTTP/1.1 417 Expectation Failed", "HTTP/1.1 417 Expectation Failed"),
+    ];
+    for (sent, reference, hardened) in cases {
+        for (strictness, want) in [(Strictness::Reference, reference), (Strictness::Hardened, hardened)] {
+            let seen = talk(sent.as_bytes(), strictness, false).await;
+            assert_eq!(first_line(&seen), *want, "{strictness:?} {sent:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let sent = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabPOST /3 HTTP/1.1\r\nHost: \
+        x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: v\r\n\r\nGET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let seen = talk(sent.as_bytes(), Strictness::Hardened, false).await;
+    let bodies: Vec<&str> = seen.lines().filter(|line| line.starts_with('/')).collect();
+    assert_eq!(bodies, ["/1 0 0", "/2 2 0", "/3 3 1", "/4 0 0"], "{seen}");
+    assert_eq!(seen.matches("Connection: close").count(), 1, "{seen}");
+}
+
+#[tokio::test]
+async fn a_refused_request_after_good_ones_is_refused_after_their_answers() {
+    let seen = talk(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", Strictness::Reference, false).await;
+    assert!(seen.starts_with("HTTP/1.1 200 OK") && seen.ends_with("400 Bad Request: missing required Host header"), "{seen}");
+}
+
+#[tokio::test]
+async fn unread_bodies_are_drained_or_end_the_connection() {
+    let small = [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".as_slice(), &[b'a'; 1000]].concat();
+    let next = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n";
+    let seen = talk(&[&small[..], next].concat(), Strictness::Hardened, false).await;
+    assert!(seen.contains("/next") && !seen.contains("Connection: close"), "{seen}");
+    let large = [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n".as_slice(), &vec![b'a'; 400_000]].concat();
+    let seen = talk(&[&large[..], next].concat(), Strictness::Hardened, false).await;
+    assert!(!seen.contains("/next") && seen.contains("Connection: close"), "{seen}");
+}
+
+#[tokio::test]
+async fn continue_is_sent_when_the_body_is_read_and_not_before() {
+    let head = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\nConnection: close\r\n\r\na";
+    let seen = talk(head.as_bytes(), Strictness::Hardened, false).await;
+    assert!(seen.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "{seen}");
+    let seen = talk(head.replace("/a", "/unread").as_bytes(), Strictness::Hardened, false).await;
+    assert!(seen.starts_with("HTTP/1.1 403") && seen.contains("Connection: close"), "{seen}");
+}
+
+#[tokio::test]
+async fn slow_senders_are_cut_without_a_byte() {
+    for sent in ["", "GET /a HTTP/1.1\r\nHost: x\r\n", "GET /a HTT"] {
+        assert_eq!(talk(sent.as_bytes(), Strictness::Hardened, false).await, "", "{sent:?}");
+    }
+    let seen = talk(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", Strictness::Hardened, false).await;
+    assert!(seen.contains("read tcp 127.0.0.1:1->127.0.0.1:1: i/o timeout"), "{seen}");
+}
+
+#[tokio::test]
+async fn broken_bodies_are_errors() {
+    let cases = [
+        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed chunked encoding"),
+        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX", "malformed chunked encoding"),
+    ];
+    for (sent, want) in cases {
+        let seen = talk(sent.as_bytes(), Strictness::Hardened, false).await;
+        assert!(seen.contains(want), "{sent:?} -> {seen}");
+    }
+}
+
+#[tokio::test]
+async fn long_answers_go_out_in_chunks_and_short_ones_with_a_length() {
+    let seen = talk(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
+    assert!(seen.contains("Transfer-Encoding: chunked") && seen.contains("Content-Type: text/plain; charset=utf-8"), "{seen}");
+    let seen = talk(b"GET /long HTTP/1.0\r\n\r\n", Strictness::Hardened, false).await;
+    assert!(!seen.contains("Transfer-Encoding") && seen.ends_with('a'), "{seen}");
+    let seen = talk(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
+    assert!(seen.contains("Content-Length: 7") && seen.ends_with("\r\n\r\n"), "{seen}");
+    let seen = talk(b"HEAD /long HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
+    assert!(!seen.contains("Content-Length") && !seen.contains("Transfer-Encoding"), "{seen}");
+}
+
+#[tokio::test]
+async fn heads_beyond_the_limit_are_refused_and_large_ones_are_not() {
+    let pad = |n: usize| format!("GET /a HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Pad: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(n / 58));
+    let seen = talk(pad(900 * 1024).as_bytes(), Strictness::Hardened, false).await;
+    assert_eq!(first_line(&seen), "HTTP/1.1 200 OK");
+    let seen = talk(pad(1_060_000).as_bytes(), Strictness::Hardened, true).await;
+    assert_eq!(first_line(&seen), "HTTP/1.1 431 Request Header Fields Too Large");
+}

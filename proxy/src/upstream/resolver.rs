@@ -1,0 +1,100 @@
+//! Names to addresses: literals, then the hosts file, then DNS.
+//!
+//! hickory asks the servers of `/etc/resolv.conf` and caches answers for as long as they live, at most [`MAX_AGE`]. A scan and
+//! the dialling after it therefore normally see the same answer, but nothing relies on that: the dialler checks the very
+//! addresses it connects to. Error texts follow Go's resolver, because they end up in block reasons. (spec: url-scan §15.2)
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+
+use super::hosts::Hosts;
+use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
+use crate::policy::url::LookupFailure;
+
+/// How long a lookup may take.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest life of a cached answer, whatever its TTL says, and of a cached failure.
+const MAX_AGE: Duration = Duration::from_secs(30);
+const MAX_NEGATIVE_AGE: Duration = Duration::from_secs(1);
+
+/// The system's resolver.
+pub struct Resolver {
+    hosts: Hosts,
+    dns: Option<TokioResolver>,
+    /// The first server, for error texts.
+    server: String,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// A resolver by `/etc/hosts` and `/etc/resolv.conf`; without the latter the local machine is asked, as in Go.
+    #[must_use]
+    pub fn system() -> Self {
+        let (config, mut options) =
+            hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|_| local());
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        options.use_hosts_file = ResolveHosts::Never;
+        options.positive_max_ttl = Some(MAX_AGE);
+        options.negative_max_ttl = Some(MAX_NEGATIVE_AGE);
+        let server = config.name_servers().first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |s| s.ip);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options;
+        let server = match server {
+            IpAddr::V4(ip) => format!("{ip}:53"),
+            IpAddr::V6(ip) => format!("[{ip}]:53"),
+        };
+        Self { hosts: Hosts::new("/etc/hosts"), dns: builder.build().ok(), server }
+    }
+
+    /// A resolver that knows only a hosts file: every other name fails at once, without a packet.
+    #[must_use]
+    pub fn hosts_only(path: impl Into<std::path::PathBuf>) -> Self {
+        Self { hosts: Hosts::new(path), dns: None, server: "127.0.0.1:53".to_owned() }
+    }
+
+    /// All addresses of `name`, within [`LOOKUP_TIMEOUT`]; never an empty list.
+    ///
+    /// # Errors
+    /// [`LookupFailure::Failed`] with a text like Go's.
+    pub async fn lookup(&self, name: &str) -> Result<Arc<[IpAddr]>, LookupFailure> {
+        if let Some(address) = parse_literal_with_zone(name) {
+            return Ok([address].into());
+        }
+        if let Some(addresses) = self.hosts.find(name) {
+            return Ok(addresses);
+        }
+        if !is_queryable_name(name) {
+            return Err(LookupFailure::Failed(format!("lookup {name}: no such host")));
+        }
+        let fail = |why: &str| LookupFailure::Failed(format!("lookup {name} on {}: {why}", self.server));
+        let Some(dns) = &self.dns else { return Err(fail("no such host")) };
+        let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, dns.lookup_ip(name)).await {
+            Err(_) | Ok(Err(NetError::Timeout)) => return Err(fail("i/o timeout")),
+            Ok(Err(error)) if error.is_no_records_found() => return Err(fail("no such host")),
+            Ok(Err(error)) => return Err(fail(&error.to_string())),
+            Ok(Ok(answer)) => answer,
+        };
+        let mut addresses: Vec<IpAddr> = answer.iter().collect();
+        // Containers usually have no IPv6 route; the order within a family stays the server's.
+        addresses.sort_by_key(IpAddr::is_ipv6);
+        if addresses.is_empty() { Err(fail("no such host")) } else { Ok(addresses.into()) }
+    }
+}
+
+fn local() -> (ResolverConfig, ResolverOpts) {
+    let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+    (ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
+}
