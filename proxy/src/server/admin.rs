@@ -38,5 +38,8 @@ pub(super) fn metrics(shared: &Shared, _headers: &HeaderMap) -> Answer {
 
 /// `/stats`.
 pub(super) fn stats(shared: &Shared) -> Answer {
-    answer::json(StatusCode::OK, &shared.events.metrics().stats(0, crate::events::CrossRequestStats::default()))
+    answer::json(
+        StatusCode::OK,
+        &shared.events.metrics().stats(0, crate::events::CrossRequestStats::default()),
+    )
 }

@@ -143,7 +143,11 @@ mod tests {
             (&none, None, "", true, "anonymous"),
         ];
         for (headers, query, default, bind, want) in cases {
-            assert_eq!(agent_name(headers, *query, default, *bind), *want, "{headers:?} {query:?} {default:?}");
+            assert_eq!(
+                agent_name(headers, *query, default, *bind),
+                *want,
+                "{headers:?} {query:?} {default:?}"
+            );
         }
     }
 }

@@ -142,7 +142,8 @@ where
 
 /// Go's reading of a listen address: an empty host listens on both families.
 async fn listen(address: &str) -> io::Result<TcpListener> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("address {address}: missing port in address"));
+    let invalid =
+        || io::Error::new(io::ErrorKind::InvalidInput, format!("address {address}: missing port in address"));
     let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
     let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| invalid())? };
     let host = host.trim_start_matches('[').trim_end_matches(']');

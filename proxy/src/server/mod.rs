@@ -7,9 +7,9 @@
 //! [`Exchange`]). Handlers answer through [`answer`] and tell [`crate::events`] what happened; deciding is [`crate::policy`]'s.
 
 pub mod admin;
-pub mod dns;
 pub mod answer;
 pub mod connect;
+pub mod dns;
 pub mod exchange;
 pub mod forward;
 pub mod identity;

@@ -87,7 +87,8 @@ mod tests {
         )
         .unwrap();
         let hosts = Hosts::new(file.path());
-        let find = |name: &str| hosts.find(name).map(|a| a.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let find =
+            |name: &str| hosts.find(name).map(|a| a.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(find("LOCALHOST."), Some(vec!["127.0.0.1".to_owned(), "::1".to_owned()]));
         assert_eq!(find("int.test"), Some(vec!["10.0.0.1".to_owned()]));
         assert_eq!(find("x"), None);

@@ -17,10 +17,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::Upstream;
 use super::dial::{DialError, describe};
 use super::pool::{Origin, Pool};
 use super::tls::{Protocols, TlsError};
-use super::Upstream;
 use crate::policy::dial::DialRules;
 use crate::server::wire::RequestBody;
 
@@ -333,7 +333,9 @@ fn build(
 fn wire_target(target: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(target.len());
     for &b in target {
-        if matches!(b, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') && !matches!(b, b'<' | b'>' | b'\\' | b'^' | b'`') {
+        if matches!(b, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~')
+            && !matches!(b, b'<' | b'>' | b'\\' | b'^' | b'`')
+        {
             out.push(b);
         } else {
             out.extend_from_slice(format!("%{b:02X}").as_bytes());

@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::identity::DEFAULT_PROFILE;
-use super::shared::Shared;
 use super::scrub;
+use super::shared::Shared;
 use super::wire::{Request, Takeover};
 use crate::Strictness;
 use crate::events::{Event, SniCategory};
@@ -97,7 +97,8 @@ fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {
     }
     exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
     exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
-    let refusal = answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {}", verdict.reason));
+    let refusal =
+        answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {}", verdict.reason));
     let hint = config.explains_blocks().then_some(&*verdict.hint);
     Some(answer::with_hint(refusal, hint))
 }

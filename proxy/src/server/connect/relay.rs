@@ -57,8 +57,8 @@ pub(super) async fn run(
     let metrics = exchange.shared.events.metrics();
     let idle = u64::try_from(exchange.policy.config.forward_proxy.idle_timeout_seconds).unwrap_or(0);
     let idle = Duration::from_secs(idle);
-    let early_sent = early.is_empty()
-        || matches!(timeout_at(deadline, upstream.write_all(early)).await, Ok(Ok(())));
+    let early_sent =
+        early.is_empty() || matches!(timeout_at(deadline, upstream.write_all(early)).await, Ok(Ok(())));
     metrics.tunnel_opened();
     exchange.record(&Event::TunnelOpen { ctx: exchange.context() });
     let moved = Moved::default();

@@ -119,7 +119,8 @@ pub fn classify(seen: &[u8], host: &str, join_records: bool) -> Category {
     let Some(name) = hello.as_deref().and_then(server_name) else {
         return Category::MalformedTls;
     };
-    let Some(name) = name.map(|name| name.strip_suffix(b".").unwrap_or(name)).filter(|n| !n.is_empty()) else {
+    let Some(name) = name.map(|name| name.strip_suffix(b".").unwrap_or(name)).filter(|n| !n.is_empty())
+    else {
         return Category::NoExtension;
     };
     let host = host.strip_suffix('.').unwrap_or(host).to_lowercase();

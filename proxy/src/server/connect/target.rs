@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn wildcards_do_not_match_the_apex() {
-        let cases = [("*.up.test", "a.up.test", true), ("*.up.test", "up.test", false), ("UP.test", "up.TEST", true)];
+        let cases =
+            [("*.up.test", "a.up.test", true), ("*.up.test", "up.test", false), ("UP.test", "up.TEST", true)];
         for (pattern, host, want) in cases {
             assert_eq!(matches_below(pattern, host), want, "{pattern} {host}");
         }

@@ -97,7 +97,8 @@ fn header_dlp(exchange: &Exchange, host: &str, head: &Head) -> Option<Answer> {
 fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
     match failure {
         Failure::Transport(error) => {
-            let error = format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&exchange.url));
+            let error =
+                format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&exchange.url));
             exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
         }
         Failure::Location { url, error } => {

@@ -2,7 +2,9 @@
 //!
 //! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE,
+};
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};

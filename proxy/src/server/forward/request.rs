@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT};
 use http::Method;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
+};
 
 use crate::policy::url::GoUrl;
 use crate::server::scrub;

@@ -108,11 +108,8 @@ mod tests {
 
     #[test]
     fn the_end_is_found_at_every_split() {
-        let bodies: &[&[u8]] = &[
-            b"0\r\n\r\n",
-            b"3\r\nabc\r\n0\r\n\r\n",
-            b"A;x=1\r\n0123456789\r\n00\r\nX-T: v\r\nY: w\r\n\r\n",
-        ];
+        let bodies: &[&[u8]] =
+            &[b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n", b"A;x=1\r\n0123456789\r\n00\r\nX-T: v\r\nY: w\r\n\r\n"];
         for body in bodies {
             let stream = [*body, b"GET / HTTP/1.1\r\n"].concat();
             for split in 0..stream.len() {
@@ -128,11 +125,27 @@ mod tests {
     #[test]
     fn what_is_not_a_chunk_is_an_error() {
         let bodies: &[&[u8]] = &[
-            b"\r\n", b"g\r\n", b"3\nabc", b"3\r\nabcd\r\n", b"-1\r\n", b"+3\r\n", b"0x3\r\n", b"3;\x00\r\n",
-            b"1000000000000000\r\n", b"3\r\nabc0\r\n", b"0\r\nX\x01: v\r\n\r\n", b"0\r\n X: v\r\n\r\n", b"3\r\nabc\n0\r\n",
+            b"\r\n",
+            b"g\r\n",
+            b"3\nabc",
+            b"3\r\nabcd\r\n",
+            b"-1\r\n",
+            b"+3\r\n",
+            b"0x3\r\n",
+            b"3;\x00\r\n",
+            b"1000000000000000\r\n",
+            b"3\r\nabc0\r\n",
+            b"0\r\nX\x01: v\r\n\r\n",
+            b"0\r\n X: v\r\n\r\n",
+            b"3\r\nabc\n0\r\n",
         ];
         for body in bodies {
-            assert_eq!(Chunks::default().advance(body), Err(Malformed), "{:?}", String::from_utf8_lossy(body));
+            assert_eq!(
+                Chunks::default().advance(body),
+                Err(Malformed),
+                "{:?}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

@@ -58,8 +58,8 @@ impl http_body::Body for Framed {
 pub(super) fn finish(answer: Answer, method: &Method, slot: Arc<Slot>) -> Response<Framed> {
     let (mut parts, mut body) = answer.into_parts();
     let framed = |body, hide_length| Framed { body, hide_length, slot };
-    let takes_over =
-        parts.status == StatusCode::SWITCHING_PROTOCOLS || (*method == Method::CONNECT && parts.status.is_success());
+    let takes_over = parts.status == StatusCode::SWITCHING_PROTOCOLS
+        || (*method == Method::CONNECT && parts.status.is_success());
     if takes_over {
         return Response::from_parts(parts, framed(Body::Empty, false));
     }
@@ -68,7 +68,9 @@ pub(super) fn finish(answer: Answer, method: &Method, slot: Arc<Slot>) -> Respon
     if !parts.headers.contains_key(DATE) {
         parts.headers.insert(DATE, now());
     }
-    if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || parts.status.is_informational() {
+    if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || parts.status.is_informational()
+    {
         if parts.status == StatusCode::NOT_MODIFIED {
             parts.headers.remove(CONTENT_TYPE);
         }
@@ -90,9 +92,8 @@ pub(super) fn finish(answer: Answer, method: &Method, slot: Arc<Slot>) -> Respon
     Response::from_parts(parts, framed(body, known.is_none_or(|n| n > MAX_WITH_LENGTH)))
 }
 
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
+const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// A time as HTTP writes it.
 #[must_use]

@@ -105,10 +105,9 @@ impl Refusal {
                 "400 Bad Request: missing required Host header",
                 "400 Bad Request: missing required Host header"
             ),
-            Self::MalformedHost => refusal!(
-                "400 Bad Request: malformed Host header",
-                "400 Bad Request: malformed Host header"
-            ),
+            Self::MalformedHost => {
+                refusal!("400 Bad Request: malformed Host header", "400 Bad Request: malformed Host header")
+            }
             Self::Version => refusal!(
                 "505 HTTP Version Not Supported: unsupported protocol version",
                 "505 HTTP Version Not Supported: unsupported protocol version"
@@ -181,17 +180,7 @@ pub fn parse(head: &[u8], strictness: Strictness) -> Result<Head, Refusal> {
     } else {
         !has_token(&headers, CONNECTION, b"close")
     };
-    Ok(Head {
-        url,
-        method,
-        version,
-        host,
-        headers,
-        framing,
-        expect,
-        keep_alive,
-        h2_preface,
-    })
+    Ok(Head { url, method, version, host, headers, framing, expect, keep_alive, h2_preface })
 }
 
 /// An authority (CONNECT), an absolute URL, a path or `*`.
@@ -236,7 +225,8 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], (u8, u8)), Refusal> {
     let second = memchr::memchr(b' ', rest).ok_or(Refusal::BadRequest)?;
     let method = Method::from_bytes(&line[..first]).map_err(|_| Refusal::BadRequest)?;
     let target = &rest[..second];
-    let [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = rest[second + 1..] else {
+    let [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = rest[second + 1..]
+    else {
         return Err(Refusal::BadRequest);
     };
     if target.is_empty() {
@@ -297,9 +287,9 @@ fn framing(headers: &HeaderMap, version: Version) -> Result<Framing, Refusal> {
     if lengths.any(|other| other != first) || first.is_empty() || !first.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::BadRequest);
     }
-    let length = first.iter().try_fold(0_i64, |n, digit| {
-        n.checked_mul(10).and_then(|n| n.checked_add(i64::from(digit - b'0')))
-    });
+    let length = first
+        .iter()
+        .try_fold(0_i64, |n, digit| n.checked_mul(10).and_then(|n| n.checked_add(i64::from(digit - b'0'))));
     match length {
         None => Err(Refusal::BadRequest),
         Some(0) => Ok(Framing::None),

@@ -68,11 +68,8 @@ impl Takeover {
             .downcast::<TokioIo<Guard<S>>>()
             .map_err(|_| io::Error::other("the connection is of another type"))?;
         let (io, held_back) = parts.io.into_inner().into_parts();
-        let early = if parts.read_buf.is_empty() {
-            held_back
-        } else {
-            [parts.read_buf, held_back].concat().into()
-        };
+        let early =
+            if parts.read_buf.is_empty() { held_back } else { [parts.read_buf, held_back].concat().into() };
         Ok((io, early))
     }
 }
@@ -139,7 +136,8 @@ where
     };
     let method = head.method.clone();
     let version = head.version;
-    let waits = head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
+    let waits =
+        head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
     let connect_body = method == Method::CONNECT && head.framing != Framing::None;
     let (body, unread) = body::split(request.into_body(), head.framing, waits);
     let mut answer = match server_layer(&head) {

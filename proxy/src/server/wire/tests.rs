@@ -70,10 +70,22 @@ async fn heads_are_judged_as_the_reference_does() {
         ("GET http://x/a HTTP/1.1\nHost: x\n\n", OK, BAD),
         ("GET /a HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n", OK, OK),
         ("GET http://x/ HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n", OK, BAD),
-        ("GET /a HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request: missing required Host header", "HTTP/1.1 400 Bad Request: missing required Host header"),
-        ("GET /a HTTP/1.1\r\nHost: u@x\r\n\r\n", "HTTP/1.1 400 Bad Request: malformed Host header", "HTTP/1.1 400 Bad Request: malformed Host header"),
+        (
+            "GET /a HTTP/1.1\r\n\r\n",
+            "HTTP/1.1 400 Bad Request: missing required Host header",
+            "HTTP/1.1 400 Bad Request: missing required Host header",
+        ),
+        (
+            "GET /a HTTP/1.1\r\nHost: u@x\r\n\r\n",
+            "HTTP/1.1 400 Bad Request: malformed Host header",
+            "HTTP/1.1 400 Bad Request: malformed Host header",
+        ),
         ("GET /a HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", BAD, BAD),
-        ("GET /a HTTP/2.0\r\nHost: x\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version", "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version"),
+        (
+            "GET /a HTTP/2.0\r\nHost: x\r\n\r\n",
+            "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version",
+            "HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version",
+        ),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD, BAD),
         ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", OK, OK),
         ("GET * HTTP/1.1\r\nHost: x\r\n\r\n", BAD, BAD),
@@ -94,11 +106,31 @@ async fn heads_are_judged_as_the_reference_does() {
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", BAD, BAD),
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", BAD, BAD),
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", OK, OK),
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 501 Not Implemented", "HTTP/1.1 501 Not Implemented"),
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 501 Not Implemented", "HTTP/1.1 501 Not Implemented"),
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n", OK, BAD),
-        ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na", "HTTP/1.0 200 OK", BAD),
-        ("GET /a HTTP/1.1\r\nHost: x\r\nExpect: later\r\n\r\n", "HTTP/1.1 417 Expectation Failed", "HTTP/1.1 417 Expectation Failed"),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "HTTP/1.1 501 Not Implemented",
+            "HTTP/1.1 501 Not Implemented",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 501 Not Implemented",
+            "HTTP/1.1 501 Not Implemented",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n",
+            OK,
+            BAD,
+        ),
+        (
+            "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na",
+            "HTTP/1.0 200 OK",
+            BAD,
+        ),
+        (
+            "GET /a HTTP/1.1\r\nHost: x\r\nExpect: later\r\n\r\n",
+            "HTTP/1.1 417 Expectation Failed",
+            "HTTP/1.1 417 Expectation Failed",
+        ),
     ];
     for (sent, reference, hardened) in cases {
         for (strictness, want) in [(Strictness::Reference, reference), (Strictness::Hardened, hardened)] {
@@ -120,17 +152,29 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test]
 async fn a_refused_request_after_good_ones_is_refused_after_their_answers() {
-    let seen = talk(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", Strictness::Reference, false).await;
-    assert!(seen.starts_with("HTTP/1.1 200 OK") && seen.ends_with("400 Bad Request: missing required Host header"), "{seen}");
+    let seen =
+        talk(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", Strictness::Reference, false)
+            .await;
+    assert!(
+        seen.starts_with("HTTP/1.1 200 OK")
+            && seen.ends_with("400 Bad Request: missing required Host header"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
 async fn unread_bodies_are_drained_or_end_the_connection() {
-    let small = [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".as_slice(), &[b'a'; 1000]].concat();
+    let small =
+        [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".as_slice(), &[b'a'; 1000]]
+            .concat();
     let next = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n";
     let seen = talk(&[&small[..], next].concat(), Strictness::Hardened, false).await;
     assert!(seen.contains("/next") && !seen.contains("Connection: close"), "{seen}");
-    let large = [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n".as_slice(), &vec![b'a'; 400_000]].concat();
+    let large = [
+        b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n".as_slice(),
+        &vec![b'a'; 400_000],
+    ]
+    .concat();
     let seen = talk(&[&large[..], next].concat(), Strictness::Hardened, false).await;
     assert!(!seen.contains("/next") && seen.contains("Connection: close"), "{seen}");
 }
@@ -149,15 +193,23 @@ async fn slow_senders_are_cut_without_a_byte() {
     for sent in ["", "GET /a HTTP/1.1\r\nHost: x\r\n", "GET /a HTT"] {
         assert_eq!(talk(sent.as_bytes(), Strictness::Hardened, false).await, "", "{sent:?}");
     }
-    let seen = talk(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", Strictness::Hardened, false).await;
+    let seen =
+        talk(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", Strictness::Hardened, false)
+            .await;
     assert!(seen.contains("read tcp 127.0.0.1:1->127.0.0.1:1: i/o timeout"), "{seen}");
 }
 
 #[tokio::test]
 async fn broken_bodies_are_errors() {
     let cases = [
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed chunked encoding"),
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX", "malformed chunked encoding"),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "malformed chunked encoding",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX",
+            "malformed chunked encoding",
+        ),
     ];
     for (sent, want) in cases {
         let seen = talk(sent.as_bytes(), Strictness::Hardened, false).await;
@@ -168,7 +220,11 @@ async fn broken_bodies_are_errors() {
 #[tokio::test]
 async fn long_answers_go_out_in_chunks_and_short_ones_with_a_length() {
     let seen = talk(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
-    assert!(seen.contains("Transfer-Encoding: chunked") && seen.contains("Content-Type: text/plain; charset=utf-8"), "{seen}");
+    assert!(
+        seen.contains("Transfer-Encoding: chunked")
+            && seen.contains("Content-Type: text/plain; charset=utf-8"),
+        "{seen}"
+    );
     let seen = talk(b"GET /long HTTP/1.0\r\n\r\n", Strictness::Hardened, false).await;
     assert!(!seen.contains("Transfer-Encoding") && seen.ends_with('a'), "{seen}");
     let seen = talk(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
@@ -179,7 +235,12 @@ async fn long_answers_go_out_in_chunks_and_short_ones_with_a_length() {
 
 #[tokio::test]
 async fn heads_beyond_the_limit_are_refused_and_large_ones_are_not() {
-    let pad = |n: usize| format!("GET /a HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Pad: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(n / 58));
+    let pad = |n: usize| {
+        format!(
+            "GET /a HTTP/1.1\r\nHost: x\r\n{}\r\n",
+            "X-Pad: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(n / 58)
+        )
+    };
     let seen = talk(pad(900 * 1024).as_bytes(), Strictness::Hardened, false).await;
     assert_eq!(first_line(&seen), "HTTP/1.1 200 OK");
     let seen = talk(pad(1_060_000).as_bytes(), Strictness::Hardened, true).await;
