@@ -1,0 +1,174 @@
+//! Faults with a real engine (spec: launcher §13): nothing is ever left behind.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use muselet_launcher::engine::Engine;
+
+use super::MANIFEST;
+use super::support::{AGENT_IMAGE, Place, engine, left};
+
+/// Starts `bottle start` and sends a signal when its `n`th step is announced. None when there is no such step.
+fn interrupted_at(place: &Place, slug: &str, step: usize, signal: &str) -> Option<(String, Child)> {
+    let mut child = place
+        .bottle()
+        .args(["start", "a", "--yes", "--name", slug, "--", "sleep", "60"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let announced = lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("bottle: "));
+    let line = announced.take_while(|line| !line.contains("removing what")).nth(step)?;
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    // Its output must not block it.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    Some((line, child))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_during_any_step_leaves_nothing() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    let mut steps = 0;
+    loop {
+        let slug = format!("term-{steps}");
+        let Some((line, mut child)) = interrupted_at(&place, &slug, steps, "-TERM") else {
+            panic!("no step {steps}")
+        };
+        let status = child.wait().unwrap();
+        assert_eq!(left(&engine, &slug).await, Vec::<String>::new(), "{line}");
+        assert_eq!(
+            std::fs::read_dir(place.runtime_dir().join("bottle")).map_or(0, Iterator::count),
+            0,
+            "{line}"
+        );
+        assert_eq!(status.code(), Some(1), "{line}");
+        steps += 1;
+        if line.contains("running the agent") {
+            break;
+        }
+    }
+    assert!(steps >= 12, "only {steps} steps were seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cleanup_finds_everything_after_sigkill_during_any_step() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    for step in 0.. {
+        let slug = format!("kill-{step}");
+        let Some((line, mut child)) = interrupted_at(&place, &slug, step, "-KILL") else {
+            panic!("no step {step}")
+        };
+        child.wait().unwrap();
+        // A request that was on its way may still be worked on by the engine.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let output = place.bottle().arg("cleanup").output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(left(&engine, &slug).await, Vec::<String>::new(), "{line}");
+        assert_eq!(
+            std::fs::read_dir(place.runtime_dir().join("bottle")).map_or(0, Iterator::count),
+            0,
+            "{line}"
+        );
+        if line.contains("running the agent") {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_dies_takes_the_launch_down() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    let mut child = place
+        .bottle()
+        .args(["start", "a", "--yes", "--name", "widow", "--", "sleep", "60"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("running the agent")));
+    engine.remove_container("claude-bottle-pipelock-widow").await.unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("no way out")), "{rest:?}");
+    assert_eq!(left(&engine, "widow").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_dies_at_once_is_reported_with_its_last_lines() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    // This image has no /pipelock: the container cannot even start, which is the worst of the kind.
+    let output = place
+        .bottle()
+        .env("CLAUDE_BOTTLE_PIPELOCK_IMAGE", AGENT_IMAGE)
+        .args(["start", "a", "--yes", "--name", "stillborn"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("claude-bottle-pipelock-stillborn"), "{err}");
+    assert_eq!(left(&engine, "stillborn").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_image_is_an_error_that_says_how_to_build_it() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    let output = place
+        .bottle()
+        .env("CLAUDE_BOTTLE_PIPELOCK_IMAGE", "localhost:1/muselet/not-there:1")
+        .args(["start", "a", "--yes", "--name", "imageless"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("bottle image build"), "{err}");
+    assert_eq!(left(&engine, "imageless").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_starts_at_once_get_two_slugs() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(&MANIFEST.replace("\"a\":", "\"twin\":"));
+    let start = || {
+        place
+            .bottle()
+            .args(["start", "twin", "--yes", "--", "sleep", "1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let (first, second) = (start(), start());
+    let mut slugs = Vec::new();
+    for child in [first, second] {
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+        slugs.push(
+            err.lines()
+                .rfind(|l| l.contains("creating the agent"))
+                .unwrap()
+                .rsplit(' ')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    slugs.sort();
+    assert_eq!(slugs, ["claude-bottle-twin", "claude-bottle-twin-2"]);
+    for slug in ["twin", "twin-2"] {
+        assert_eq!(left(&engine, slug).await, Vec::<String>::new());
+    }
+}
