@@ -5,6 +5,7 @@
 //! `generate config > file` produce an empty file. spec: cli-and-image §1, §26 item 1
 
 mod completion;
+mod generate;
 pub mod go_duration;
 mod grammar;
 mod healthcheck;
@@ -120,6 +121,7 @@ fn root() -> Command {
                 .help("version for pipelock"),
         )
         .subcommand(completion::definition())
+        .subcommand(generate::definition())
         .subcommand(healthcheck::definition())
         .subcommand(grammar::command("help", "Help about any command"))
         .subcommand(install::definition())
@@ -173,6 +175,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
     match path.as_slice() {
         [] => at_root(&root, &matches),
         ["completion", ..] => completion::run(&root, deepest_group(&matches, "completion")),
+        ["generate", command] => generate::run(command, deepest),
         ["healthcheck"] => healthcheck::run(deepest),
         ["help"] => Ok(help_command(&root, &grammar::extra(deepest))),
         ["install"] => install::run(deepest),

@@ -11,15 +11,20 @@ mod keys;
 mod licence;
 mod load;
 pub mod patterns;
+mod preset;
+pub mod reload;
 pub mod schema;
+mod unimplemented;
 mod validate;
 pub mod value;
+mod write;
 pub mod yaml;
 
 use std::collections::BTreeMap;
 
 pub use load::{Edition, Surroundings};
 pub use muselet_rules::Strictness;
+pub use preset::Preset;
 pub use schema::*;
 pub use value::{List, Map, Secret};
 

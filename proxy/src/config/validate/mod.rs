@@ -11,6 +11,9 @@ mod scanning;
 mod sessions;
 mod tools;
 
+pub use content::canonical_media_type;
+pub use sessions::strength;
+
 use super::grammar::quoted;
 use super::schema::Config;
 use super::{Advisory, Surroundings};

@@ -12,7 +12,7 @@ mod timestamp;
 
 pub use decode::{Decoder, Fatal, Value};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES, Node, NodeId, NodeKind};
-pub use scalar::{Resolved, Tag};
+pub use scalar::{Resolved, Tag, resolve};
 pub use timestamp::Timestamp;
 
 #[cfg(test)]

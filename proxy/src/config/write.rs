@@ -1,0 +1,128 @@
+//! A configuration as a YAML document: block style, four spaces, quotes only where the text would be read as something else.
+//!
+//! The form is that of the reference's own generator, so that documents of both can be compared line by line.
+//! Spec: config §10.1, cli-and-image §7.1.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::schema::Config;
+use super::value::Setting as _;
+use super::yaml::{Resolved, resolve};
+
+impl Config {
+    /// Every key in schema order, empty ones included, except those that are left out when empty.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut out = String::new();
+        if let Json::Object(fields) = self.dump() {
+            for (key, value) in &fields {
+                entry(&mut out, 0, "", key, value);
+            }
+        }
+        out
+    }
+}
+
+/// Writes `key: value` at an indentation; `lead` replaces the indentation's last part (the dash of a list item).
+fn entry(out: &mut String, indent: usize, lead: &str, key: &str, value: &Json) {
+    let pad = " ".repeat(indent - lead.len());
+    let _ = write!(out, "{pad}{lead}{}:", scalar(key));
+    match value {
+        Json::Object(fields) if !fields.is_empty() => {
+            out.push('\n');
+            for (key, value) in fields {
+                entry(out, indent + 4, "", key, value);
+            }
+        }
+        Json::Array(items) if !items.is_empty() => {
+            out.push('\n');
+            for item in items {
+                list_item(out, indent + 4, item);
+            }
+        }
+        value => {
+            let _ = writeln!(out, " {}", leaf(value));
+        }
+    }
+}
+
+fn list_item(out: &mut String, indent: usize, item: &Json) {
+    match item {
+        Json::Object(fields) if !fields.is_empty() => {
+            for (i, (key, value)) in fields.iter().enumerate() {
+                entry(out, indent + 2, if i == 0 { "- " } else { "" }, key, value);
+            }
+        }
+        item => {
+            let _ = writeln!(out, "{}- {}", " ".repeat(indent), leaf(item));
+        }
+    }
+}
+
+fn leaf(value: &Json) -> String {
+    match value {
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(number) => number.to_string(),
+        Json::String(text) => match text.as_str() {
+            "NaN" => ".nan".to_owned(),
+            "+Inf" => ".inf".to_owned(),
+            "-Inf" => "-.inf".to_owned(),
+            text => scalar(text),
+        },
+        Json::Array(_) => "[]".to_owned(),
+        Json::Object(_) => "{}".to_owned(),
+    }
+}
+
+/// Words and numbers that older readers take for something else than text.
+static MISREAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$",
+    )
+    .ok()
+});
+
+/// Text, plain where it stays text, else in single quotes, else in double quotes.
+fn scalar(text: &str) -> String {
+    let is_text = matches!(resolve(None, text), Ok((_, Resolved::Text(_))))
+        && MISREAD.as_ref().is_some_and(|misread| !misread.is_match(text));
+    if !is_text || text.chars().any(|c| c.is_control() || matches!(c, '\u{FEFF}' | '\u{2028}' | '\u{2029}')) {
+        return double_quoted(text);
+    }
+    if may_stand_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+}
+
+fn may_stand_plain(text: &str) -> bool {
+    let starts_like_syntax = text.starts_with(|c| "#,[]{}&*!|>'\"%@`".contains(c))
+        || ["-", "?", ":"].iter().any(|mark| text == *mark || text.starts_with(&format!("{mark} ")))
+        || text.starts_with("---")
+        || text.starts_with("...");
+    let holds_syntax = text.contains(": ") || text.ends_with(':') || text.contains(" #");
+    !(starts_like_syntax || holds_syntax || text.starts_with(' ') || text.ends_with(' '))
+}
+
+fn double_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{FEFF}' | '\u{2028}' | '\u{2029}') => {
+                let code = u32::from(c);
+                let _ =
+                    if code < 0x100 { write!(out, "\\x{code:02X}") } else { write!(out, "\\u{code:04X}") };
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
