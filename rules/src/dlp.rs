@@ -15,6 +15,8 @@ mod canary;
 mod compiled;
 pub mod crossreq;
 pub(crate) mod data;
+mod fast;
+mod hardened;
 pub mod plain;
 mod rules;
 mod secrets;
@@ -33,6 +35,9 @@ pub use validate::Validator;
 
 use canary::Canaries;
 use compiled::RuleTable;
+use fast::kernel::{Kernel, Rules};
+use fast::known::Known;
+use plain::Matcher;
 
 /// Name of a BIP-39 finding.
 pub const SEED_PHRASE: &str = "BIP-39 Seed Phrase";
@@ -179,14 +184,20 @@ pub struct Scanner {
     env: Secrets,
     file: Secrets,
     strictness: Strictness,
+    kernel: Kernel,
+    known: Known,
 }
 
 impl Scanner {
     /// Compiles every rule. Fails on the first one that is not valid.
     pub fn new(settings: Settings) -> Result<Scanner, Error> {
+        let core = RuleTable::new(core_rules().to_vec())?;
+        let main = RuleTable::new(settings.rules)?;
         Ok(Scanner {
-            core: RuleTable::new(core_rules().to_vec())?,
-            main: RuleTable::new(settings.rules)?,
+            kernel: Kernel::new(&core, &main),
+            known: Known::new(&[&settings.env_secrets, &settings.file_secrets]),
+            core,
+            main,
             canaries: Canaries::new(&settings.canaries),
             seed: settings.seed,
             env: settings.env_secrets,
@@ -197,7 +208,53 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        plain::scan_text(self, text)
+        if fast::is_clean(self, text) {
+            return TextResult::default();
+        }
+        plain::scan(self, text, Matcher::Kernel)
+    }
+
+    fn both_lists(&self) -> Rules<'_> {
+        Rules { core: &self.core, main: &self.main }
+    }
+
+    /// Calls `hit` for every rule of a list that matches the normalised text, in list order, until it returns true. Its
+    /// second argument says whether the rule's gate keeps it from matching in the reference; in reference strictness
+    /// such rules do not match.
+    fn for_each_hit<'s>(
+        &'s self,
+        list: RuleList,
+        norm: &str,
+        matcher: Matcher,
+        mut hit: impl FnMut(&'s Rule, bool) -> bool,
+    ) {
+        let mut hit = |rule: &'s Rule, gated: bool| {
+            if gated && self.strictness == Strictness::Reference {
+                return false;
+            }
+            hit(rule, gated)
+        };
+        let table = match list {
+            RuleList::Core => &self.core,
+            RuleList::Main => &self.main,
+        };
+        if matcher == Matcher::EachRule {
+            table.for_each_match(norm, hit);
+            return;
+        }
+        let mut lower = None;
+        for number in self.kernel.hits(&self.both_lists(), norm) {
+            let number = usize::from(number);
+            let rule = match (list, number.checked_sub(self.kernel.core_rules())) {
+                (RuleList::Core, None) => &self.core.rules[number],
+                (RuleList::Main, Some(i)) => &self.main.rules[i],
+                _ => continue,
+            };
+            let lower = lower.get_or_insert_with(|| crate::text::to_lower(norm));
+            if hit(rule, rule.gated_out(lower)) {
+                return;
+            }
+        }
     }
 
     /// The strictness that the scanner was built for.
@@ -226,13 +283,12 @@ impl Scanner {
         if text.is_empty() {
             return None;
         }
-        let norm = crate::text::norm_dlp(text);
-        let table = match list {
-            RuleList::Core => &self.core,
-            RuleList::Main => &self.main,
-        };
+        let mut buffer = Vec::new();
+        let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        // A normalised text is always UTF-8.
+        let norm = std::str::from_utf8(norm).ok()?;
         let mut found = None;
-        table.for_each_hit(&norm, self.strictness, |rule, gated| {
+        self.for_each_hit(list, norm, Matcher::Kernel, |rule, gated| {
             let take = accept(rule, gated);
             if take {
                 found = Some(rule);

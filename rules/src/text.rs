@@ -12,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 mod confusables;
 mod percent;
+mod quick;
 #[cfg(test)]
 mod tests;
 
@@ -107,9 +108,28 @@ pub fn norm_dlp(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// [`norm_dlp`] into a buffer that is used again, in one pass where that gives the same. `None` when the text is its own
+/// normalisation, and `buffer` holds nothing then.
+pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    buffer.clear();
+    if is_printable(text) {
+        return None;
+    }
+    if !quick::norm_dlp_into(text, buffer) {
+        buffer.clear();
+        buffer.extend_from_slice(norm_dlp(text).as_bytes());
+    }
+    Some(buffer)
+}
+
+/// Whether a text is printable ASCII throughout, which no normalisation changes.
+pub fn is_printable(text: &[u8]) -> bool {
+    text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | (b.wrapping_sub(0x20) > 0x5e)))
+}
+
 /// [`norm_dlp`] of a text that is known to be UTF-8.
 pub fn norm_dlp_str(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+    if is_printable(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
     if text.is_ascii() {

@@ -1,7 +1,6 @@
 //! A compiled rule list, evaluated rule by rule as the specification says (spec: dlp §2.1, §6.5, §9).
 
 use super::{Encoding, Error, Match, RuleSpec};
-use crate::Strictness;
 use crate::goregex::{self, Regex};
 use crate::text;
 
@@ -35,6 +34,11 @@ impl Rule {
         !self.gate.is_empty() && !crate::dlp::builtin_rules().iter().any(|rule| rule.regex == self.spec.regex)
     }
 
+    /// The compiled expression.
+    pub(super) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
     pub(super) fn to_match(&self, encoded: Encoding) -> Match {
         Match {
             name: self.spec.name.clone(),
@@ -47,7 +51,8 @@ impl Rule {
         }
     }
 
-    fn gated_out(&self, lower: &str) -> bool {
+    /// Whether the gate keeps the rule from being evaluated on a text, given lower-cased.
+    pub(super) fn gated_out(&self, lower: &str) -> bool {
         !self.gate.is_empty() && memchr::memmem::find(lower.as_bytes(), self.gate.as_bytes()).is_none()
     }
 }
@@ -68,21 +73,11 @@ impl RuleTable {
     }
 
     /// Calls `hit` for every rule that matches the normalised text, in list order, until it returns true. Its second
-    /// argument says whether the reference's gate would have kept the rule from matching, which is only asked in
-    /// hardened strictness.
-    pub(super) fn for_each_hit<'r>(
-        &'r self,
-        norm: &str,
-        strictness: Strictness,
-        mut hit: impl FnMut(&'r Rule, bool) -> bool,
-    ) {
+    /// argument says whether the reference's gate keeps the rule from matching.
+    pub(super) fn for_each_match<'r>(&'r self, norm: &str, mut hit: impl FnMut(&'r Rule, bool) -> bool) {
         let lower = text::to_lower(norm);
-        for rule in &self.rules {
-            let gated = rule.gated_out(&lower);
-            if (gated && strictness == Strictness::Reference) || !rule.matches(norm) {
-                continue;
-            }
-            if hit(rule, gated) {
+        for rule in self.rules.iter().filter(|r| r.matches(norm)) {
+            if hit(rule, rule.gated_out(&lower)) {
                 return;
             }
         }

@@ -3,9 +3,7 @@
 //! Every derived form is made and every rule is run on it. Slow and obvious: this is what the fast scanner is compared
 //! with, on recordings and on generated inputs.
 
-use super::compiled::RuleTable;
-use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, SEED_PHRASE, Scanner, TextResult, seed};
-use crate::Strictness;
+use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, seed};
 use crate::decode::{base32, base64, decode_all, hex, hex_plain};
 use crate::text::{norm_dlp, norm_match, percent_decode_all, without_dots};
 
@@ -16,15 +14,28 @@ const MIN_SEGMENT: usize = 10;
 /// Shortest segment that the seed detector looks into, bytes.
 const MIN_SEED_SEGMENT: usize = 20;
 
-/// Scans with every step of the specification in force; differences of hardened strictness are not part of it.
+/// How the rules are run on a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Matcher {
+    /// One after another: the oracle.
+    EachRule,
+    /// All at once.
+    Kernel,
+}
+
+/// Makes every form and runs every rule on each: the oracle of [`Scanner::scan_text`].
 pub fn scan_text(scanner: &Scanner, input: &[u8]) -> TextResult {
+    scan(scanner, input, Matcher::EachRule)
+}
+
+pub(super) fn scan(scanner: &Scanner, input: &[u8], matcher: Matcher) -> TextResult {
     let norm = norm_dlp(input);
     let mut core = Vec::new();
-    core_pass(scanner, &norm, &mut core);
+    core_pass(Pass { s: scanner, list: RuleList::Core, matcher }, &norm, &mut core);
     deduplicate(&mut core);
     let mut found = Vec::new();
     if !nothing_to_do(scanner) {
-        main_pass(scanner, input, &norm, &mut found);
+        main_pass(Pass { s: scanner, list: RuleList::Main, matcher }, input, &norm, &mut found);
         deduplicate(&mut found);
     }
     if !core.is_empty() {
@@ -50,40 +61,49 @@ pub(super) fn deduplicate(matches: &mut Vec<Match>) {
     matches.retain(|m| seen.insert((m.name.clone(), m.encoded)));
 }
 
+/// A scanner, one of its rule lists, and how to run it.
+#[derive(Clone, Copy)]
+struct Pass<'s> {
+    s: &'s Scanner,
+    list: RuleList,
+    matcher: Matcher,
+}
+
 /// Adds one match for every rule that matches a normalised text.
-fn apply(table: &RuleTable, norm: &str, encoded: Encoding, out: &mut Vec<Match>) {
-    table.for_each_hit(norm, Strictness::Reference, |rule, _| {
-        out.push(rule.to_match(encoded));
+fn apply(pass: Pass<'_>, norm: &str, encoded: Encoding, out: &mut Vec<Match>) {
+    pass.s.for_each_hit(pass.list, norm, pass.matcher, |rule, gated| {
+        let difference = gated.then_some(super::hardened::GATE);
+        out.push(Match { difference, ..rule.to_match(encoded) });
         false
     });
 }
 
-fn core_pass(s: &Scanner, norm: &str, out: &mut Vec<Match>) {
-    apply_forms(&s.core, norm, out);
-    recurse(&s.core, norm.as_bytes(), 0, false, out);
+fn core_pass(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
+    apply_forms(pass, norm, out);
+    recurse(pass, norm.as_bytes(), 0, false, out);
 }
 
 /// The text itself, URL-decoded, and without dots.
-fn apply_forms(table: &RuleTable, norm: &str, out: &mut Vec<Match>) {
-    apply(table, norm, Encoding::Plain, out);
+fn apply_forms(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
+    apply(pass, norm, Encoding::Plain, out);
     let decoded = percent_decode_all(norm.as_bytes());
     if *decoded != *norm.as_bytes() {
-        apply(table, &norm_dlp(&decoded), Encoding::Url, out);
+        apply(pass, &norm_dlp(&decoded), Encoding::Url, out);
     }
     if let Some(joined) = without_dots(norm) {
-        apply(table, &norm_dlp(joined.as_bytes()), Encoding::Subdomain, out);
+        apply(pass, &norm_dlp(joined.as_bytes()), Encoding::Subdomain, out);
     }
 }
 
 /// Undoes up to three decode steps on the whole string (spec: dlp §8.5). All base64 variants that succeed give the same
 /// bytes, and repeated matches are deduplicated later, so one is enough.
-fn recurse(table: &RuleTable, text: &[u8], depth: u32, url_steps: bool, out: &mut Vec<Match>) {
+fn recurse(pass: Pass<'_>, text: &[u8], depth: u32, url_steps: bool, out: &mut Vec<Match>) {
     if depth >= MAX_DEPTH {
         return;
     }
     let mut step = |decoded: &[u8], encoded: Encoding| {
-        apply(table, &norm_dlp(decoded), encoded, out);
-        recurse(table, decoded, depth + 1, url_steps, out);
+        apply(pass, &norm_dlp(decoded), encoded, out);
+        recurse(pass, decoded, depth + 1, url_steps, out);
     };
     if let Some(decoded) = base64(text) {
         step(&decoded.bytes, Encoding::Base64);
@@ -102,7 +122,8 @@ fn recurse(table: &RuleTable, text: &[u8], depth: u32, url_steps: bool, out: &mu
     }
 }
 
-fn main_pass(s: &Scanner, input: &[u8], norm: &str, out: &mut Vec<Match>) {
+fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, out: &mut Vec<Match>) {
+    let s = pass.s;
     if let Some(encoded) = seed_in_text(s, input) {
         out.push(Match::special(SEED_PHRASE, encoded));
     }
@@ -110,10 +131,10 @@ fn main_pass(s: &Scanner, input: &[u8], norm: &str, out: &mut Vec<Match>) {
         let again = norm_dlp(norm.as_bytes());
         out.extend(s.canaries.search(&again).into_iter().map(|h| Match::special(h.finding, h.encoded)));
     }
-    apply_forms(&s.main, norm, out);
-    recurse(&s.main, norm.as_bytes(), 0, true, out);
+    apply_forms(pass, norm, out);
+    recurse(pass, norm.as_bytes(), 0, true, out);
     if out.iter().all(|m| m.warn) {
-        segments(&s.main, norm, out);
+        segments(pass, norm, out);
     }
     if s.env.find(&[norm.as_bytes()]).is_some() {
         out.push(Match::special(ENV_LEAK, Encoding::Env));
@@ -128,16 +149,16 @@ fn split_segments(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Decodes the pieces between delimiters; the first piece with any match ends it (spec: dlp §8.6a).
-fn segments(table: &RuleTable, norm: &str, out: &mut Vec<Match>) {
+fn segments(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
     for piece in split_segments(norm).filter(|p| p.len() >= MIN_SEGMENT) {
         let before = out.len();
         for (decoded, encoded) in decode_all(piece.as_bytes()) {
-            apply(table, &norm_dlp(&decoded), encoded, out);
+            apply(pass, &norm_dlp(&decoded), encoded, out);
             if out.len() > before {
                 return;
             }
         }
-        recurse(table, piece.as_bytes(), 0, true, out);
+        recurse(pass, piece.as_bytes(), 0, true, out);
         if out.len() > before {
             return;
         }

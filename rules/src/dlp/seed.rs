@@ -79,3 +79,104 @@ fn checksum_holds(phrase: &[Option<u16>]) -> bool {
     let hash = Sha256::digest(&bits[..entropy_bytes]);
     hash[0] >> (8 - check_bits) == bits[entropy_bytes] >> (8 - check_bits)
 }
+
+/// The list as a hash table of words of up to eight bytes, packed big-endian; 0 is an empty place.
+fn packed_words() -> &'static [u64; TABLE] {
+    static PACKED: OnceLock<Box<[u64; TABLE]>> = OnceLock::new();
+    PACKED.get_or_init(|| {
+        let mut table = Box::new([0u64; TABLE]);
+        for word in WORDS.lines() {
+            let packed = word.bytes().fold(0, |acc, b| acc << 8 | u64::from(b));
+            let mut at = place(packed);
+            while table[at] != 0 {
+                at = (at + 1) % TABLE;
+            }
+            table[at] = packed;
+        }
+        table
+    })
+}
+
+const TABLE: usize = 8192;
+
+fn place(packed: u64) -> usize {
+    (packed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 51) as usize
+}
+
+/// Whether a byte may stand between two words. More than the detector's separators: a superset finds more only.
+fn may_separate(b: u8) -> bool {
+    !b.is_ascii_graphic() || matches!(b, b'-' | b',' | b'|' | b';' | b':')
+}
+
+/// The word of the list around `at`, as its range; `at` must not be a separator.
+fn word_around(text: &[u8], at: usize, words: &[u64; TABLE]) -> Option<(usize, usize)> {
+    let mut start = at;
+    while start > 0 && !may_separate(text[start - 1]) {
+        start -= 1;
+        if at - start > 8 {
+            return None;
+        }
+    }
+    let mut packed = 0u64;
+    let mut end = start;
+    while let Some(&b) = text.get(end).filter(|&&b| !may_separate(b)) {
+        if !b.is_ascii_alphabetic() || end - start == 8 {
+            return None;
+        }
+        packed = packed << 8 | u64::from(b | 0x20);
+        end += 1;
+    }
+    let mut place = place(packed);
+    while words[place] != 0 {
+        if words[place] == packed {
+            return Some((start, end));
+        }
+        place = (place + 1) % TABLE;
+    }
+    None
+}
+
+/// Distance of the probes: a phrase of twelve words of three letters has 47 bytes and cannot slip between.
+const STRIDE: usize = 40;
+
+/// Whether a text may hold a phrase: false is certain. Looks at one word in forty bytes; only where that is on the list,
+/// at its neighbours.
+pub(super) fn possible(text: &[u8], min_words: usize) -> bool {
+    let words = packed_words();
+    let mut at = 0;
+    // Nothing before this position belongs to a phrase that is still possible.
+    let mut floor = 0;
+    while at < text.len() {
+        if may_separate(text[at]) {
+            at += 1;
+            continue;
+        }
+        let Some((mut start, mut end)) = word_around(text, at, words) else {
+            floor = at + 1;
+            at += STRIDE;
+            continue;
+        };
+        let mut count = 1;
+        while count < min_words {
+            let Some(before) = (floor..start).rev().find(|&i| !may_separate(text[i])) else { break };
+            let Some((s, _)) = word_around(text, before, words) else { break };
+            start = s;
+            count += 1;
+        }
+        while count < min_words {
+            let Some(after) = (end..text.len()).find(|&i| !may_separate(text[i])) else { break };
+            match word_around(text, after, words) {
+                Some((_, e)) => end = e,
+                None => break,
+            }
+            count += 1;
+        }
+        if count >= min_words {
+            return true;
+        }
+        floor = end;
+        at = end + STRIDE;
+    }
+    // Two characters whose lower case is an ASCII letter could hide within a word.
+    memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some() || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some()
+}

@@ -21,26 +21,24 @@ pub fn percent_decode_once(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(text));
     };
     let mut out = Vec::with_capacity(text.len());
-    out.extend_from_slice(&text[..first]);
-    let mut i = first;
-    while i < text.len() {
-        match text[i] {
-            b'%' => {
-                let high = text.get(i + 1).copied().and_then(hex)?;
-                let low = text.get(i + 2).copied().and_then(hex)?;
-                out.push(high << 4 | low);
-                i += 3;
-            }
-            b'+' => {
-                out.push(b' ');
-                i += 1;
-            }
-            b => {
-                out.push(b);
-                i += 1;
-            }
+    let (mut copied, mut at) = (0, first);
+    loop {
+        out.extend_from_slice(&text[copied..at]);
+        if text[at] == b'%' {
+            let high = text.get(at + 1).copied().and_then(hex)?;
+            let low = text.get(at + 2).copied().and_then(hex)?;
+            out.push(high << 4 | low);
+            copied = at + 3;
+        } else {
+            out.push(b' ');
+            copied = at + 1;
+        }
+        match memchr::memchr2(b'%', b'+', &text[copied..]) {
+            Some(next) => at = copied + next,
+            None => break,
         }
     }
+    out.extend_from_slice(&text[copied..]);
     Some(Cow::Owned(out))
 }
 

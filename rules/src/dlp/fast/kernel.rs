@@ -1,0 +1,278 @@
+//! Which rules match a normalised text: one search for windows, checks around them, then the rule's own regex.
+
+use super::super::compiled::{Rule, RuleTable};
+use super::super::{RuleSpec, Validator};
+use super::runs::{self, Class};
+use super::shape::{self, Branch};
+use super::windows::Windows;
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::Hir;
+
+/// Anchored attempts for one rule in one text, after which its regex runs over the whole text once instead.
+const MAX_ATTEMPTS: u32 = 24;
+
+/// How a window that passed the checks is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decide {
+    /// Anchored at the start of the match: every match has a window at a fixed distance.
+    Anchored,
+    /// The regex over the whole text, once.
+    Whole,
+}
+
+/// One expression with its validator, and the rules that have it.
+#[derive(Debug)]
+struct Pattern {
+    /// Rule numbers: core rules first, then the merged list.
+    rules: Vec<u16>,
+    decide: Decide,
+}
+
+/// The search over a core and a merged rule list at once.
+#[derive(Debug)]
+pub(in super::super) struct Kernel {
+    windows: Windows,
+    branches: Vec<(u16, Branch)>,
+    patterns: Vec<Pattern>,
+    /// Patterns without windows: their regex runs on every text.
+    always: Vec<u16>,
+    /// Wallet keys: a run of 51 characters that no window narrows down.
+    wif: Option<u16>,
+    core_rules: usize,
+    /// Least number of characters of any match.
+    min_chars: usize,
+}
+
+/// Numbers of matching rules, ascending: the core list first.
+pub(in super::super) type Hits = Vec<u16>;
+
+/// The base58 letters under the case-insensitive flag.
+const BASE58_ANY_CASE: Class = Class::new(b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+impl Kernel {
+    pub(in super::super) fn new(core: &RuleTable, main: &RuleTable) -> Kernel {
+        let mut kernel = Kernel {
+            windows: Windows::plan(&[]),
+            branches: Vec::new(),
+            patterns: Vec::new(),
+            always: Vec::new(),
+            wif: None,
+            core_rules: core.rules.len(),
+            min_chars: usize::MAX,
+        };
+        let mut known: Vec<(&RuleSpec, u16)> = Vec::new();
+        for (number, rule) in core.rules.iter().chain(&main.rules).enumerate() {
+            let spec = rule.spec();
+            let same = known.iter().find(|(k, _)| k.regex == spec.regex && k.validator == spec.validator);
+            if let Some(&(_, pattern)) = same {
+                kernel.patterns[usize::from(pattern)].rules.push(number as u16);
+                continue;
+            }
+            let id = kernel.patterns.len() as u16;
+            known.push((spec, id));
+            kernel.add(id, number as u16, rule);
+        }
+        let windows: Vec<_> = kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, i as u32)).collect();
+        kernel.windows = Windows::plan(&windows);
+        kernel
+    }
+
+    fn add(&mut self, id: u16, number: u16, rule: &Rule) {
+        let hir = rule.regex().hir();
+        self.min_chars = self.min_chars.min(min_chars(hir));
+        let mut decide = Decide::Whole;
+        if is_wif(rule.spec()) {
+            self.wif = Some(id);
+        } else {
+            match shape::branches(hir) {
+                Some(branches) if !branches.is_empty() => {
+                    // Anchored attempts are made at every start in ascending order, which reproduces successive
+                    // leftmost matches; a validated rule with unbounded matches would make that quadratic.
+                    let bounded = hir.properties().maximum_len().is_some()
+                        && branches.iter().all(|b| b.start == branches[0].start);
+                    if branches.iter().all(|b| b.start.is_some()) && (bounded || rule.spec().validator.is_none()) {
+                        decide = Decide::Anchored;
+                    }
+                    self.branches.extend(branches.into_iter().map(|b| (id, b)));
+                }
+                _ => self.always.push(id),
+            }
+        }
+        self.patterns.push(Pattern { rules: vec![number], decide });
+    }
+
+    /// The number of the first rule of the merged list.
+    pub(in super::super) fn core_rules(&self) -> usize {
+        self.core_rules
+    }
+
+    /// Least number of characters of any match of any rule.
+    pub(super) fn min_chars(&self) -> usize {
+        self.min_chars
+    }
+
+    /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
+    pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &str) -> Hits {
+        let mut hits = Vec::new();
+        self.search(rules, text, |pattern| {
+            hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
+            false
+        });
+        hits.sort_unstable();
+        hits
+    }
+
+    /// Whether any rule matches.
+    pub(super) fn any(&self, rules: &Rules<'_>, text: &str) -> bool {
+        text.len() >= self.min_chars && self.search(rules, text, |_| true)
+    }
+
+    /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
+    fn search(&self, rules: &Rules<'_>, text: &str, mut found: impl FnMut(u16) -> bool) -> bool {
+        let mut states: Vec<State> = Vec::new();
+        let bytes = text.as_bytes();
+        let stopped = self.windows.search(bytes, |at, mut buckets| {
+            while buckets != 0 {
+                let bucket = buckets.trailing_zeros() as usize;
+                buckets &= buckets - 1;
+                for &member in &self.windows.members[bucket] {
+                    let (pattern, branch) = &self.branches[member as usize];
+                    if !branch.holds(bytes, at) {
+                        continue;
+                    }
+                    if states.is_empty() {
+                        states.resize(self.patterns.len(), State::default());
+                    }
+                    if self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
+                        && found(*pattern)
+                    {
+                        return true;
+                    }
+                }
+            }
+            false
+        });
+        if stopped {
+            return true;
+        }
+        let matches = |id: u16| self.rule(rules, id).matches(text);
+        self.wif.is_some_and(|id| wif_in(bytes) && found(id))
+            || self.always.iter().any(|&id| matches(id) && found(id))
+    }
+
+    fn rule<'r>(&self, rules: &Rules<'r>, pattern: u16) -> &'r Rule {
+        rules.get(usize::from(self.patterns[usize::from(pattern)].rules[0]))
+    }
+
+    /// Decides a candidate; true when it made its pattern match for the first time.
+    fn decide(
+        &self,
+        rules: &Rules<'_>,
+        pattern: u16,
+        branch: &Branch,
+        text: &str,
+        at: usize,
+        state: &mut State,
+    ) -> bool {
+        if state.decided {
+            return false;
+        }
+        let rule = self.rule(rules, pattern);
+        let validator = rule.spec().validator;
+        let start = branch.start.map(|distance| at - distance);
+        let (Decide::Anchored, Some(start)) = (self.patterns[usize::from(pattern)].decide, start) else {
+            state.decided = true;
+            return rule.matches(text);
+        };
+        state.attempts += 1;
+        if validator.is_none() && state.attempts > MAX_ATTEMPTS {
+            state.decided = true;
+            return rule.matches(text);
+        }
+        if start < state.next || !text.is_char_boundary(start) {
+            return false;
+        }
+        let input = Input::new(text).span(start..text.len()).anchored(Anchored::Yes).earliest(validator.is_none());
+        let Some(found) = rule.regex().engine().find(input) else { return false };
+        state.next = found.end().max(start + 1);
+        let good = validator.is_none_or(|v| v.check(&text[found.range()]));
+        state.decided = good;
+        good
+    }
+}
+
+/// Both rule lists, by number.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Rules<'r> {
+    pub(in super::super) core: &'r RuleTable,
+    pub(in super::super) main: &'r RuleTable,
+}
+
+impl<'r> Rules<'r> {
+    fn get(&self, number: usize) -> &'r Rule {
+        match self.core.rules.get(number) {
+            Some(rule) => rule,
+            None => &self.main.rules[number - self.core.rules.len()],
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    decided: bool,
+    attempts: u32,
+    /// Where the next match of a validated rule may start.
+    next: usize,
+}
+
+/// Least number of characters of a match: a lower bound, exact for ASCII patterns.
+fn min_chars(hir: &Hir) -> usize {
+    // Every character of UTF-8 has at most four bytes; a pattern that needs non-ASCII characters counts bytes.
+    let bytes = hir.properties().minimum_len().unwrap_or(usize::MAX);
+    if ascii_literals(hir) { bytes } else { bytes / 4 }
+}
+
+fn ascii_literals(hir: &Hir) -> bool {
+    use regex_syntax::hir::{Class, HirKind};
+    match hir.kind() {
+        HirKind::Literal(l) => l.0.is_ascii(),
+        // A class counts with its shortest member: one byte if any is ASCII.
+        HirKind::Class(Class::Unicode(c)) => c.ranges().first().is_none_or(|r| r.start().is_ascii()),
+        HirKind::Class(Class::Bytes(_)) | HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Capture(c) => ascii_literals(&c.sub),
+        HirKind::Repetition(r) => ascii_literals(&r.sub),
+        HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().all(ascii_literals),
+    }
+}
+
+/// Whether a rule is the built-in rule for wallet keys, whatever its name and severity.
+fn is_wif(spec: &RuleSpec) -> bool {
+    spec.validator == Some(Validator::Wif)
+        && super::super::builtin_rules().iter().any(|b| b.validator == spec.validator && b.regex == spec.regex)
+}
+
+/// The built-in rule for wallet keys: in every run of base58 letters of any case, successive stretches of 51 (after a
+/// 5) or 52 (after K or L) characters, each validated (spec: dlp §2.2 rule 40, §6.5).
+fn wif_in(text: &[u8]) -> bool {
+    runs::each(text, &BASE58_ANY_CASE, 51, |start, end| {
+        let mut at = start;
+        while at < end {
+            let len = match text[at] {
+                b'5' => 51,
+                b'K' | b'L' | b'k' | b'l' => 52,
+                _ => 0,
+            };
+            if len == 0 || at + len > end {
+                at += 1;
+                continue;
+            }
+            if let Ok(key) = std::str::from_utf8(&text[at..at + len])
+                && Validator::Wif.check(key)
+            {
+                return true;
+            }
+            at += len;
+        }
+        false
+    })
+}

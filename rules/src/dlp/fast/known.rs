@@ -1,0 +1,97 @@
+//! Search for known secrets in all their written forms at once.
+
+use aho_corasick::AhoCorasick;
+
+use super::super::{SecretForm, Secrets};
+use super::shape::{Set, frequency};
+use super::windows::Windows;
+
+/// Forms that the window search takes; beyond that an automaton is quicker.
+const MAX_WINDOWED: usize = 200;
+
+/// Finds out whether any known secret may be in a text.
+#[derive(Default)]
+pub(in super::super) enum Known {
+    /// There are no secrets.
+    #[default]
+    Nothing,
+    /// Few: windows, then the whole form.
+    Windowed { windows: Windows, needles: Vec<Needle> },
+    /// Many: an automaton that ignores case.
+    Automaton(AhoCorasick),
+    /// An automaton that could not be built: the exact search always runs.
+    Unknown,
+}
+
+pub(in super::super) struct Needle {
+    bytes: Vec<u8>,
+    /// Hex is found in any case.
+    any_case: bool,
+    /// Where in the needle its window is.
+    offset: usize,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Known(..)")
+    }
+}
+
+impl Known {
+    pub(in super::super) fn new(lists: &[&Secrets]) -> Known {
+        let forms = lists.iter().flat_map(|l| l.iter()).flat_map(|s| s.needles());
+        let mut needles: Vec<Needle> = forms
+            .map(|(form, bytes)| Needle { bytes: bytes.clone(), any_case: *form == SecretForm::Hex, offset: 0 })
+            .collect();
+        if needles.is_empty() {
+            return Known::Nothing;
+        }
+        if needles.len() > MAX_WINDOWED || needles.iter().any(|n| n.bytes.len() < 4) {
+            let built = AhoCorasick::builder().ascii_case_insensitive(true).build(needles.iter().map(|n| &n.bytes));
+            return built.map_or(Known::Unknown, Known::Automaton);
+        }
+        let mut planned = Vec::new();
+        for (i, needle) in needles.iter_mut().enumerate() {
+            let rarity = |w: &[u8]| w.iter().map(|&b| frequency(b) as u128).product::<u128>();
+            let windows = needle.bytes.windows(4).enumerate();
+            let (offset, bytes) = windows.min_by_key(|(_, w)| rarity(w)).unwrap_or((0, &needle.bytes));
+            needle.offset = offset;
+            let set = |b: u8| {
+                let mut set = Set::one(b);
+                if needle.any_case {
+                    set.add(b.to_ascii_uppercase());
+                }
+                set
+            };
+            planned.push(([set(bytes[0]), set(bytes[1]), set(bytes[2]), set(bytes[3])], i as u32));
+        }
+        Known::Windowed { windows: Windows::plan(&planned), needles }
+    }
+
+    /// False is certain.
+    pub(super) fn possible(&self, text: &[u8]) -> bool {
+        match self {
+            Known::Nothing => false,
+            Known::Unknown => true,
+            Known::Automaton(automaton) => automaton.is_match(text),
+            Known::Windowed { windows, needles } => windows.search(text, |at, mut buckets| {
+                while buckets != 0 {
+                    let bucket = buckets.trailing_zeros() as usize;
+                    buckets &= buckets - 1;
+                    if windows.members[bucket].iter().any(|&i| needles[i as usize].is_at(text, at)) {
+                        return true;
+                    }
+                }
+                false
+            }),
+        }
+    }
+}
+
+impl Needle {
+    fn is_at(&self, text: &[u8], window: usize) -> bool {
+        let Some(start) = window.checked_sub(self.offset) else { return false };
+        let Some(found) = text.get(start..start + self.bytes.len()) else { return false };
+        if self.any_case { found.eq_ignore_ascii_case(&self.bytes) } else { found == self.bytes }
+    }
+}

@@ -1,0 +1,352 @@
+//! What must be present for a rule to match: short windows of byte sets, and cheap checks around them.
+//!
+//! A pattern's intermediate form is split into branches without alternation. A branch is a row of byte sets with gaps
+//! where its length varies. Somewhere in that row the rarest four neighbouring sets are the branch's *window*: every
+//! match holds it, so the search for windows finds a candidate for every match. Around a window everything that can be
+//! said at fixed distances, and across one gap on each side, is checked before a regex engine is asked. The checks are
+//! necessary conditions only; the rule's own regex has the last word, so a mistake here could cost a match but never
+//! invent one, and the comparison with the plain scanner looks for exactly that.
+
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+/// A set of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Set(pub(super) [u64; 4]);
+
+impl Set {
+    pub(super) const ALL: Set = Set([u64::MAX; 4]);
+
+    pub(super) fn one(b: u8) -> Set {
+        let mut s = Set::default();
+        s.add(b);
+        s
+    }
+
+    pub(super) fn add(&mut self, b: u8) {
+        self.0[usize::from(b >> 6)] |= 1 << (b & 63);
+    }
+
+    #[inline]
+    pub(super) fn has(&self, b: u8) -> bool {
+        self.0[usize::from(b >> 6)] >> (b & 63) & 1 == 1
+    }
+
+    fn union(&self, other: &Set) -> Set {
+        Set(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    fn is_subset(&self, of: impl Fn(u8) -> bool) -> bool {
+        (0..=255u8).all(|b| !self.has(b) || of(b))
+    }
+
+    /// Share of text bytes that are in the set, in parts of 2^16, by the table of typical frequencies.
+    pub(super) fn weight(&self) -> u64 {
+        (0..=255u8).filter(|&b| self.has(b)).map(frequency).sum()
+    }
+}
+
+/// Typical frequency of a byte in prose, code and JSON, in parts of 2^16 (rounded, never 0).
+pub(super) fn frequency(b: u8) -> u64 {
+    match b {
+        b' ' => 10000,
+        b'e' => 5200,
+        b't' => 3900,
+        b'a' | b'i' | b'n' | b'o' | b's' | b'r' => 3300,
+        b'l' | b'd' | b'c' | b'u' | b'h' => 1800,
+        b'p' | b'm' | b'f' | b'g' => 1300,
+        b'y' | b'b' | b'w' | b'v' => 800,
+        b'k' | b'x' => 400,
+        b'j' | b'q' | b'z' => 120,
+        b'A'..=b'Z' => 200,
+        b'0' | b'1' => 450,
+        b'2'..=b'9' => 250,
+        b'_' => 500,
+        b'-' => 450,
+        b'.' | b',' => 600,
+        b'"' | b'\\' => 700,
+        b'=' | b'(' | b')' | b':' | b'/' => 350,
+        0x21..=0x7e => 120,
+        0x80..=0xff => 10,
+        _ => 2,
+    }
+}
+
+pub(super) fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
+}
+
+/// One element of a branch.
+#[derive(Debug, Clone)]
+enum Slot {
+    Byte(Set),
+    /// At least `min` bytes; all of them in `set` if it is known.
+    Gap { set: Option<Set>, min: usize },
+    Look(Look),
+}
+
+/// Condition on what lies beyond one end of the fixed stretch around a window.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Beyond {
+    /// Anything.
+    Any,
+    /// The end of the text, or a byte that is not a word character.
+    Boundary,
+    /// The end of the text.
+    Edge,
+    /// This many bytes of the set.
+    Run(Set, usize),
+    /// Bytes of the first set, then one of the second; or, with `true`, the end of the text instead of the latter.
+    Bridge(Set, Set, bool),
+}
+
+/// One way to match: its window and the checks around it.
+#[derive(Debug, Clone)]
+pub(super) struct Branch {
+    /// Four neighbouring sets; the last may be the full one.
+    pub(super) window: [Set; 4],
+    /// Bytes between the start of the match and the window, if that is fixed.
+    pub(super) start: Option<usize>,
+    /// Checks at fixed distances from the window, rarest first.
+    pub(super) checks: Vec<(isize, Set)>,
+    /// First and last distance of the fixed stretch.
+    pub(super) from: isize,
+    pub(super) to: isize,
+    pub(super) before: Beyond,
+    pub(super) after: Beyond,
+}
+
+/// Longest branch list of a rule; a rule with more is searched with its own engine alone.
+const MAX_BRANCHES: usize = 48;
+/// Copies of a repeated set that are written out.
+const MAX_COPIES: usize = 110;
+/// A window commoner than this (in parts of 2^64, as a product of four weights) is not worth searching.
+const MAX_WEIGHT: u128 = 1 << 58;
+
+/// The branches of a pattern; `None` when some match might hold no window.
+pub(super) fn branches(hir: &Hir) -> Option<Vec<Branch>> {
+    let rows = rows(hir)?;
+    rows.iter().map(|row| branch(row)).collect()
+}
+
+fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
+    let one = |slot: Slot| Some(vec![vec![slot]]);
+    match hir.kind() {
+        HirKind::Empty => Some(vec![Vec::new()]),
+        HirKind::Literal(literal) => Some(vec![literal.0.iter().map(|&b| Slot::Byte(Set::one(b))).collect()]),
+        HirKind::Class(class) => match byte_set(class) {
+            Some(set) => one(Slot::Byte(set)),
+            None => one(Slot::Gap { set: None, min: 1 }),
+        },
+        HirKind::Look(look) => one(Slot::Look(*look)),
+        HirKind::Capture(capture) => rows(&capture.sub),
+        HirKind::Concat(subs) => {
+            let mut all = vec![Vec::new()];
+            for sub in subs {
+                let next = rows(sub)?;
+                if all.len() * next.len() > MAX_BRANCHES {
+                    return None;
+                }
+                all = all.iter().flat_map(|a| next.iter().map(move |n| [a.as_slice(), n].concat())).collect();
+            }
+            Some(all)
+        }
+        HirKind::Alternation(subs) => {
+            let mut all = Vec::new();
+            for sub in subs {
+                all.extend(rows(sub)?);
+            }
+            (all.len() <= MAX_BRANCHES).then_some(all)
+        }
+        HirKind::Repetition(rep) => {
+            let min = rep.min as usize;
+            if let HirKind::Class(class) = rep.sub.kind()
+                && let Some(set) = byte_set(class)
+            {
+                let copies = vec![Slot::Byte(set); min.min(MAX_COPIES)];
+                if rep.max == Some(rep.min) && min <= MAX_COPIES {
+                    return Some(vec![copies]);
+                }
+                // Seen from either side, the nearest `min` bytes are there; they may be the same bytes, so nothing can
+                // be said across the gap unless there are none.
+                let gap = Slot::Gap { set: (min == 0).then_some(set), min: 0 };
+                return Some(vec![[copies.as_slice(), &[gap], &copies].concat()]);
+            }
+            let subs = rows(&rep.sub)?;
+            if rep.min == rep.max.unwrap_or(0) && (1..=4).contains(&min) && subs.len().pow(rep.min) <= MAX_BRANCHES {
+                let copies = vec![(*rep.sub).clone(); min];
+                return rows(&Hir::concat(copies));
+            }
+            if rep.max == Some(1) {
+                return Some([vec![Vec::new()], subs].concat());
+            }
+            let length = rep.sub.properties().minimum_len().unwrap_or(0);
+            let set = union_of(&subs);
+            one(Slot::Gap { set, min: length * min })
+        }
+    }
+}
+
+/// Every byte that a match of the rows can hold; `None` when that is not known.
+fn union_of(rows: &[Vec<Slot>]) -> Option<Set> {
+    let mut all = Set::default();
+    for slot in rows.iter().flatten() {
+        match slot {
+            Slot::Byte(set) | Slot::Gap { set: Some(set), .. } => all = all.union(set),
+            Slot::Gap { set: None, .. } => return None,
+            Slot::Look(_) => {}
+        }
+    }
+    Some(all)
+}
+
+/// A class as single bytes. Classes with non-ASCII characters are not, but for the two that only case folding adds:
+/// they never occur in a normalised text.
+fn byte_set(class: &Class) -> Option<Set> {
+    let mut set = Set::default();
+    match class {
+        Class::Unicode(class) => {
+            for range in class.ranges() {
+                let (lo, hi) = (u32::from(range.start()), u32::from(range.end()));
+                if lo == hi && matches!(lo, 0x17F | 0x212A) {
+                    continue;
+                }
+                if hi > 0x7f {
+                    return None;
+                }
+                (lo..=hi).for_each(|b| set.add(b as u8));
+            }
+        }
+        Class::Bytes(class) => {
+            class.ranges().iter().for_each(|r| (r.start()..=r.end()).for_each(|b| set.add(b)));
+        }
+    }
+    Some(set)
+}
+
+fn branch(row: &[Slot]) -> Option<Branch> {
+    // Byte slots with looks left out, as stretches between gaps.
+    let mut best: Option<(u128, usize)> = None;
+    let bytes: Vec<Option<Set>> = row
+        .iter()
+        .map(|slot| match slot {
+            Slot::Byte(set) => Some(*set),
+            _ => None,
+        })
+        .collect();
+    for i in 0..row.len() {
+        let Some(window) = window_at(&bytes, row, i) else { continue };
+        let weight: u128 = window.iter().map(|s| u128::from(s.weight().clamp(1, 65536))).product();
+        if best.is_none_or(|(w, _)| weight < w) {
+            best = Some((weight, i));
+        }
+    }
+    let (weight, at) = best?;
+    if weight > MAX_WEIGHT {
+        return None;
+    }
+    let window = window_at(&bytes, row, at)?;
+    let mut first = at;
+    while first > 0 && bytes[first - 1].is_some() {
+        first -= 1;
+    }
+    let mut end = at;
+    while end < row.len() && bytes[end].is_some() {
+        end += 1;
+    }
+    let mut checks: Vec<(isize, Set)> =
+        (first..end).filter_map(|i| bytes[i].map(|set| (i as isize - at as isize, set))).collect();
+    checks.sort_by_key(|(_, set)| set.weight());
+    let start = if row[..first].iter().all(|s| matches!(s, Slot::Look(_))) { Some(at - first) } else { None };
+    let before = beyond(row[..first].iter().rev(), bytes[first], true);
+    let after = beyond(row[end..].iter(), bytes[end - 1], false);
+    let (from, to) = (first as isize - at as isize, end as isize - at as isize);
+    Some(Branch { window, start, checks, from, to, before, after })
+}
+
+/// The window that starts at a slot: three or four neighbouring byte slots.
+fn window_at(bytes: &[Option<Set>], row: &[Slot], i: usize) -> Option<[Set; 4]> {
+    if !matches!(row[i], Slot::Byte(_)) {
+        return None;
+    }
+    let get = |j: usize| bytes.get(j).copied().flatten();
+    Some([get(i)?, get(i + 1)?, get(i + 2)?, get(i + 3).unwrap_or(Set::ALL)])
+}
+
+/// What can be said beyond one end of a stretch, walking away from it.
+fn beyond<'s>(mut slots: impl Iterator<Item = &'s Slot>, neighbour: Option<Set>, backwards: bool) -> Beyond {
+    let edge = |look: &Look| match (backwards, look) {
+        (true, Look::Start) => true,
+        (false, Look::End) => true,
+        // LF never occurs in a normalised text.
+        (true, Look::StartLF) | (false, Look::EndLF) => true,
+        _ => false,
+    };
+    match slots.next() {
+        Some(Slot::Look(Look::WordAscii)) if neighbour.is_some_and(|s| s.is_subset(is_word)) => Beyond::Boundary,
+        Some(Slot::Look(look)) if edge(look) => Beyond::Edge,
+        Some(Slot::Look(_)) => match slots.next() {
+            Some(Slot::Gap { set: Some(set), min: 0 }) => bridge(set, slots, edge),
+            _ => Beyond::Any,
+        },
+        Some(Slot::Gap { set: Some(set), min: 0 }) => bridge(set, slots, edge),
+        Some(Slot::Gap { set: Some(set), min }) => Beyond::Run(*set, *min),
+        _ => Beyond::Any,
+    }
+}
+
+fn bridge<'s>(gap: &Set, mut slots: impl Iterator<Item = &'s Slot>, edge: impl Fn(&Look) -> bool) -> Beyond {
+    match slots.next() {
+        Some(Slot::Byte(set)) => Beyond::Bridge(*gap, *set, false),
+        Some(Slot::Look(look)) if edge(look) => Beyond::Bridge(*gap, Set::default(), true),
+        _ => Beyond::Any,
+    }
+}
+
+impl Branch {
+    /// Whether everything that is known holds for a window at `at`.
+    #[inline]
+    pub(super) fn holds(&self, text: &[u8], at: usize) -> bool {
+        let at = at as isize;
+        for &(distance, set) in &self.checks {
+            match text.get((at + distance) as usize) {
+                Some(&b) if at + distance >= 0 && set.has(b) => {}
+                _ => return false,
+            }
+        }
+        // Every check held, so the stretch lies within the text.
+        let (before, after) = (&text[..(at + self.from) as usize], &text[(at + self.to) as usize..]);
+        self.before.holds(before.iter().rev().copied()) && self.after.holds(after.iter().copied())
+    }
+}
+
+impl Beyond {
+    fn holds(&self, mut bytes: impl Iterator<Item = u8>) -> bool {
+        match self {
+            Beyond::Any => true,
+            Beyond::Boundary => bytes.next().is_none_or(|b| !is_word(b)),
+            Beyond::Edge => bytes.next().is_none(),
+            Beyond::Run(set, n) => {
+                let mut left = *n;
+                while left > 0 {
+                    match bytes.next() {
+                        Some(b) if set.has(b) => left -= 1,
+                        _ => return false,
+                    }
+                }
+                true
+            }
+            Beyond::Bridge(gap, then, edge) => {
+                // A gap longer than this is left to the regex.
+                for _ in 0..64 {
+                    match bytes.next() {
+                        None => return *edge,
+                        Some(b) if then.has(b) => return true,
+                        Some(b) if gap.has(b) => {}
+                        Some(_) => return false,
+                    }
+                }
+                true
+            }
+        }
+    }
+}

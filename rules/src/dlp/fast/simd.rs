@@ -1,0 +1,146 @@
+//! The vector kernels, chosen at run time. The only file of the crate with `unsafe`.
+//!
+//! Each kernel has a scalar twin next to its caller and a test that compares the two on random input. On machines
+//! without AVX2 (or other architectures) the kernels do nothing and the twins do all the work.
+#![allow(unsafe_code)]
+
+use super::windows::Tables;
+
+/// A candidate's owner has seen enough.
+pub(super) struct Stopped;
+
+/// Runs the window search over as many whole vectors as there are and returns the first position not looked at.
+#[inline]
+pub(super) fn windows(
+    tables: &Tables,
+    text: &[u8],
+    candidate: &mut impl FnMut(usize, u16) -> bool,
+) -> Result<usize, Stopped> {
+    #[cfg(target_arch = "x86_64")]
+    if text.len() >= 35 && std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 was just detected.
+        return unsafe { windows_avx2(tables, text, candidate) };
+    }
+    let _ = (tables, text, candidate);
+    Ok(0)
+}
+
+/// Bit `i` is set when byte `i` of the block is in the class given by nibble tables: `low[b & 15] & high[b >> 4] != 0`.
+#[inline]
+pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 was just detected.
+        return unsafe { class_mask_avx2(low, high, block) };
+    }
+    class_mask_scalar(low, high, block)
+}
+
+/// Twin of [`class_mask`].
+pub(super) fn class_mask_scalar(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
+    block.iter().enumerate().fold(0, |mask, (i, &b)| {
+        let hit = low[usize::from(b & 15)] & high[usize::from(b >> 4)] != 0;
+        mask | u64::from(hit) << i
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::{Stopped, Tables};
+
+    #[target_feature(enable = "avx2")]
+    fn table(entries: &[u16; 16], shift: u32) -> __m256i {
+        let mut bytes = [0u8; 32];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = (entries[i & 15] >> shift) as u8;
+        }
+        // SAFETY: 32 bytes are read from a 32-byte array; the load needs no alignment.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+
+    /// # Safety
+    /// The processor must have AVX2, and `text` must have at least 35 bytes.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn windows_avx2(
+        tables: &Tables,
+        text: &[u8],
+        candidate: &mut impl FnMut(usize, u16) -> bool,
+    ) -> Result<usize, Stopped> {
+        let low: [[__m256i; 4]; 2] =
+            std::array::from_fn(|half| std::array::from_fn(|p| table(&tables.low[p], 8 * half as u32)));
+        let high: [[__m256i; 4]; 2] =
+            std::array::from_fn(|half| std::array::from_fn(|p| table(&tables.high[p], 8 * half as u32)));
+        let nibble = _mm256_set1_epi8(15);
+        let zero = _mm256_setzero_si256();
+        let mut at = 0;
+        while at + 35 <= text.len() {
+            let mut first = _mm256_set1_epi8(-1);
+            let mut second = first;
+            for place in 0..4 {
+                // SAFETY: at + place + 32 <= at + 35 <= text.len(); the load needs no alignment.
+                let bytes = unsafe { _mm256_loadu_si256(text.as_ptr().add(at + place).cast()) };
+                let lo = _mm256_and_si256(bytes, nibble);
+                let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let a = _mm256_and_si256(
+                    _mm256_shuffle_epi8(low[0][place], lo),
+                    _mm256_shuffle_epi8(high[0][place], hi),
+                );
+                let b = _mm256_and_si256(
+                    _mm256_shuffle_epi8(low[1][place], lo),
+                    _mm256_shuffle_epi8(high[1][place], hi),
+                );
+                first = _mm256_and_si256(first, a);
+                second = _mm256_and_si256(second, b);
+            }
+            let any = _mm256_or_si256(first, second);
+            if _mm256_testz_si256(any, any) == 0 {
+                let mut hits = !(_mm256_movemask_epi8(_mm256_cmpeq_epi8(any, zero)) as u32);
+                let (mut a, mut b) = ([0u8; 32], [0u8; 32]);
+                // SAFETY: 32 bytes are written to 32-byte arrays; the stores need no alignment.
+                unsafe {
+                    _mm256_storeu_si256(a.as_mut_ptr().cast(), first);
+                    _mm256_storeu_si256(b.as_mut_ptr().cast(), second);
+                }
+                while hits != 0 {
+                    let i = hits.trailing_zeros() as usize;
+                    hits &= hits - 1;
+                    if candidate(at + i, u16::from(a[i]) | u16::from(b[i]) << 8) {
+                        return Err(Stopped);
+                    }
+                }
+            }
+            at += 32;
+        }
+        Ok(at)
+    }
+
+    /// # Safety
+    /// The processor must have AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn class_mask_avx2(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
+        // SAFETY: 16 bytes are read from 16-byte arrays, 32 at offsets 0 and 32 of a 64-byte one; no alignment needed.
+        let (low, high, blocks) = unsafe {
+            (
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(low.as_ptr().cast())),
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(high.as_ptr().cast())),
+                [
+                    _mm256_loadu_si256(block.as_ptr().cast()),
+                    _mm256_loadu_si256(block.as_ptr().add(32).cast()),
+                ],
+            )
+        };
+        let nibble = _mm256_set1_epi8(15);
+        let masks = blocks.map(|bytes| {
+            let lo = _mm256_and_si256(bytes, nibble);
+            let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+            let class = _mm256_and_si256(_mm256_shuffle_epi8(low, lo), _mm256_shuffle_epi8(high, hi));
+            !(_mm256_movemask_epi8(_mm256_cmpeq_epi8(class, _mm256_setzero_si256())) as u32)
+        });
+        u64::from(masks[0]) | u64::from(masks[1]) << 32
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use avx2::{class_mask_avx2, windows_avx2};

@@ -1,0 +1,139 @@
+//! The search for windows: sixteen buckets of four byte sets, tested on every position at once.
+//!
+//! Each bucket keeps, for each of the four places, the low and high nibbles that any of its windows allows there. A
+//! position is a candidate for a bucket when all eight nibbles are allowed. Nibble products admit more than the windows
+//! themselves, so windows go greedily where they add the fewest expected candidates. `simd` evaluates the tables 32
+//! positions at a time; the code here is its scalar twin and finds exactly the same.
+
+use super::shape::{Set, frequency};
+use super::simd;
+
+pub(super) const BUCKETS: usize = 16;
+
+/// Nibble tables: `[place][nibble]` is the set of buckets, for the low and the high nibble.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Tables {
+    pub(super) low: [[u16; 16]; 4],
+    pub(super) high: [[u16; 16]; 4],
+    /// Buckets with a window whose last place may lie beyond the text.
+    short: u16,
+}
+
+/// Windows assigned to buckets, each with the number that its owner gave it.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Windows {
+    pub(super) tables: Tables,
+    /// The owners' numbers of each bucket.
+    pub(super) members: Vec<Vec<u32>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Nibbles {
+    low: [u16; 4],
+    high: [u16; 4],
+}
+
+impl Nibbles {
+    fn of(window: &[Set; 4]) -> Nibbles {
+        let mut n = Nibbles::default();
+        for (place, set) in window.iter().enumerate() {
+            for b in (0..=255u8).filter(|&b| set.has(b)) {
+                n.low[place] |= 1 << (b & 15);
+                n.high[place] |= 1 << (b >> 4);
+            }
+        }
+        n
+    }
+
+    fn union(&self, other: &Nibbles) -> Nibbles {
+        Nibbles {
+            low: std::array::from_fn(|i| self.low[i] | other.low[i]),
+            high: std::array::from_fn(|i| self.high[i] | other.high[i]),
+        }
+    }
+
+    /// Expected share of candidate positions.
+    fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
+        (0..4)
+            .map(|place| {
+                let mut p = 0.0;
+                for (h, row) in by_nibble.iter().enumerate() {
+                    if self.high[place] >> h & 1 == 1 {
+                        p += (0..16).filter(|l| self.low[place] >> l & 1 == 1).map(|l| row[l]).sum::<f64>();
+                    }
+                }
+                p
+            })
+            .product()
+    }
+}
+
+impl Windows {
+    pub(super) fn plan(windows: &[([Set; 4], u32)]) -> Windows {
+        let total: u64 = (0..=255u8).map(frequency).sum();
+        let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
+            std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / total as f64)
+        });
+        let mut distinct: Vec<([Set; 4], Nibbles, Vec<u32>)> = Vec::new();
+        for (window, owner) in windows {
+            match distinct.iter_mut().find(|(w, _, _)| w == window) {
+                Some((_, _, owners)) => owners.push(*owner),
+                None => distinct.push((*window, Nibbles::of(window), vec![*owner])),
+            }
+        }
+        // The costly ones first: they shape the buckets, the others fit in.
+        distinct.sort_by(|a, b| b.1.cost(&by_nibble).total_cmp(&a.1.cost(&by_nibble)));
+        let mut buckets = [(Nibbles::default(), 0.0); BUCKETS];
+        let mut members = vec![Vec::new(); BUCKETS];
+        let mut short = 0;
+        for (window, nibbles, owners) in distinct {
+            let added = |(have, cost): &(Nibbles, f64)| have.union(&nibbles).cost(&by_nibble) - cost;
+            let costs = buckets.map(|b| added(&b));
+            let best = (0..BUCKETS).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
+            let joined = buckets[best].0.union(&nibbles);
+            buckets[best] = (joined, joined.cost(&by_nibble));
+            members[best].extend(owners);
+            if window[3] == Set::ALL {
+                short |= 1 << best;
+            }
+        }
+        let table = |pick: fn(&Nibbles) -> &[u16; 4], place: usize, nibble: usize| {
+            (0..BUCKETS).fold(0u16, |m, b| m | (pick(&buckets[b].0)[place] >> nibble & 1) << b)
+        };
+        let tables = Tables {
+            low: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.low, p, n))),
+            high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
+            short,
+        };
+        Windows { tables, members }
+    }
+
+    /// Calls `candidate(position, buckets)` for every candidate in ascending order, until it returns true.
+    #[inline]
+    pub(super) fn search(&self, text: &[u8], mut candidate: impl FnMut(usize, u16) -> bool) -> bool {
+        let from = match simd::windows(&self.tables, text, &mut candidate) {
+            Ok(done) => done,
+            Err(simd::Stopped) => return true,
+        };
+        (from..text.len()).any(|at| {
+            let buckets = self.tables.at(text, at);
+            buckets != 0 && candidate(at, buckets)
+        })
+    }
+}
+
+impl Tables {
+    /// The buckets for which a position is a candidate.
+    #[inline]
+    pub(super) fn at(&self, text: &[u8], at: usize) -> u16 {
+        let mut buckets = u16::MAX;
+        for place in 0..4 {
+            buckets &= match text.get(at + place) {
+                Some(&b) => self.low[place][usize::from(b & 15)] & self.high[place][usize::from(b >> 4)],
+                None if place == 3 => self.short,
+                None => 0,
+            };
+        }
+        buckets
+    }
+}

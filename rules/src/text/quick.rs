@@ -1,0 +1,139 @@
+//! The normalisation in one pass.
+//!
+//! Steps 1 to 5 of the specification act on each character alone, but for one thing: composition (step 3) may join a
+//! letter with the marks after it, and then a look-alike is not mapped (step 4). So every character's result is looked
+//! up in a table, made page by page at first use by the plain steps; a mark after an ASCII letter is dropped, as the
+//! steps would do in the end; and where a mark follows anything else the whole text goes through the plain steps.
+
+use std::sync::OnceLock;
+
+use unicode_normalization::{IsNormalized, is_nfkc_quick};
+
+use super::{fold, is_control, is_exotic_space, is_invisible, is_nonspacing_mark};
+
+const PAGES: usize = 0x200;
+/// Entry: the character stays as it is.
+const KEEP: u16 = u16::MAX;
+/// Entry: it depends on what stands before it.
+const MARK: u16 = u16::MAX - 1;
+/// Entry: a context-dependent character that is not a mark.
+const HARD: u16 = u16::MAX - 2;
+
+struct Page {
+    entry: [u16; 256],
+    /// What entries below [`HARD`] stand for.
+    text: Vec<Box<str>>,
+}
+
+fn page(code: u32) -> Option<&'static Page> {
+    static TABLE: [OnceLock<Box<Page>>; PAGES] = [const { OnceLock::new() }; PAGES];
+    let number = code >> 8;
+    let slot = TABLE.get(number as usize)?;
+    Some(slot.get_or_init(|| {
+        let mut page = Box::new(Page { entry: [HARD; 256], text: Vec::new() });
+        for low in 0..256 {
+            let Some(c) = char::from_u32(number << 8 | low) else { continue };
+            page.entry[low as usize] = if is_control(c) || is_invisible(c) || is_exotic_space(c) {
+                page.text.push("".into());
+                page.text.len() as u16 - 1
+            } else if is_nfkc_quick(std::iter::once(c)) == IsNormalized::Maybe
+                || unicode_normalization::char::canonical_combining_class(c) != 0
+            {
+                if is_nonspacing_mark(c) { MARK } else { HARD }
+            } else {
+                let folded = fold(c.encode_utf8(&mut [0; 4]));
+                if folded.chars().eq(std::iter::once(c)) {
+                    KEEP
+                } else {
+                    page.text.push(folded.into());
+                    page.text.len() as u16 - 1
+                }
+            };
+        }
+        page
+    }))
+}
+
+/// Normalises into `out`, which is cleared first. False when the plain steps are needed; `out` is then of no use.
+pub(super) fn norm_dlp_into(input: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    out.reserve(input.len() + 8);
+    let mut at = 0;
+    // Whether a mark now would follow an ASCII character (or nothing).
+    let mut after_ascii = true;
+    while at < input.len() {
+        let b = input[at];
+        if b < 0x80 {
+            let end = plain_run(input, at);
+            if end > at {
+                out.extend_from_slice(&input[at..end]);
+                at = end;
+                after_ascii = true;
+            } else {
+                at += 1;
+            }
+            continue;
+        }
+        let Some((c, len)) = decode(&input[at..]) else {
+            out.extend_from_slice("\u{FFFD}".as_bytes());
+            after_ascii = false;
+            at += 1;
+            continue;
+        };
+        let Some(page) = page(c) else { return false };
+        match page.entry[(c & 0xff) as usize] {
+            KEEP => {
+                out.extend_from_slice(&input[at..at + len]);
+                after_ascii = false;
+            }
+            MARK if after_ascii && !out.is_empty() => {}
+            MARK | HARD => return false,
+            i => {
+                let text = &page.text[usize::from(i)];
+                if !text.is_empty() {
+                    out.extend_from_slice(text.as_bytes());
+                    after_ascii = false;
+                }
+            }
+        }
+        at += len;
+    }
+    true
+}
+
+/// End of the run of printable ASCII that starts at `at`.
+#[inline]
+fn plain_run(input: &[u8], at: usize) -> usize {
+    let special = |b: u8| b.wrapping_sub(0x20) > 0x5e;
+    let mut i = at;
+    // Whole chunks without an exit, so that the compiler can use vectors.
+    while let Some(chunk) = input.get(i..i + 16) {
+        if chunk.iter().fold(false, |any, &b| any | special(b)) {
+            break;
+        }
+        i += 16;
+    }
+    while i < input.len() && !special(input[i]) {
+        i += 1;
+    }
+    i
+}
+
+/// The character at the start of `bytes` (which is not ASCII) and its length; `None` when the first byte is not part of
+/// valid UTF-8.
+#[inline]
+fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
+    let tail = |i: usize| bytes.get(i).filter(|&&b| b & 0xC0 == 0x80).map(|&b| u32::from(b & 0x3F));
+    match bytes[0] {
+        b @ 0xC2..=0xDF => Some((u32::from(b & 0x1F) << 6 | tail(1)?, 2)),
+        b @ 0xE0..=0xEF => {
+            let c = u32::from(b & 0x0F) << 12 | tail(1)? << 6 | tail(2)?;
+            (c >= 0x800 && !(0xD800..0xE000).contains(&c)).then_some((c, 3))
+        }
+        b @ 0xF0..=0xF4 => {
+            let c = u32::from(b & 0x07) << 18 | tail(1)? << 12 | tail(2)? << 6 | tail(3)?;
+            (0x10000..0x110000).contains(&c).then_some((c, 4))
+        }
+        _ => None,
+    }
+}
