@@ -14,9 +14,9 @@ pub(super) mod known;
 mod runs;
 mod shape;
 mod simd;
-mod windows;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use kernel::Rules;
 use runs::Class;
@@ -187,7 +187,8 @@ impl Search<'_> {
         if seed::possible(text, min_words) {
             return false;
         }
-        if memchr::memchr2(b'%', b'+', text).is_some() && seed::possible(&percent_decode_all(text), min_words) {
+        if memchr::memchr2(b'%', b'+', text).is_some() && seed::possible(&percent_decode_all(text), min_words)
+        {
             return false;
         }
         if text.len() < MIN_PHRASE {
@@ -196,14 +197,19 @@ impl Search<'_> {
         let decodes_to_phrase = |piece: &[u8]| {
             let b64 = consists_of(piece, &BASE64).then(|| decode::base64(piece)).flatten().map(|d| d.bytes);
             let hex = consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
-            let b32 = consists_of(&piece[..piece.len().min(3)], &BASE32).then(|| decode::base32(piece)).flatten();
-            [b64, hex, b32].into_iter().flatten().any(|d| d.len() >= MIN_PHRASE && seed::possible(&d, min_words))
+            let b32 =
+                consists_of(&piece[..piece.len().min(3)], &BASE32).then(|| decode::base32(piece)).flatten();
+            [b64, hex, b32]
+                .into_iter()
+                .flatten()
+                .any(|d| d.len() >= MIN_PHRASE && seed::possible(&d, min_words))
         };
         if decodes_to_phrase(text.trim_ascii()) {
             return false;
         }
         // Printable texts are their own normalisation: their pieces were looked at with the rules.
-        printable || !text.split(|&b| is_delimiter(b)).any(|piece| piece.len() >= 60 && decodes_to_phrase(piece))
+        printable
+            || !text.split(|&b| is_delimiter(b)).any(|piece| piece.len() >= 60 && decodes_to_phrase(piece))
     }
 }
 

@@ -178,5 +178,6 @@ pub(super) fn possible(text: &[u8], min_words: usize) -> bool {
         at = end + STRIDE;
     }
     // Two characters whose lower case is an ASCII letter could hide within a word.
-    memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some() || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some()
+    memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some()
+        || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some()
 }

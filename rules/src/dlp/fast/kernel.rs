@@ -72,7 +72,8 @@ impl Kernel {
             known.push((spec, id));
             kernel.add(id, number as u16, rule);
         }
-        let windows: Vec<_> = kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, i as u32)).collect();
+        let windows: Vec<_> =
+            kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, i as u32)).collect();
         kernel.windows = Windows::plan(&windows);
         kernel
     }
@@ -90,7 +91,9 @@ impl Kernel {
                     // leftmost matches; a validated rule with unbounded matches would make that quadratic.
                     let bounded = hir.properties().maximum_len().is_some()
                         && branches.iter().all(|b| b.start == branches[0].start);
-                    if branches.iter().all(|b| b.start.is_some()) && (bounded || rule.spec().validator.is_none()) {
+                    if branches.iter().all(|b| b.start.is_some())
+                        && (bounded || rule.spec().validator.is_none())
+                    {
                         decide = Decide::Anchored;
                     }
                     self.branches.extend(branches.into_iter().map(|b| (id, b)));
@@ -192,7 +195,8 @@ impl Kernel {
         if start < state.next || !text.is_char_boundary(start) {
             return false;
         }
-        let input = Input::new(text).span(start..text.len()).anchored(Anchored::Yes).earliest(validator.is_none());
+        let input =
+            Input::new(text).span(start..text.len()).anchored(Anchored::Yes).earliest(validator.is_none());
         let Some(found) = rule.regex().engine().find(input) else { return false };
         state.next = found.end().max(start + 1);
         let good = validator.is_none_or(|v| v.check(&text[found.range()]));
@@ -248,7 +252,9 @@ fn ascii_literals(hir: &Hir) -> bool {
 /// Whether a rule is the built-in rule for wallet keys, whatever its name and severity.
 fn is_wif(spec: &RuleSpec) -> bool {
     spec.validator == Some(Validator::Wif)
-        && super::super::builtin_rules().iter().any(|b| b.validator == spec.validator && b.regex == spec.regex)
+        && super::super::builtin_rules()
+            .iter()
+            .any(|b| b.validator == spec.validator && b.regex == spec.regex)
 }
 
 /// The built-in rule for wallet keys: in every run of base58 letters of any case, successive stretches of 51 (after a

@@ -41,13 +41,18 @@ impl Known {
     pub(in super::super) fn new(lists: &[&Secrets]) -> Known {
         let forms = lists.iter().flat_map(|l| l.iter()).flat_map(|s| s.needles());
         let mut needles: Vec<Needle> = forms
-            .map(|(form, bytes)| Needle { bytes: bytes.clone(), any_case: *form == SecretForm::Hex, offset: 0 })
+            .map(|(form, bytes)| Needle {
+                bytes: bytes.clone(),
+                any_case: *form == SecretForm::Hex,
+                offset: 0,
+            })
             .collect();
         if needles.is_empty() {
             return Known::Nothing;
         }
         if needles.len() > MAX_WINDOWED || needles.iter().any(|n| n.bytes.len() < 4) {
-            let built = AhoCorasick::builder().ascii_case_insensitive(true).build(needles.iter().map(|n| &n.bytes));
+            let built =
+                AhoCorasick::builder().ascii_case_insensitive(true).build(needles.iter().map(|n| &n.bytes));
             return built.map_or(Known::Unknown, Known::Automaton);
         }
         let mut planned = Vec::new();

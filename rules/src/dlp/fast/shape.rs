@@ -80,7 +80,10 @@ pub(super) fn is_word(b: u8) -> bool {
 enum Slot {
     Byte(Set),
     /// At least `min` bytes; all of them in `set` if it is known.
-    Gap { set: Option<Set>, min: usize },
+    Gap {
+        set: Option<Set>,
+        min: usize,
+    },
     Look(Look),
 }
 
@@ -172,7 +175,10 @@ fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
                 return Some(vec![[copies.as_slice(), &[gap], &copies].concat()]);
             }
             let subs = rows(&rep.sub)?;
-            if rep.min == rep.max.unwrap_or(0) && (1..=4).contains(&min) && subs.len().pow(rep.min) <= MAX_BRANCHES {
+            if rep.min == rep.max.unwrap_or(0)
+                && (1..=4).contains(&min)
+                && subs.len().pow(rep.min) <= MAX_BRANCHES
+            {
                 let copies = vec![(*rep.sub).clone(); min];
                 return rows(&Hir::concat(copies));
             }
@@ -282,7 +288,9 @@ fn beyond<'s>(mut slots: impl Iterator<Item = &'s Slot>, neighbour: Option<Set>,
         _ => false,
     };
     match slots.next() {
-        Some(Slot::Look(Look::WordAscii)) if neighbour.is_some_and(|s| s.is_subset(is_word)) => Beyond::Boundary,
+        Some(Slot::Look(Look::WordAscii)) if neighbour.is_some_and(|s| s.is_subset(is_word)) => {
+            Beyond::Boundary
+        }
         Some(Slot::Look(look)) if edge(look) => Beyond::Edge,
         Some(Slot::Look(_)) => match slots.next() {
             Some(Slot::Gap { set: Some(set), min: 0 }) => bridge(set, slots, edge),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{RuleSpec, Scanner, SeedSettings, Secrets, Settings, merge, plain};
+use super::super::{RuleSpec, Scanner, Secrets, SeedSettings, Settings, merge, plain};
 use super::runs::{self, Class};
 use super::shape::Set;
 use super::windows::Windows;
@@ -49,7 +49,11 @@ fn encode(text: &[u8], how: u8) -> Vec<u8> {
         10 => text.iter().flat_map(|b| [*b, 0xE2, 0x80, 0x8B]).collect(),
         11 => text.chunks(5).flat_map(|c| [c, b"."].concat()).collect(),
         12 => text.chunks(7).flat_map(|c| [c, b"\n"].concat()).collect(),
-        13 => text.iter().map(|b| if *b == b'a' { "а".into() } else { (*b as char).to_string() }).collect::<String>().into(),
+        13 => text
+            .iter()
+            .map(|b| if *b == b'a' { "а".into() } else { (*b as char).to_string() })
+            .collect::<String>()
+            .into(),
         14 => text.chunks(6).flat_map(|c| [c, "\u{301}".as_bytes()].concat()).collect(),
         15 => text.to_ascii_uppercase(),
         16 => text.to_ascii_lowercase(),
@@ -159,9 +163,13 @@ fn every_example_is_found_at_every_offset_of_a_block() {
         for offset in 0..67 {
             for filling in ["x", " ", "-", "5"] {
                 let text = format!("{}{secret}{}", filling.repeat(offset), " tail".repeat(offset % 3));
-                let (fast, plain) = (scanner.scan_text(text.as_bytes()), plain::scan_text(&scanner, text.as_bytes()));
+                let (fast, plain) =
+                    (scanner.scan_text(text.as_bytes()), plain::scan_text(&scanner, text.as_bytes()));
                 if fast != plain {
-                    wrong.push(format!("{offset} {filling:?} {secret:?}: {:?} / {:?}", fast.matches, plain.matches));
+                    wrong.push(format!(
+                        "{offset} {filling:?} {secret:?}: {:?} / {:?}",
+                        fast.matches, plain.matches
+                    ));
                 }
             }
         }
@@ -182,19 +190,70 @@ fn user_rules_of_every_shape_are_found() {
         bundle_version: "".into(),
     };
     let patterns = [
-        "abc", "ab", "a", r"\bzeta\d+\b", "foo|bar", "x*y", "(?:foo|ba[rz]){2}q", r"\d+", "", "é+", "[^a]bcd", "acme_[a-z]{12}",
-        r"(ab){3,}c", r"^start", r"end$", r"a.c.e", r"k[0-9]?v=\S{3}", r"(?s)a.*z", "[[:alpha:]]{4}-[[:digit:]]{4}",
+        "abc",
+        "ab",
+        "a",
+        r"\bzeta\d+\b",
+        "foo|bar",
+        "x*y",
+        "(?:foo|ba[rz]){2}q",
+        r"\d+",
+        "",
+        "é+",
+        "[^a]bcd",
+        "acme_[a-z]{12}",
+        r"(ab){3,}c",
+        r"^start",
+        r"end$",
+        r"a.c.e",
+        r"k[0-9]?v=\S{3}",
+        r"(?s)a.*z",
+        "[[:alpha:]]{4}-[[:digit:]]{4}",
     ];
     let texts = [
-        "", "a", "ab", "xabcx", "zeta12", "xzeta12", "zeta12x", "bar", "y", "xxy", "foobazq", "bazfooq", "foobaq", "7", "é", "zbcd",
-        "abcd", "acme_abcdefghijkl", "abababc", "ababc", "start", "xstart", "the end", "end.", "a1c2e", "k=v", "kv=abc", "k1v=abc",
-        "a\nz", "word-1234", "wor-1234", "éabcdé", "A.B.C", "%61bc", "YWJj",
+        "",
+        "a",
+        "ab",
+        "xabcx",
+        "zeta12",
+        "xzeta12",
+        "zeta12x",
+        "bar",
+        "y",
+        "xxy",
+        "foobazq",
+        "bazfooq",
+        "foobaq",
+        "7",
+        "é",
+        "zbcd",
+        "abcd",
+        "acme_abcdefghijkl",
+        "abababc",
+        "ababc",
+        "start",
+        "xstart",
+        "the end",
+        "end.",
+        "a1c2e",
+        "k=v",
+        "kv=abc",
+        "k1v=abc",
+        "a\nz",
+        "word-1234",
+        "wor-1234",
+        "éabcdé",
+        "A.B.C",
+        "%61bc",
+        "YWJj",
     ];
     for pattern in patterns {
-        let settings = Settings { rules: vec![rule(pattern)], strictness: Strictness::Reference, ..Settings::default() };
+        let settings =
+            Settings { rules: vec![rule(pattern)], strictness: Strictness::Reference, ..Settings::default() };
         let scanner = Scanner::new(settings).unwrap();
         for text in texts {
-            let (fast, plain) = (scanner.scan_text(text.as_bytes()), plain::scan_text(&scanner, text.as_bytes()));
+            let (fast, plain) =
+                (scanner.scan_text(text.as_bytes()), plain::scan_text(&scanner, text.as_bytes()));
             assert_eq!(fast, plain, "{pattern:?} on {text:?}");
         }
     }
