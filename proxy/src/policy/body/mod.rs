@@ -311,4 +311,4 @@ fn quote(value: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

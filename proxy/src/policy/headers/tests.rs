@@ -1,1 +1,117 @@
+use http::{HeaderName, HeaderValue};
+use muselet_rules::dlp;
+
 use super::*;
+
+const K: &str = "AKIAIOSFODNN7EXAMPLE";
+
+const DEFAULT_SENSITIVE: &[&str] =
+    &["Authorization", "Cookie", "X-Api-Key", "X-Token", "Proxy-Authorization", "X-Goog-Api-Key"];
+
+fn policy(mode: &str, sensitive: &[&str], ignore: &[&str], strictness: Strictness) -> HeaderPolicy {
+    let mut config = Config::default();
+    let section = &mut config.request_body_scanning;
+    section.enabled = true;
+    section.scan_headers = true;
+    section.action = "block".to_owned();
+    section.header_mode = mode.to_owned();
+    section.sensitive_headers = sensitive.iter().map(|&name| name.to_owned()).collect();
+    section.ignore_headers = ignore.iter().map(|&name| name.to_owned()).collect();
+    config.muselet.strictness = strictness;
+    HeaderPolicy::new(&config, crate::policy::body::tests::scanner(strictness))
+}
+
+fn headers(list: &[(&str, &str)]) -> HeaderMap {
+    let parse = |&(name, value): &(&str, &str)| {
+        (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
+    };
+    list.iter().map(parse).collect()
+}
+
+#[test]
+fn scans_the_headers_of_the_mode_in_the_form_of_the_mode() {
+    let sensitive = |strictness| policy("sensitive", DEFAULT_SENSITIVE, &[], strictness);
+    let all = |strictness| policy("all", DEFAULT_SENSITIVE, &["User-Agent", "Host", "Content-Type"], strictness);
+    let replaced = |strictness| policy("all", &[], &["X-A"], strictness);
+    type Build<'b> = &'b dyn Fn(Strictness) -> HeaderPolicy;
+    let bearer = format!("Bearer {K}");
+    let cases: &[(Build<'_>, &[(&str, &str)], Option<&str>)] = &[
+        (&sensitive, &[("authorization", &bearer)], Some("Authorization")),
+        (&sensitive, &[("authorization", "Bearer nothing")], None),
+        (&sensitive, &[("x-custom", K)], None),
+        (&sensitive, &[("cookie", "session=AKIAIOSFODNN7EXAMPLE")], Some("Cookie")),
+        (&sensitive, &[("authorization", "AKIAIOSFOD"), ("authorization", "NN7EXAMPLE")], Some(JOINED)),
+        (&sensitive, &[("authorization", "Basic dXNlcjpBS0lBSU9TRk9ETk43RVhBTVBMRQ==")], Some("Authorization")),
+        (&sensitive, &[("connection", "Authorization"), ("authorization", &bearer)], Some("Authorization")),
+        (&sensitive, &[("x-goog-api-key", K)], Some("X-Goog-Api-Key")),
+        (&all, &[("x-custom", K)], Some("X-Custom")),
+        (&all, &[("user-agent", K)], None),
+        (&replaced, &[("user-agent", K)], Some("User-Agent")),
+        (&all, &[("x-part-a", "AKIAIOSFOD"), ("x-part-b", "NN7EXAMPLE")], Some(JOINED)),
+        (&all, &[("x-akiaiosfodnn", "7EXAMPLEABCDEFGH")], Some("X-Akiaiosfodnn")),
+        (&all, &[("x-akiaiosfodnn7example", "v")], Some("X-Akiaiosfodnn7example")),
+        (&all, &[("sec-fetch-site", K)], Some("Sec-Fetch-Site")),
+        (&all, &[("x-request-id", "0b2f5c1e-8d1c-4a57-9f0e-3d0a6c1b7e21"), ("accept-language", "en")], None),
+        (&all, &[], None),
+    ];
+    for strictness in [Strictness::Reference, Strictness::Hardened] {
+        for (build, list, wanted) in cases {
+            let verdict = build(strictness).scan(&headers(list));
+            let found = verdict.finding.as_ref().map(|finding| finding.header.as_str());
+            assert_eq!(found, *wanted, "{list:?} in {strictness:?}");
+            if let Some(finding) = verdict.finding {
+                assert!(finding.blocks(true) && !finding.blocks(false));
+                assert_eq!(finding.patterns()[0], "AWS Access ID", "{list:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn scans_nothing_when_switched_off() {
+    let mut policy = policy("all", &[], &[], Strictness::Hardened);
+    policy.enabled = false;
+    assert_eq!(policy.scan(&headers(&[("authorization", K)])), HeaderVerdict::default());
+    assert_eq!(policy.scan_trailers(&headers(&[("x-secret", K)])), HeaderVerdict::default());
+}
+
+#[test]
+fn d_806_scans_trailers_in_hardened_mode_only() {
+    let cases: &[(&[(&str, &str)], bool)] = &[
+        (&[("x-secret", K)], true),
+        (&[("x-akiaiosfodnn7example", "v")], true),
+        (&[("x-a", "AKIAIOSFOD"), ("x-b", "NN7EXAMPLE")], true),
+        (&[("grpc-status", "0"), ("x-checksum-sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")], false),
+    ];
+    for (list, caught) in cases {
+        let trailers = headers(list);
+        let hardened = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened).scan_trailers(&trailers);
+        assert_eq!(hardened.finding.is_some(), *caught, "{list:?}");
+        assert!(hardened.finding.is_none_or(|finding| finding.difference == Some("D-806")), "{list:?}");
+        let reference = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Reference).scan_trailers(&trailers);
+        assert_eq!(reference, HeaderVerdict::default(), "{list:?}");
+    }
+}
+
+#[test]
+fn prints_names_in_canonical_form() {
+    for (name, wanted) in [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")] {
+        assert_eq!(canonical(name), wanted);
+    }
+}
+
+#[test]
+fn warn_rules_do_not_make_headers_unclean() {
+    let mut rules = dlp::builtin_rules().to_vec();
+    let mut own = rules[0].clone();
+    own.name = "Acme Id".into();
+    own.regex = "ACME-[0-9]{6}".into();
+    own.warn = true;
+    rules.push(own);
+    let settings = dlp::Settings { rules, ..dlp::Settings::default() };
+    let scanner = Arc::new(Scanner::new(settings).expect("compiles"));
+    let policy = HeaderPolicy { scanner, ..policy("sensitive", &["X-Token"], &[], Strictness::Reference) };
+    let verdict = policy.scan(&headers(&[("x-token", "id ACME-123456")]));
+    assert!(verdict.finding.is_none());
+    assert_eq!(verdict.warnings.first().map(|hit| &*hit.name), Some("Acme Id"));
+}

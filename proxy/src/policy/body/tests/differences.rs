@@ -1,0 +1,152 @@
+//! Each listed difference: what only the hardened mode finds, and a benign neighbour that it lets through.
+
+use super::*;
+
+/// Body with a secret, and the same body without one.
+struct Case {
+    id: &'static str,
+    content_types: &'static [&'static str],
+    with_secret: Vec<u8>,
+    benign: Vec<u8>,
+}
+
+fn case(id: &'static str, content_types: &'static [&'static str], write: impl Fn(&str) -> Vec<u8>) -> Case {
+    Case { id, content_types, with_secret: write(K), benign: write("AKIB4OSFODNN7EXAMPLF") }
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn cases() -> Vec<Case> {
+    const JSON: &[&str] = &["application/json"];
+    const FORM_DATA: &[&str] = &["multipart/form-data; boundary=B"];
+    let part = |headers: String, content: String| format!("--B\r\n{headers}\r\n\r\n{content}\r\n--B--\r\n").into_bytes();
+    let base64 = |text: &str| data_encoding::BASE64.encode(format!("secret is {text} ok").as_bytes());
+    vec![
+        case("D-801", JSON, |v| format!(r#"{{"a":"{v}","a":"x"}}"#).into_bytes()),
+        case("D-801", JSON, |v| format!(r#"{{"a":{{"b":["{v}"]}},"\u0061":1}}"#).into_bytes()),
+        case("D-801", JSON, |v| format!(r#"{{"a":"{}","a":"{}"}}"#, &v[..10], &v[10..]).into_bytes()),
+        case("D-802", JSON, |v| format!(r#"{{"a":"{v}","n":1e999}}"#).into_bytes()),
+        case("D-804", JSON, |v| format!("{}\"{v}\"{}", "[".repeat(66), "]".repeat(66)).into_bytes()),
+        case("D-805", FORM_DATA, |v| [format!("{v}\r\n").into_bytes(), part("A: b".into(), "c".into())].concat()),
+        case("D-805", FORM_DATA, |v| [part("A: b".into(), "c".into()), v.as_bytes().to_vec()].concat()),
+        case("D-805", FORM_DATA, |v| part(format!("X-{v}: b"), "c".into())),
+        case("D-805", FORM_DATA, |v| part(format!("Content-Type: text/{v}"), "c".into())),
+        case("D-805", FORM_DATA, |v| part(format!("Content-Transfer-Encoding: {v}"), "c".into())),
+        case("D-808", &["text/plain", "application/json"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
+        case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], |v| {
+            part("Content-Transfer-Encoding: base64".into(), base64(v))
+        }),
+        case("D-810", &["multipart/mixed; boundary=B"], |v| part("Content-Transfer-Encoding: base64".into(), base64(v))),
+        case("D-811", FORM_DATA, |v| {
+            // Decoded, the line break goes and glues the padded run to what follows.
+            let run = data_encoding::BASE64.encode(v.as_bytes());
+            part("Content-Transfer-Encoding: quoted-printable".into(), format!("x {run}\r\nmore!"))
+        }),
+        case("D-812", &["text/plain"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
+        case("D-812", &["application/x-ndjson"], |v| format!("{{}}\n{{\"k\":\"\\u0041{}\"}}\n", &v[1..]).into_bytes()),
+        case("D-813", &["text/plain; charset=utf-16"], |v| utf16(&v.replace('K', "\u{212a}"))),
+        case("D-814", &["application/xml"], |v| format!("<k>&#65;{}</k>", &v[1..]).into_bytes()),
+        case("D-814", &["text/html"], |v| format!("<k>{}</k>", v.replace('E', "&#x45;")).into_bytes()),
+    ]
+}
+
+fn headers(content_types: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for content_type in content_types {
+        headers.append(CONTENT_TYPE, HeaderValue::from_str(content_type).expect("a value"));
+    }
+    headers
+}
+
+#[test]
+fn each_closes_its_bypass_and_blocks_nothing_benign() {
+    let reference = policy(&config(Strictness::Reference));
+    let hardened = policy(&config(Strictness::Hardened));
+    for case in cases() {
+        let headers = headers(case.content_types);
+        let shown = format!("{} {:?} {}", case.id, case.content_types, case.with_secret.escape_ascii());
+        let before = reference.scan(&case.with_secret, &headers, "h").finding;
+        assert_eq!(before, None, "the reference finds it: {shown}");
+        let found = hardened.scan(&case.with_secret, &headers, "h").finding;
+        let found = found.unwrap_or_else(|| panic!("not found: {shown}"));
+        assert!(!found.fail_closed && found.reason.starts_with(SECRET), "{}: {shown}", found.reason);
+        assert_eq!(found.difference, Some(case.id), "{shown}");
+        for policy in [&reference, &hardened] {
+            let found = policy.scan(&case.benign, &headers, "h").finding;
+            assert_eq!(found, None, "{} {}", case.id, case.benign.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn d_803_scans_numbers_as_written() {
+    let rows = [(r#"{"n":912345678901234567}"#, true), (r#"{"n":812345678901234567}"#, false), (r#"{"n":0.10}"#, false)];
+    for (body, caught) in rows {
+        let scan = |strictness| policy(&config(strictness)).scan(body.as_bytes(), &typed("application/json"), "h").finding;
+        assert_eq!(scan(Strictness::Reference), None, "{body}");
+        let found = scan(Strictness::Hardened);
+        assert_eq!(found.is_some(), caught, "{body}");
+        assert!(found.is_none_or(|finding| finding.difference == Some("D-803")), "{body}");
+    }
+}
+
+#[test]
+fn d_809_an_address_that_blocks_is_not_hidden_by_a_secret_that_warns() {
+    let body = format!(r#"{{"k":"{K}","to":"0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e"}}"#);
+    let scan = |strictness| policy(&with_addresses(strictness)).scan(body.as_bytes(), &typed("application/json"), "h");
+    let before = scan(Strictness::Reference).finding.expect("a secret");
+    assert_eq!((before.reason.as_str(), before.action, before.difference), (SECRET, None, None));
+    let found = scan(Strictness::Hardened).finding.expect("both");
+    assert!(found.reason.starts_with("address poisoning detected: "), "{}", found.reason);
+    assert_eq!((found.action, found.difference, found.label), (Some(Action::Block), Some("D-809"), Label::BodyDlp));
+    assert_eq!(found.patterns(), ["AWS Access ID"]);
+}
+
+#[test]
+fn ordinary_bodies_of_every_kind_pass_the_hardened_mode() {
+    let chat = r#"{"model":"gpt","messages":[{"role":"user","content":"Fix this:\n```py\nprint(\"x\")\n```"}],"temperature":0.70,"seed":1234567890123456789}"#;
+    let upload = "This is a multi-part message in MIME format.\r\n--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"report.pdf\"\r\nContent-Type: application/pdf\r\nContent-Length: 12\r\n\r\n%PDF-1.7 etc\r\n--B--\r\n";
+    let page = "<html><p>Caf&eacute; &#8211; don&#39;t</p></html>";
+    let rows: &[(&[&str], &[u8])] = &[
+        (&["application/json"], chat.as_bytes()),
+        (&["application/json", "application/json"], chat.as_bytes()),
+        (&["text/plain"], chat.as_bytes()),
+        (&["multipart/form-data; boundary=B"], upload.as_bytes()),
+        (&["multipart/related; boundary=B"], upload.as_bytes()),
+        (&["text/html"], page.as_bytes()),
+        (&["text/plain; charset=utf-16"], &utf16("a letter of no importance")),
+        (&["application/x-www-form-urlencoded"], b"grant_type=client&scope=read+write"),
+        (&["application/octet-stream"], &[0, 159, 146, 150, 255, 254, 1, 2, 3]),
+    ];
+    let hardened = policy(&config(Strictness::Hardened));
+    for (content_types, body) in rows {
+        let found = hardened.scan(body, &headers(content_types), "h").finding;
+        assert_eq!(found, None, "{content_types:?} {}", body.escape_ascii());
+    }
+}
+
+#[test]
+fn compressed_bodies_are_scanned_where_that_is_switched_on() {
+    use std::io::Write;
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text.as_bytes()).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let mut headers = typed("application/json");
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let mut on = config(Strictness::Hardened);
+    on.muselet.decompress = true;
+    let on = policy(&on);
+    assert!(matches!(on.gate(&headers, true, None), Gate::Buffer { .. }));
+    let secret = on.scan(&gzip(&format!("{{\"k\":\"{K}\"}}")), &headers, "h");
+    assert_eq!(secret.finding.map(|finding| finding.reason).as_deref(), Some(SECRET));
+    let clean = on.scan(&gzip("{\"k\":\"v\"}"), &headers, "h");
+    assert!(clean.finding.is_none() && clean.replacement.is_none(), "forwarded as received: {clean:?}");
+    let broken = on.scan(b"not gzip", &headers, "h").finding.expect("refused");
+    assert!(broken.fail_closed, "{broken:?}");
+    let off = policy(&config(Strictness::Hardened));
+    assert!(matches!(off.gate(&headers, true, None), Gate::Block(_)));
+}
