@@ -78,7 +78,8 @@ fn check(rows: &[(&str, &[u8], Option<&str>)]) {
 #[test]
 fn content_types_as_in_the_examples() {
     let utf16: Vec<u8> = K.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let utf16_json: Vec<u8> = format!("{{\"k\":\"{K}\"}}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16_json: Vec<u8> =
+        format!("{{\"k\":\"{K}\"}}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let base64_part =
         b"--B\r\nContent-Transfer-Encoding: base64\r\n\r\nc2VjcmV0IGlzIEFLSUFJT1NGT0ROTjdFWEFNUExFIG9r\r\n--B--\r\n";
     check(&[
@@ -126,7 +127,11 @@ fn json_as_in_the_examples() {
         ("application/json", &nested(64, &key), Some(SECRET)),
         ("application/json", &nested(65, &key), None),
         ("application/json", &arrays, Some("invalid JSON body")),
-        ("application/json", br#"{"cc":4111111111111111}"#, Some("request body contains secret: Credit Card Number")),
+        (
+            "application/json",
+            br#"{"cc":4111111111111111}"#,
+            Some("request body contains secret: Credit Card Number"),
+        ),
         ("application/json", br#"{"cc":"4111","x":"111111111111"}"#, None),
         ("application/json", b"\xef\xbb\xbf{}", Some("invalid JSON body")),
         ("application/json", b"   ", Some("invalid JSON body")),
@@ -304,7 +309,8 @@ fn with_redaction(strictness: Strictness, classes: &[&str]) -> Config {
     let mut profile = crate::config::RedactionProfile::default();
     profile.classes = classes.iter().map(|&class| class.to_owned()).collect();
     config.redaction.profiles.insert("p".to_owned(), profile);
-    config.redaction.allowlist_unparseable = vec!["raw.example".to_owned(), "*.sub.example".to_owned()].into();
+    config.redaction.allowlist_unparseable =
+        vec!["raw.example".to_owned(), "*.sub.example".to_owned()].into();
     config
 }
 
@@ -314,7 +320,12 @@ fn redaction_as_in_the_examples() {
     let form = "application/x-www-form-urlencoded";
     type Row<'r> = (&'r str, &'r str, &'r str, Result<Option<&'r str>, &'r str>);
     let rows: &[Row<'_>] = &[
-        (json, "h", r#"{"prompt":"use AKIAIOSFODNN7EXAMPLE now"}"#, Ok(Some(r#"{"prompt":"use <pl:aws-access-key:1> now"}"#))),
+        (
+            json,
+            "h",
+            r#"{"prompt":"use AKIAIOSFODNN7EXAMPLE now"}"#,
+            Ok(Some(r#"{"prompt":"use <pl:aws-access-key:1> now"}"#)),
+        ),
         (json, "h", r#"{"b": 1, "a": 2}"#, Ok(Some(r#"{"a":2,"b":1}"#))),
         (json, "h", r#"{"x":"AKIAIOSFODNN7EXAMPLE","x":"benign"}"#, Err("duplicate_object_key")),
         (json, "h", r#"{"\u0061":1,"a":2}"#, Err("duplicate_object_key")),
@@ -334,7 +345,8 @@ fn redaction_as_in_the_examples() {
         let policy = policy(&with_redaction(strictness, &["aws-access-key"]));
         for (content_type, host, body, wanted) in rows {
             let verdict = policy.scan(body.as_bytes(), &typed(content_type), host);
-            let replacement = verdict.replacement.as_deref().map(|body| std::str::from_utf8(body).expect("UTF-8"));
+            let replacement =
+                verdict.replacement.as_deref().map(|body| std::str::from_utf8(body).expect("UTF-8"));
             match (verdict.finding, wanted) {
                 (None, Ok(wanted)) => assert_eq!(replacement, *wanted, "{body}"),
                 (Some(finding), Err(code)) => {

@@ -23,7 +23,10 @@ fn policy(mode: &str, sensitive: &[&str], ignore: &[&str], strictness: Strictnes
 
 fn headers(list: &[(&str, &str)]) -> HeaderMap {
     let parse = |&(name, value): &(&str, &str)| {
-        (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
+        (
+            HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+            HeaderValue::from_str(value).expect("a value"),
+        )
     };
     list.iter().map(parse).collect()
 }
@@ -31,7 +34,8 @@ fn headers(list: &[(&str, &str)]) -> HeaderMap {
 #[test]
 fn scans_the_headers_of_the_mode_in_the_form_of_the_mode() {
     let sensitive = |strictness| policy("sensitive", DEFAULT_SENSITIVE, &[], strictness);
-    let all = |strictness| policy("all", DEFAULT_SENSITIVE, &["User-Agent", "Host", "Content-Type"], strictness);
+    let all =
+        |strictness| policy("all", DEFAULT_SENSITIVE, &["User-Agent", "Host", "Content-Type"], strictness);
     let replaced = |strictness| policy("all", &[], &["X-A"], strictness);
     type Build<'b> = &'b dyn Fn(Strictness) -> HeaderPolicy;
     let bearer = format!("Bearer {K}");
@@ -41,7 +45,11 @@ fn scans_the_headers_of_the_mode_in_the_form_of_the_mode() {
         (&sensitive, &[("x-custom", K)], None),
         (&sensitive, &[("cookie", "session=AKIAIOSFODNN7EXAMPLE")], Some("Cookie")),
         (&sensitive, &[("authorization", "AKIAIOSFOD"), ("authorization", "NN7EXAMPLE")], Some(JOINED)),
-        (&sensitive, &[("authorization", "Basic dXNlcjpBS0lBSU9TRk9ETk43RVhBTVBMRQ==")], Some("Authorization")),
+        (
+            &sensitive,
+            &[("authorization", "Basic dXNlcjpBS0lBSU9TRk9ETk43RVhBTVBMRQ==")],
+            Some("Authorization"),
+        ),
         (&sensitive, &[("connection", "Authorization"), ("authorization", &bearer)], Some("Authorization")),
         (&sensitive, &[("x-goog-api-key", K)], Some("X-Goog-Api-Key")),
         (&all, &[("x-custom", K)], Some("X-Custom")),
@@ -81,21 +89,28 @@ fn d_806_scans_trailers_in_hardened_mode_only() {
         (&[("x-secret", K)], true),
         (&[("x-akiaiosfodnn7example", "v")], true),
         (&[("x-a", "AKIAIOSFOD"), ("x-b", "NN7EXAMPLE")], true),
-        (&[("grpc-status", "0"), ("x-checksum-sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")], false),
+        (
+            &[("grpc-status", "0"), ("x-checksum-sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")],
+            false,
+        ),
     ];
     for (list, caught) in cases {
         let trailers = headers(list);
-        let hardened = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened).scan_trailers(&trailers);
+        let hardened =
+            policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened).scan_trailers(&trailers);
         assert_eq!(hardened.finding.is_some(), *caught, "{list:?}");
         assert!(hardened.finding.is_none_or(|finding| finding.difference == Some("D-806")), "{list:?}");
-        let reference = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Reference).scan_trailers(&trailers);
+        let reference =
+            policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Reference).scan_trailers(&trailers);
         assert_eq!(reference, HeaderVerdict::default(), "{list:?}");
     }
 }
 
 #[test]
 fn prints_names_in_canonical_form() {
-    for (name, wanted) in [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")] {
+    for (name, wanted) in
+        [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")]
+    {
         assert_eq!(canonical(name), wanted);
     }
 }

@@ -62,7 +62,11 @@ fn refuses_every_coding_but_identity() {
             let reason = wanted.map(|value| {
                 format!("request body uses Content-Encoding \"{value}\"; compressed bodies cannot be scanned for secrets")
             });
-            assert_eq!(found.as_ref().map(|finding| &finding.reason), reason.as_ref(), "{values:?} {strictness:?}");
+            assert_eq!(
+                found.as_ref().map(|finding| &finding.reason),
+                reason.as_ref(),
+                "{values:?} {strictness:?}"
+            );
             assert!(found.is_none_or(|finding| finding.fail_closed));
         }
     }
@@ -95,7 +99,10 @@ fn decodes_what_the_configuration_allows() {
         let trailed = decode(&[body.as_slice(), b"AKIAIOSFODNN7EXAMPLE"].concat(), &codings, 1 << 20);
         assert!(matches!(trailed, Err(DecodeError::Invalid(_))), "{value} with a trailer: {trailed:?}");
     }
-    assert!(gate(&headers(&["compress"]), Strictness::Hardened, true).is_err(), "unknown codings stay refused");
+    assert!(
+        gate(&headers(&["compress"]), Strictness::Hardened, true).is_err(),
+        "unknown codings stay refused"
+    );
     assert!(gate(&headers(&["gzip,gzip,gzip,gzip,gzip"]), Strictness::Hardened, true).is_err(), "too many");
 }
 

@@ -5,7 +5,10 @@ fn texts(strings: &Strings<'_>) -> Vec<String> {
 }
 
 fn extras(strings: &Strings<'_>) -> Vec<(String, &'static str)> {
-    strings.extras().map(|(text, difference)| (String::from_utf8_lossy(text).into_owned(), difference)).collect()
+    strings
+        .extras()
+        .map(|(text, difference)| (String::from_utf8_lossy(text).into_owned(), difference))
+        .collect()
 }
 
 #[test]
@@ -15,7 +18,10 @@ fn extracts_in_the_order_of_the_reference() {
         (r#""x""#, &["x"]),
         ("null", &[]),
         ("42", &["42"]),
-        ("[1e3,1.5e-9,12345678901234567890,-0,1.0,0.1]", &["1000", "0.0000000015", "12345678901234567000", "-0", "1", "0.1"]),
+        (
+            "[1e3,1.5e-9,12345678901234567890,-0,1.0,0.1]",
+            &["1000", "0.0000000015", "12345678901234567000", "-0", "1", "0.1"],
+        ),
         (r#"{"a":"K","a":"x"}"#, &["a", "x"]),
         (r#"{"a":{"p":"K"},"\u0061":"x","0":1}"#, &["0", "1", "a", "x"]),
         (r#"{"a":"K","n":1e999}"#, &[]),
@@ -33,7 +39,10 @@ fn hardened_mode_adds_what_the_reference_leaves_out() {
     let deep = |levels: usize| format!("{}\"K\"{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     let cases: &[(String, &[(&str, &str)])] = &[
         (r#"{"a":{"p":"K"},"a":"x"}"#.to_owned(), &[("a", "D-801"), ("p", "D-801"), ("K", "D-801")]),
-        (r#"{"a":"K","n":1e999}"#.to_owned(), &[("a", "D-802"), ("K", "D-802"), ("n", "D-802"), ("1e999", "D-802")]),
+        (
+            r#"{"a":"K","n":1e999}"#.to_owned(),
+            &[("a", "D-802"), ("K", "D-802"), ("n", "D-802"), ("1e999", "D-802")],
+        ),
         ("[1.50]".to_owned(), &[("1.50", "D-803")]),
         ("[4111111111111111111]".to_owned(), &[("4111111111111111111", "D-803")]),
         (deep(64), &[]),

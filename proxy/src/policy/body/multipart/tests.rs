@@ -19,14 +19,29 @@ fn takes_parts_apart_as_specified() {
     let cases: &[(String, Result<&[&str], &str>)] = &[
         (part(field, "v"), Ok(&["f", "v", "f"])),
         (part(field, ""), Ok(&["f", "f"])),
-        (part(&format!("{field}; filename=\"a/b.png\"\r\nContent-Type: image/png"), "v"), Ok(&["a/b.png", "f", "v", "f", "b.png"])),
+        (
+            part(&format!("{field}; filename=\"a/b.png\"\r\nContent-Type: image/png"), "v"),
+            Ok(&["a/b.png", "f", "v", "f", "b.png"]),
+        ),
         (part("Content-Disposition: attachment; name=n; filename=x", "v"), Ok(&["x", "n", "v", "x"])),
         (part(&format!("{field}\r\nX-Secret: s\r\n t"), "v"), Ok(&["f", "s t", "v", "f"])),
         (part(&format!("{field}; x=\"y\""), "v"), Ok(&["f", "y", "v", "f"])),
-        (part("Content-Disposition: form-data; name=a; name=b", "v"), Ok(&["form-data; name=a; name=b", "v"])),
-        (part(&format!("{field}\r\nContent-Transfer-Encoding: base64"), "aGVs\r\nbG8="), Ok(&["f", "hello", "aGVs\r\nbG8=", "f"])),
-        (part(&format!("{field}\r\ncontent-transfer-encoding: BASE64"), "not base64!"), Ok(&["f", "not base64!", "f"])),
-        (part(&format!("{field}\r\nContent-Transfer-Encoding: quoted-printable"), "a=3D=\r\nb \r\nc"), Ok(&["f", "a=b\r\nc", "f"])),
+        (
+            part("Content-Disposition: form-data; name=a; name=b", "v"),
+            Ok(&["form-data; name=a; name=b", "v"]),
+        ),
+        (
+            part(&format!("{field}\r\nContent-Transfer-Encoding: base64"), "aGVs\r\nbG8="),
+            Ok(&["f", "hello", "aGVs\r\nbG8=", "f"]),
+        ),
+        (
+            part(&format!("{field}\r\ncontent-transfer-encoding: BASE64"), "not base64!"),
+            Ok(&["f", "not base64!", "f"]),
+        ),
+        (
+            part(&format!("{field}\r\nContent-Transfer-Encoding: quoted-printable"), "a=3D=\r\nb \r\nc"),
+            Ok(&["f", "a=b\r\nc", "f"]),
+        ),
         (part(&format!("{field}\r\nContent-Transfer-Encoding: 7bit"), "v"), Ok(&["f", "v", "f"])),
         (format!("preamble\r\n{}epilogue", part(field, "v")), Ok(&["f", "v", "f"])),
         ("--B--".to_owned(), Ok(&[])),
@@ -47,14 +62,29 @@ fn takes_parts_apart_as_specified() {
         (format!("--B\r\n{field}\r\n"), Err("multipart parse error: multipart: NextPart: EOF")),
         ("x".repeat(4096), Err("multipart parse error: multipart: NextPart: bufio: buffer full")),
         (format!("{}\n{}", "x".repeat(4095), part(field, "v")), Ok(&["f", "v", "f"])),
-        ("--B\r\nno colon\r\n\r\nv\r\n--B--".to_owned(), Err("multipart parse error: malformed MIME header: missing colon: \"no colon\"")),
-        ("--B\r\n a: b\r\n\r\nv\r\n--B--".to_owned(), Err("multipart parse error: malformed MIME header initial line:  a: b")),
-        ("--B\r\na\u{1}: b\r\n\r\nv\r\n--B--".to_owned(), Err("multipart parse error: malformed MIME header line: a\\x01: b")),
-        ("--B\r\na: b\u{1}\r\n\r\nv\r\n--B--".to_owned(), Err("multipart parse error: malformed MIME header line: a: b\\x01")),
+        (
+            "--B\r\nno colon\r\n\r\nv\r\n--B--".to_owned(),
+            Err("multipart parse error: malformed MIME header: missing colon: \"no colon\""),
+        ),
+        (
+            "--B\r\n a: b\r\n\r\nv\r\n--B--".to_owned(),
+            Err("multipart parse error: malformed MIME header initial line:  a: b"),
+        ),
+        (
+            "--B\r\na\u{1}: b\r\n\r\nv\r\n--B--".to_owned(),
+            Err("multipart parse error: malformed MIME header line: a\\x01: b"),
+        ),
+        (
+            "--B\r\na: b\u{1}\r\n\r\nv\r\n--B--".to_owned(),
+            Err("multipart parse error: malformed MIME header line: a: b\\x01"),
+        ),
         ("--B\r\na b: c\r\n\r\nv\r\n--B--".to_owned(), Ok(&["c", "v"])),
         (part(&format!("{field}; filename=\"{long}\""), "v"), Ok(&[&long, "f", "v", "f", &long])),
         (part(&format!("{field}; filename=\"{long}a\""), "v"), Err("multipart filename exceeds 256 bytes")),
-        (part(&format!("Content-Disposition: form-data; filename=\"{long}a/x\""), ""), Ok(&[&format!("{long}a/x"), "x"])),
+        (
+            part(&format!("Content-Disposition: form-data; filename=\"{long}a/x\""), ""),
+            Ok(&[&format!("{long}a/x"), "x"]),
+        ),
         (
             part(&format!("{field}\r\nContent-Transfer-Encoding: quoted-printable"), "a\u{1}"),
             Err("error reading multipart part: quotedprintable: invalid unescaped byte 0x01 in body"),
@@ -79,7 +109,10 @@ fn refuses_the_hundredth_part() {
         let body = "--B\r\nContent-Disposition: form-data; name=f\r\n\r\nv\r\n".repeat(parts) + "--B--\r\n";
         match read(&body, false) {
             Ok((texts, _)) => assert!(accepted && texts.len() == 3 * parts, "{parts} parts"),
-            Err(reason) => assert!(!accepted && reason == "multipart body exceeds 100 parts limit", "{parts} parts: {reason}"),
+            Err(reason) => assert!(
+                !accepted && reason == "multipart body exceeds 100 parts limit",
+                "{parts} parts: {reason}"
+            ),
         }
     }
 }
@@ -109,7 +142,9 @@ fn d_811_keeps_quoted_printable_as_sent() {
 
 #[test]
 fn takes_the_last_element_of_a_path() {
-    for (path, wanted) in [("a/b", "b"), ("a", "a"), ("a/", "a"), ("/", "/"), ("///", "/"), ("", ""), ("a//b//", "b")] {
+    for (path, wanted) in
+        [("a/b", "b"), ("a", "a"), ("a/", "a"), ("/", "/"), ("///", "/"), ("", ""), ("a//b//", "b")]
+    {
         assert_eq!(base_name(path.as_bytes()), wanted.as_bytes(), "{path}");
     }
 }

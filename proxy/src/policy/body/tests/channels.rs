@@ -40,11 +40,18 @@ const CHANNELS: &[Channel] = &[
     ("form value", FORM, |v| format!("a=1&k={}", form_escape(v))),
     ("form name", FORM, |v| format!("{}=1", form_escape(v))),
     ("multipart field", FORM_DATA, |v| multipart("Content-Disposition: form-data; name=\"f\"", v)),
-    ("file name", FORM_DATA, |v| multipart(&format!("Content-Disposition: form-data; name=\"f\"; filename=\"{v}\""), "x")),
+    ("file name", FORM_DATA, |v| {
+        multipart(&format!("Content-Disposition: form-data; name=\"f\"; filename=\"{v}\""), "x")
+    }),
     ("field name", FORM_DATA, |v| multipart(&format!("Content-Disposition: form-data; name=\"{v}\""), "x")),
-    ("part header", FORM_DATA, |v| multipart(&format!("Content-Disposition: form-data; name=\"f\"\r\nX-Meta: {v}"), "x")),
+    ("part header", FORM_DATA, |v| {
+        multipart(&format!("Content-Disposition: form-data; name=\"f\"\r\nX-Meta: {v}"), "x")
+    }),
     ("multipart file", FORM_DATA, |v| {
-        multipart("Content-Disposition: form-data; name=\"f\"; filename=\"a.bin\"\r\nContent-Type: application/octet-stream", v)
+        multipart(
+            "Content-Disposition: form-data; name=\"f\"; filename=\"a.bin\"\r\nContent-Type: application/octet-stream",
+            v,
+        )
     }),
     ("text", "text/plain", |v| format!("the key {v} is here")),
     ("XML", "application/xml", |v| format!("<a> {v} </a>")),

@@ -21,7 +21,9 @@ fn utf16(text: &str) -> Vec<u8> {
 fn cases() -> Vec<Case> {
     const JSON: &[&str] = &["application/json"];
     const FORM_DATA: &[&str] = &["multipart/form-data; boundary=B"];
-    let part = |headers: String, content: String| format!("--B\r\n{headers}\r\n\r\n{content}\r\n--B--\r\n").into_bytes();
+    let part = |headers: String, content: String| {
+        format!("--B\r\n{headers}\r\n\r\n{content}\r\n--B--\r\n").into_bytes()
+    };
     let base64 = |text: &str| data_encoding::BASE64.encode(format!("secret is {text} ok").as_bytes());
     vec![
         case("D-801", JSON, |v| format!(r#"{{"a":"{v}","a":"x"}}"#).into_bytes()),
@@ -29,23 +31,31 @@ fn cases() -> Vec<Case> {
         case("D-801", JSON, |v| format!(r#"{{"a":"{}","a":"{}"}}"#, &v[..10], &v[10..]).into_bytes()),
         case("D-802", JSON, |v| format!(r#"{{"a":"{v}","n":1e999}}"#).into_bytes()),
         case("D-804", JSON, |v| format!("{}\"{v}\"{}", "[".repeat(66), "]".repeat(66)).into_bytes()),
-        case("D-805", FORM_DATA, |v| [format!("{v}\r\n").into_bytes(), part("A: b".into(), "c".into())].concat()),
+        case("D-805", FORM_DATA, |v| {
+            [format!("{v}\r\n").into_bytes(), part("A: b".into(), "c".into())].concat()
+        }),
         case("D-805", FORM_DATA, |v| [part("A: b".into(), "c".into()), v.as_bytes().to_vec()].concat()),
         case("D-805", FORM_DATA, |v| part(format!("X-{v}: b"), "c".into())),
         case("D-805", FORM_DATA, |v| part(format!("Content-Type: text/{v}"), "c".into())),
         case("D-805", FORM_DATA, |v| part(format!("Content-Transfer-Encoding: {v}"), "c".into())),
-        case("D-808", &["text/plain", "application/json"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
+        case("D-808", &["text/plain", "application/json"], |v| {
+            format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()
+        }),
         case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], |v| {
             part("Content-Transfer-Encoding: base64".into(), base64(v))
         }),
-        case("D-810", &["multipart/mixed; boundary=B"], |v| part("Content-Transfer-Encoding: base64".into(), base64(v))),
+        case("D-810", &["multipart/mixed; boundary=B"], |v| {
+            part("Content-Transfer-Encoding: base64".into(), base64(v))
+        }),
         case("D-811", FORM_DATA, |v| {
             // Decoded, the line break goes and glues the padded run to what follows.
             let run = data_encoding::BASE64.encode(v.as_bytes());
             part("Content-Transfer-Encoding: quoted-printable".into(), format!("x {run}\r\nmore!"))
         }),
         case("D-812", &["text/plain"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
-        case("D-812", &["application/x-ndjson"], |v| format!("{{}}\n{{\"k\":\"\\u0041{}\"}}\n", &v[1..]).into_bytes()),
+        case("D-812", &["application/x-ndjson"], |v| {
+            format!("{{}}\n{{\"k\":\"\\u0041{}\"}}\n", &v[1..]).into_bytes()
+        }),
         case("D-813", &["text/plain; charset=utf-16"], |v| utf16(&v.replace('K', "\u{212a}"))),
         case("D-814", &["application/xml"], |v| format!("<k>&#65;{}</k>", &v[1..]).into_bytes()),
         case("D-814", &["text/html"], |v| format!("<k>{}</k>", v.replace('E', "&#x45;")).into_bytes()),
@@ -82,9 +92,15 @@ fn each_closes_its_bypass_and_blocks_nothing_benign() {
 
 #[test]
 fn d_803_scans_numbers_as_written() {
-    let rows = [(r#"{"n":912345678901234567}"#, true), (r#"{"n":812345678901234567}"#, false), (r#"{"n":0.10}"#, false)];
+    let rows = [
+        (r#"{"n":912345678901234567}"#, true),
+        (r#"{"n":812345678901234567}"#, false),
+        (r#"{"n":0.10}"#, false),
+    ];
     for (body, caught) in rows {
-        let scan = |strictness| policy(&config(strictness)).scan(body.as_bytes(), &typed("application/json"), "h").finding;
+        let scan = |strictness| {
+            policy(&config(strictness)).scan(body.as_bytes(), &typed("application/json"), "h").finding
+        };
         assert_eq!(scan(Strictness::Reference), None, "{body}");
         let found = scan(Strictness::Hardened);
         assert_eq!(found.is_some(), caught, "{body}");
@@ -95,12 +111,17 @@ fn d_803_scans_numbers_as_written() {
 #[test]
 fn d_809_an_address_that_blocks_is_not_hidden_by_a_secret_that_warns() {
     let body = format!(r#"{{"k":"{K}","to":"0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e"}}"#);
-    let scan = |strictness| policy(&with_addresses(strictness)).scan(body.as_bytes(), &typed("application/json"), "h");
+    let scan = |strictness| {
+        policy(&with_addresses(strictness)).scan(body.as_bytes(), &typed("application/json"), "h")
+    };
     let before = scan(Strictness::Reference).finding.expect("a secret");
     assert_eq!((before.reason.as_str(), before.action, before.difference), (SECRET, None, None));
     let found = scan(Strictness::Hardened).finding.expect("both");
     assert!(found.reason.starts_with("address poisoning detected: "), "{}", found.reason);
-    assert_eq!((found.action, found.difference, found.label), (Some(Action::Block), Some("D-809"), Label::BodyDlp));
+    assert_eq!(
+        (found.action, found.difference, found.label),
+        (Some(Action::Block), Some("D-809"), Label::BodyDlp)
+    );
     assert_eq!(found.patterns(), ["AWS Access ID"]);
 }
 
