@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use muselet_rules::dlp;
+use muselet_rules::{dlp, injection};
 
 use super::body::{BodyPolicy, RedactionError};
 use super::dial::DialRules;
 use super::headers::HeaderPolicy;
+use super::response::{self, ResponsePolicy};
 use super::{secrets, url};
 use crate::config::Config;
 
@@ -30,6 +31,8 @@ pub struct Policy {
     pub headers: HeaderPolicy,
     /// Request bodies.
     pub body: Arc<BodyPolicy>,
+    /// Responses.
+    pub response: Arc<ResponsePolicy>,
 }
 
 /// A configuration that cannot be compiled.
@@ -41,6 +44,9 @@ pub enum CompileError {
     /// The redaction profile.
     #[error(transparent)]
     Redaction(#[from] RedactionError),
+    /// A response rule.
+    #[error(transparent)]
+    Injection(#[from] injection::RuleError),
     /// An address range; the loader has refused those with a better message.
     #[error("invalid address range: {0}")]
     Range(#[from] ipnet::AddrParseError),
@@ -73,10 +79,30 @@ impl Policy {
             dial: DialRules::new(&config)?,
             headers: HeaderPolicy::new(&config, Arc::clone(&dlp)),
             body: Arc::new(BodyPolicy::new(&config, Arc::clone(&dlp))?),
+            response: Arc::new(ResponsePolicy::new(
+                response::Settings::from(&*config),
+                injection::Scanner::new(injection_settings(&config))?,
+                Arc::clone(&dlp),
+            )),
             dlp,
             config_hash,
             config,
         };
         Ok((policy, warnings))
+    }
+}
+
+/// The effective response rules, which the loader has already merged; `compiled` marks the built-in ones.
+fn injection_settings(config: &Config) -> injection::Settings {
+    let section = &config.response_scanning;
+    let rules = section.patterns.iter().map(|pattern| injection::RuleSpec {
+        bundle: pattern.bundle.as_str().into(),
+        bundle_version: pattern.bundle_version.as_str().into(),
+        builtin: pattern.compiled,
+        ..injection::RuleSpec::user(&pattern.name, &pattern.regex)
+    });
+    injection::Settings {
+        standard: section.enabled.then(|| rules.collect()),
+        strictness: config.muselet.strictness,
     }
 }

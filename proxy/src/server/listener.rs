@@ -126,6 +126,7 @@ impl Server {
             peer,
             limits: self.limits,
             strictness: self.shared.fixed.strictness,
+            inner: false,
         }
     }
 }

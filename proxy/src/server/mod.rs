@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod answer;
 pub mod connect;
+mod deliver;
 pub mod dns;
 pub mod exchange;
 pub mod forward;

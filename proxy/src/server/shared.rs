@@ -36,6 +36,8 @@ pub struct Shared {
     pub kill_switch: Arc<KillSwitch>,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
     pub leaves: ArcSwapOption<LeafCache>,
+    /// Connections to the origins behind intercepted tunnels.
+    pub(super) origins: super::intercept::origin::Pool,
     /// Where long scans run.
     pub offload: Offload,
     /// How the process is told to stop.
@@ -100,6 +102,7 @@ impl Shared {
             upstream,
             kill_switch,
             leaves: ArcSwapOption::new(leaves),
+            origins: super::intercept::origin::Pool::new(super::intercept::origin::PoolSettings::default()),
             offload: Offload::default(),
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
             started: Instant::now(),

@@ -195,6 +195,23 @@ pub struct Refusal {
     pub difference: Option<&'static str>,
 }
 
+impl Refusal {
+    /// A refusal inside an intercepted tunnel that the transport itself has to make.
+    #[must_use]
+    pub fn in_tunnel(counter: &'static str, reason: &'static str) -> Self {
+        let log = RefusalLog::Blocked { scanner: "tls_response_blocked", reason: reason.into() };
+        Self {
+            status: 403,
+            reason: reason.into(),
+            as_error: false,
+            log,
+            counter,
+            counted: false,
+            difference: None,
+        }
+    }
+}
+
 /// How a refusal is logged. spec: response-scan §6.4, §11.1
 #[derive(Debug, Clone, PartialEq)]
 pub enum RefusalLog {

@@ -4,6 +4,7 @@ mod relay;
 pub mod sni;
 mod target;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::identity::DEFAULT_PROFILE;
+use super::intercept;
 use super::scrub;
 use super::shared::Shared;
 use super::wire::{Request, Takeover};
@@ -72,7 +74,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         }
     };
     // C16: take over.
-    let tunnel = Tunnel { exchange, target, upstream, deadline, _permit: permit };
+    let tunnel = Tunnel { exchange, target, upstream, deadline, permit };
     shared.tasks.spawn(tunnel.run(takeover));
     established()
 }
@@ -140,7 +142,7 @@ struct Tunnel {
     upstream: TcpStream,
     deadline: Instant,
     /// Held as long as the tunnel lives.
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Tunnel {
@@ -152,7 +154,27 @@ impl Tunnel {
         {
             return;
         }
+        if intercept::is_intercepted(&self.exchange.policy.config, &self.target.host) {
+            return self.intercept(client, seen).await;
+        }
         relay::run(&self.exchange, &self.target.host, client, self.upstream, &seen, self.deadline).await;
+    }
+
+    /// Opens the tunnel up. The connection that was dialled to see whether there is anybody is not the one that is used: origins
+    /// are reached through a pool.
+    async fn intercept(self, client: TcpStream, seen: Vec<u8>) {
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        let ends = (client.local_addr().unwrap_or(none), client.peer_addr().unwrap_or(none));
+        drop(self.upstream);
+        let tunnel = intercept::Tunnel {
+            exchange: self.exchange,
+            host: self.target.host,
+            port: self.target.port,
+            deadline: self.deadline,
+            ends,
+            permit: self.permit,
+        };
+        intercept::serve(tunnel, client, seen.into()).await;
     }
 
     /// Reads the first bytes and compares names; `false`: close both ends.

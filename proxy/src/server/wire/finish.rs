@@ -55,15 +55,23 @@ impl http_body::Body for Framed {
     }
 }
 
-pub(super) fn finish(answer: Answer, method: &Method, slot: Arc<Slot>) -> Response<Framed> {
+/// On an answer: its length is shown whatever it is, and a `Content-Length` of its own stays where there is no body. Answers of
+/// origins inside a tunnel are framed so.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepLength;
+
+pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slot>) -> Response<Framed> {
     let (mut parts, mut body) = answer.into_parts();
     let framed = |body, hide_length| Framed { body, hide_length, slot };
     let takes_over = parts.status == StatusCode::SWITCHING_PROTOCOLS
-        || (*method == Method::CONNECT && parts.status.is_success());
+        || (!inner && *method == Method::CONNECT && parts.status.is_success());
+    let keep_length = parts.extensions.remove::<KeepLength>().is_some();
     if takes_over {
         return Response::from_parts(parts, framed(Body::Empty, false));
     }
-    parts.headers.remove(CONTENT_LENGTH);
+    if !keep_length || *method != Method::HEAD {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     parts.headers.remove(TRANSFER_ENCODING);
     if !parts.headers.contains_key(DATE) {
         parts.headers.insert(DATE, now());
@@ -84,12 +92,12 @@ pub(super) fn finish(answer: Answer, method: &Method, slot: Arc<Slot>) -> Respon
     }
     let known = body.known_len();
     if *method == Method::HEAD {
-        if let Some(length) = known.filter(|n| (1..=MAX_WITH_LENGTH).contains(n)) {
+        if let Some(length) = known.filter(|n| !keep_length && (1..=MAX_WITH_LENGTH).contains(n)) {
             parts.headers.insert(CONTENT_LENGTH, length.into());
         }
         body = Body::Empty;
     }
-    Response::from_parts(parts, framed(body, known.is_none_or(|n| n > MAX_WITH_LENGTH)))
+    Response::from_parts(parts, framed(body, known.is_none_or(|n| n > MAX_WITH_LENGTH && !keep_length)))
 }
 
 const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
@@ -102,7 +110,7 @@ pub fn http_date(at: SystemTime) -> String {
 }
 
 /// `Date`, formatted once a second.
-fn now() -> HeaderValue {
+pub fn now() -> HeaderValue {
     static CACHED: RwLock<(u64, Option<HeaderValue>)> = RwLock::new((0, None));
     let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     if let Ok(cached) = CACHED.read()

@@ -95,6 +95,7 @@ pub struct Guard<S> {
     write_deadline: Deadline,
     limits: Limits,
     strictness: Strictness,
+    inner: bool,
     slot: Arc<Slot>,
     ends: (SocketAddr, SocketAddr),
     refusal: &'static [u8],
@@ -130,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         ends: (SocketAddr, SocketAddr),
         limits: Limits,
         strictness: Strictness,
+        inner: bool,
         slot: Arc<Slot>,
     ) -> Self {
         let now = Instant::now();
@@ -146,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             write_deadline: Deadline::new(),
             limits,
             strictness,
+            inner,
             slot,
             ends,
             refusal: b"",
@@ -216,9 +219,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Hands a head on: the whole to the handler, what concerns framing to hyper.
     fn begin(&mut self, head: Head) {
-        self.outbox = minimal(&head);
+        self.outbox = minimal(&head, self.inner);
         self.phase = match head.framing {
-            _ if head.method == http::Method::CONNECT => Phase::Answering,
+            _ if head.method == http::Method::CONNECT && !self.inner => Phase::Answering,
             Framing::None => Phase::Answering,
             Framing::Length(n) => Phase::Length(n),
             Framing::Chunked => Phase::Chunked(Chunks::default()),
@@ -296,13 +299,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 }
 
 /// What hyper needs to know of a request: method, version, framing, persistence, expectation.
-fn minimal(head: &Head) -> Bytes {
+fn minimal(head: &Head, inner: bool) -> Bytes {
+    let opens_tunnel = head.method == http::Method::CONNECT && !inner;
     let mut out = Vec::with_capacity(96);
     let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-    put(head.method.as_str());
-    put(if head.method == http::Method::CONNECT { " h:1" } else { " /" });
+    // Any other method will do where CONNECT is to be answered with a body.
+    put(if head.method == http::Method::CONNECT && inner { "GET" } else { head.method.as_str() });
+    put(if opens_tunnel { " h:1" } else { " /" });
     put(if head.version == http::Version::HTTP_10 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" });
-    if head.method != http::Method::CONNECT {
+    if !opens_tunnel {
         match head.framing {
             Framing::None => {}
             Framing::Length(n) => put(&format!("content-length: {n}\r\n")),

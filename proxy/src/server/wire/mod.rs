@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use body::{ReadError, RequestBody};
-pub use finish::http_date;
+pub use finish::{KeepLength, http_date, now};
 pub use guard::Limits;
 pub use head::{Expect, Framing, Head};
 
@@ -85,6 +85,8 @@ pub struct Connection {
     pub limits: Limits,
     /// Which malformed requests are refused.
     pub strictness: Strictness,
+    /// Inside a tunnel: CONNECT is a method like any other there, and opens nothing.
+    pub inner: bool,
 }
 
 /// Serves requests on `io` until one side closes. When `drain` fires, the request under way is finished and the connection
@@ -97,11 +99,12 @@ where
 {
     let slot = Arc::new(Slot::default());
     let ends = (connection.local, connection.peer);
-    let guard = Guard::new(io, ends, connection.limits, connection.strictness, Arc::clone(&slot));
+    let inner = connection.inner;
+    let guard = Guard::new(io, ends, connection.limits, connection.strictness, inner, Arc::clone(&slot));
     let handler = &handler;
     let service = service_fn(|request: http::Request<Incoming>| {
         let slot = Arc::clone(&slot);
-        async move { Ok::<_, std::convert::Infallible>(handle(request, slot, handler).await) }
+        async move { Ok::<_, std::convert::Infallible>(handle(request, slot, inner, handler).await) }
     });
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
@@ -123,6 +126,7 @@ where
 async fn handle<H, F>(
     mut request: http::Request<Incoming>,
     slot: Arc<Slot>,
+    inner: bool,
     handler: &H,
 ) -> http::Response<finish::Framed>
 where
@@ -132,13 +136,13 @@ where
     let takeover = Takeover(hyper::upgrade::on(&mut request));
     let Some(head) = slot.take() else {
         // hyper only sees heads that the guard has put there first.
-        return finish::finish(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &Method::GET, slot);
+        return finish::finish(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &Method::GET, inner, slot);
     };
     let method = head.method.clone();
     let version = head.version;
     let waits =
         head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
-    let connect_body = method == Method::CONNECT && head.framing != Framing::None;
+    let connect_body = !inner && method == Method::CONNECT && head.framing != Framing::None;
     let (body, unread) = body::split(request.into_body(), head.framing, waits);
     let mut answer = match server_layer(&head) {
         Some(answer) => {
@@ -153,7 +157,7 @@ where
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
-    finish::finish(answer, &method, slot)
+    finish::finish(answer, &method, inner, slot)
 }
 
 /// What the reference's server layer answers before any handler: expectations, `OPTIONS *`, `*`, the HTTP/2 preface.

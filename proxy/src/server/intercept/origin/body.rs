@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
@@ -24,7 +24,7 @@ pub enum OutboundBody {
     /// At hand, with trailers if there are any.
     Full(Bytes, Option<HeaderMap>),
     /// Comes over time and can be sent once.
-    Stream(UnsyncBoxBody<Bytes, io::Error>),
+    Stream(BoxBody<Bytes, io::Error>),
 }
 
 impl OutboundBody {

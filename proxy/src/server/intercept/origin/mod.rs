@@ -192,6 +192,20 @@ impl Pool {
         }
     }
 
+    /// Sends CONNECT as an ordinary request, whose answer has a body like any other.
+    ///
+    /// hyper takes a 2xx to CONNECT as the start of a tunnel. So it is told another method, and the one byte by which
+    /// the two differ is left out on the wire; the connection is used for nothing else.
+    pub async fn send_connect<E>(
+        &self,
+        key: &OriginKey,
+        mut request: Outbound,
+        transport: Transport,
+    ) -> Result<Response<ResponseBody>, SendError<E>> {
+        request.method = Method::from_bytes(b"XCONNECT").unwrap_or_default();
+        self.send_alone(key, request, transport.without_first_byte()).await
+    }
+
     async fn open<E>(&self, key: &OriginKey, transport: Transport) -> Result<Sender, SendError<E>> {
         if transport.is_http2() {
             let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
@@ -288,13 +302,18 @@ impl Default for Original {
     }
 }
 
+/// Origin form, or an authority for CONNECT.
+fn request_uri(target: &[u8]) -> Result<http::Uri, http::Error> {
+    match target.first() {
+        Some(b'/' | b'?' | b'*') => Ok(request_target(target)?.into()),
+        _ => Ok(http::Uri::try_from(target)?),
+    }
+}
+
 fn http1_request(outbound: Outbound) -> Result<Request<OutboundBody>, http::Error> {
     let Outbound { method, target, host, headers, body } = outbound;
-    let mut request = Request::builder()
-        .method(method)
-        .uri(request_target(&target)?)
-        .version(Version::HTTP_11)
-        .body(body)?;
+    let mut request =
+        Request::builder().method(method).uri(request_uri(&target)?).version(Version::HTTP_11).body(body)?;
     // hyper writes headers in the map's order, and origins expect Host first.
     let all = request.headers_mut();
     all.reserve(headers.len() + 1);

@@ -107,3 +107,14 @@ fn targets_that_hyper_would_cut_or_refuse_are_encoded() {
         assert_eq!(request_target(target).unwrap().as_str(), *want, "{target:?}");
     }
 }
+
+#[tokio::test]
+async fn connect_is_sent_as_an_ordinary_request_with_a_body_in_its_answer() {
+    let (address, _) = origin(1).await;
+    let pool = Pool::new(PoolSettings::default());
+    let request = Outbound { method: Method::CONNECT, target: b"h.test:443".to_vec(), ..get("/") };
+    let transport = Transport::Plain(TcpStream::connect(address).await.unwrap());
+    let response = pool.send_connect::<io::Error>(&key(), request, transport).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "CONNECT h.test:443 HTTP/1.1");
+}

@@ -13,14 +13,20 @@ use tokio_rustls::client::TlsStream;
 pub enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// As the one inside, but the first byte that is written goes nowhere. See `Pool::send_connect`.
+    Clipped(Box<Transport>, bool),
 }
 
 impl Transport {
+    pub(super) fn without_first_byte(self) -> Self {
+        Self::Clipped(Box::new(self), false)
+    }
+
     /// Whether the origin chose HTTP/2.
     #[must_use]
     pub fn is_http2(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Clipped(..) => false,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
@@ -31,6 +37,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Clipped(inner, _) => Pin::new(&mut **inner).poll_read(cx, buf),
         }
     }
 }
@@ -40,6 +47,11 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Clipped(inner, true) => Pin::new(&mut **inner).poll_write(cx, buf),
+            Self::Clipped(_, clipped) => {
+                *clipped = !buf.is_empty();
+                Poll::Ready(Ok(buf.len().min(1)))
+            }
         }
     }
 
@@ -48,9 +60,14 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        match this {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Clipped(..) => {
+                let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
+                Pin::new(this).poll_write(cx, first)
+            }
         }
     }
 
@@ -58,6 +75,7 @@ impl AsyncWrite for Transport {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Clipped(..) => false,
         }
     }
 
@@ -65,6 +83,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Clipped(inner, _) => Pin::new(&mut **inner).poll_flush(cx),
         }
     }
 
@@ -72,6 +91,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Clipped(inner, _) => Pin::new(&mut **inner).poll_shutdown(cx),
         }
     }
 }

@@ -1,0 +1,257 @@
+//! What becomes of an origin's response: asked of the policy, recorded, turned into an answer.
+//!
+//! The forward path and the intercepting path share this; they differ in what is counted and in what happens after a body that
+//! was not read to its end, and [`ResponsePolicy`] knows the order of checks for each. A body is held once: frames are
+//! joined only when there is more than one, and the judgement gives the same bytes back unless it rewrote them.
+//!
+//! spec: tls-and-request-bodies §11, response-scan §6.7, §7, §11
+
+mod notes;
+mod stream;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::Body as HttpBody;
+use http_body_util::BodyExt;
+
+pub(super) use notes::{record as record_notes, record_refusal};
+
+use super::answer::{self, Answer, Body};
+use super::exchange::Exchange;
+use super::offload::Offload;
+use super::scrub;
+use super::wire::KeepLength;
+use crate::events::Event;
+use crate::policy::response::{
+    Buffering, Escalation, Head, HeaderEdits, Outcome, Over, Plan, Refusal, RefusalLog, ResponsePolicy,
+    Transport,
+};
+
+const DIGEST: HeaderName = HeaderName::from_static("digest");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// Where a response comes from and how it is judged.
+pub(super) struct Delivery<'a> {
+    pub exchange: &'a Exchange,
+    pub policy: &'a Arc<ResponsePolicy>,
+    pub offload: &'a Offload,
+    pub transport: Transport,
+    /// Host that exemptions are matched with, without port.
+    pub host: &'a str,
+}
+
+/// What the client gets, and what is to be accounted for.
+pub(super) struct Delivered {
+    pub answer: Answer,
+    pub kind: Kind,
+}
+
+/// How a response ended up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Refused and recorded.
+    Refused,
+    /// Delivered whole; this many bytes came from the origin.
+    Whole(u64),
+    /// Delivered as it comes.
+    Streamed,
+}
+
+impl Delivery<'_> {
+    fn head<'h>(&'h self, headers: &'h HeaderMap) -> Head<'h> {
+        Head {
+            transport: self.transport,
+            host: self.host,
+            target: &self.exchange.url,
+            headers,
+            escalation: Escalation::default(),
+            budget: None,
+        }
+    }
+
+    /// Takes a response through plan, reading and judgement. `at_end` runs when a stream has ended cleanly.
+    pub(super) async fn run<B>(
+        self,
+        response: Response<B>,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> Delivered
+    where
+        B: HttpBody<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
+    {
+        let (parts, body) = response.into_parts();
+        let planned = self.policy.plan(&self.head(&parts.headers));
+        record_notes(self.exchange, self.transport, self.host, &planned.notes);
+        match planned.plan {
+            Plan::Refuse(refusal) => self.refuse(&refusal),
+            Plan::Pass => self.pass(parts.status, parts.headers, body),
+            Plan::Stream(scanner) => {
+                let stream = stream::Scanned::new(
+                    scanner,
+                    body,
+                    self.exchange.clone(),
+                    self.transport,
+                    Box::new(at_end),
+                );
+                let body = stream.into_body().await;
+                let mut headers = parts.headers;
+                headers.remove(CONTENT_LENGTH);
+                self.deliver(parts.status, headers, body, Kind::Streamed)
+            }
+            Plan::Buffer(buffering) => self.buffer(parts.status, parts.headers, body, buffering).await,
+        }
+    }
+
+    fn pass<B>(&self, status: StatusCode, headers: HeaderMap, body: B) -> Delivered
+    where
+        B: HttpBody<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
+    {
+        let body = if body.is_end_stream() { Body::Empty } else { Body::Stream(body.boxed_unsync()) };
+        self.deliver(status, headers, body, Kind::Streamed)
+    }
+
+    async fn buffer<B>(
+        &self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: B,
+        buffering: Buffering,
+    ) -> Delivered
+    where
+        B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
+    {
+        let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX);
+        let (body, longer) = match read(body, limit).await {
+            Ok(read) => read,
+            Err(_) => return self.refuse(&buffering.read_error),
+        };
+        if longer && let Over::Refuse(refusal, note) = &buffering.over {
+            record_notes(self.exchange, self.transport, self.host, note.as_slice());
+            return self.refuse(refusal);
+        }
+        let received = body.len() as u64;
+        let judgement = {
+            let (policy, host, target) =
+                (Arc::clone(self.policy), self.host.to_owned(), Arc::clone(&self.exchange.url));
+            let (transport, headers) = (self.transport, headers.clone());
+            let judge = move || {
+                let (escalation, budget) = (Escalation::default(), None);
+                let head =
+                    Head { transport, host: &host, target: &target, headers: &headers, escalation, budget };
+                policy.judge(&head, &buffering, body)
+            };
+            self.offload.run(usize::try_from(received).unwrap_or(usize::MAX), judge).await
+        };
+        let Ok(judgement) = judgement else {
+            // The scan did not come back: what was not judged is not delivered.
+            return self.abandoned();
+        };
+        record_notes(self.exchange, self.transport, self.host, &judgement.notes);
+        match judgement.outcome {
+            Outcome::Refuse(refusal) => self.refuse(&refusal),
+            Outcome::Deliver { body, edits } => {
+                apply(&mut headers, edits, body.len());
+                let keep = self.transport == Transport::Connect && headers.contains_key(CONTENT_LENGTH);
+                let mut delivered = self.deliver(status, headers, body.into(), Kind::Whole(received));
+                if keep {
+                    delivered.answer.extensions_mut().insert(KeepLength);
+                }
+                delivered
+            }
+        }
+    }
+
+    fn deliver(&self, status: StatusCode, mut headers: HeaderMap, body: Body, kind: Kind) -> Delivered {
+        scrub::strip_hop_by_hop(&mut headers);
+        let mut answer = Response::new(body);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Delivered { answer, kind }
+    }
+
+    fn abandoned(&self) -> Delivered {
+        let refusal = Refusal {
+            status: 403,
+            reason: "response read error".into(),
+            as_error: false,
+            log: RefusalLog::Error,
+            counter: "read_error",
+            counted: false,
+            difference: None,
+        };
+        self.refuse(&refusal)
+    }
+
+    /// Records a refusal and makes the answer: text on these transports.
+    fn refuse(&self, refusal: &Refusal) -> Delivered {
+        record_refusal(self.exchange, self.transport, self.host, refusal);
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN);
+        Delivered {
+            answer: answer::text(status, &format!("blocked: {}", refusal.reason)),
+            kind: Kind::Refused,
+        }
+    }
+}
+
+/// Up to `limit` bytes of a body, and whether there are more.
+async fn read<B>(mut body: B, limit: usize) -> io::Result<(Bytes, bool)>
+where
+    B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
+{
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are dropped, as by the reference: nobody looked at them.
+        let Ok(data) = frame?.into_data() else { continue };
+        let held = first.len() + rest.len();
+        let data_fits = data.len().min(limit - held);
+        let kept = data.slice(..data_fits);
+        if first.is_empty() {
+            first = kept;
+        } else {
+            rest.extend_from_slice(&kept);
+        }
+        if data_fits < data.len() {
+            return Ok((join(first, rest), true));
+        }
+    }
+    Ok((join(first, rest), false))
+}
+
+/// Most bodies come in one frame and are not copied.
+fn join(first: Bytes, rest: BytesMut) -> Bytes {
+    if rest.is_empty() {
+        return first;
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    whole.freeze()
+}
+
+fn apply(headers: &mut HeaderMap, edits: HeaderEdits, length: usize) {
+    if edits.set_length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if edits.drop_validators {
+        headers.remove(ETAG);
+        headers.remove(DIGEST);
+    }
+    if edits.drop_md5 {
+        headers.remove(CONTENT_MD5);
+    }
+}
+
+/// Records an `error` about an exchange.
+pub(super) fn record_error(exchange: &Exchange, error: &str) {
+    exchange.record(&Event::Error { ctx: exchange.context(), error });
+}
+
+/// The data budget of a domain counts what came from it.
+pub(super) fn account(exchange: &Exchange, host: &str, bytes: u64) {
+    exchange.policy.url.record_transfer(&host.to_ascii_lowercase(), bytes, Instant::now());
+}

@@ -1,0 +1,114 @@
+//! The request to the origin: framing, connection, failures. spec: tls-and-request-bodies §9.3, §9.4, §10.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER, TRANSFER_ENCODING};
+use http::{Method, Response, StatusCode};
+
+use super::Tunnel;
+use super::origin::{OriginKey, Outbound, OutboundBody, ResponseBody, SendError, Transport};
+use super::steps::{Case, CaseBody};
+use crate::server::answer::{self, Answer};
+use crate::server::deliver;
+use crate::server::wire::Framing;
+use crate::upstream::DialError;
+use crate::upstream::tls::{Protocols, TlsError};
+
+/// Why there is no connection to the origin.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Sends the request; a failure has been recorded when its answer comes back. `alone`: the connection may become another
+/// protocol's.
+pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<ResponseBody>, Answer> {
+    let outbound = outbound(case);
+    let connect_method = outbound.method == Method::CONNECT;
+    let tunnel = case.tunnel;
+    let key = OriginKey { authority: tunnel.authority().into(), tls: true, http2: !alone && !connect_method };
+    let origins = &tunnel.exchange.shared.origins;
+    let protocols = if key.http2 { Protocols::Http2OrHttp1 } else { Protocols::Http1 };
+    let sent = if alone || connect_method {
+        match connect(tunnel, protocols).await {
+            Ok(transport) if connect_method => origins.send_connect(&key, outbound, transport).await,
+            Ok(transport) => origins.send_alone(&key, outbound, transport).await,
+            Err(error) => Err(SendError::Connect(error)),
+        }
+    } else {
+        origins.send(&key, outbound, || connect(tunnel, protocols)).await
+    };
+    sent.map_err(|error| {
+        deliver::record_error(&case.exchange, &error.to_string());
+        answer::text(StatusCode::BAD_GATEWAY, "upstream error")
+    })
+}
+
+/// A checked address, then TLS for the CONNECT's host. The dial rules are the live ones, not the tunnel's.
+async fn connect(tunnel: &Arc<Tunnel>, protocols: Protocols) -> Result<Transport, ConnectError> {
+    let shared = &tunnel.exchange.shared;
+    let policy = shared.policy.load_full();
+    let stream = shared.upstream.dial(&policy.dial, &tunnel.host, &tunnel.port).await?;
+    let began = Instant::now();
+    let tls = shared.upstream.tls.connect(&tunnel.host, protocols, stream).await?;
+    shared.events.metrics().tls_handshake("upstream", began.elapsed());
+    Ok(Transport::Tls(Box::new(tls)))
+}
+
+fn outbound(case: &mut Case<'_>) -> Outbound {
+    let mut headers = std::mem::take(&mut case.headers);
+    let body = std::mem::replace(&mut case.body, CaseBody::Empty);
+    let body = frame(&mut headers, body, case.framing, &case.method);
+    Outbound {
+        method: case.method.clone(),
+        target: std::mem::take(&mut case.target),
+        host: case.host.clone(),
+        headers,
+        body,
+    }
+}
+
+/// Framing follows the original: chunks stay chunks, a length becomes the length of what is sent.
+fn frame(headers: &mut HeaderMap, body: CaseBody, framing: Framing, method: &Method) -> OutboundBody {
+    let chunked = HeaderValue::from_static("chunked");
+    match body {
+        CaseBody::Empty => {
+            if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+            }
+            OutboundBody::Empty
+        }
+        CaseBody::Held(bytes, trailers) => {
+            match &trailers {
+                Some(trailers) => announce(headers, trailers),
+                None if framing == Framing::Chunked => {}
+                None => {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                    return OutboundBody::Full(bytes, None);
+                }
+            }
+            headers.insert(TRANSFER_ENCODING, chunked);
+            OutboundBody::Full(bytes, trailers)
+        }
+        CaseBody::Unread(body) => {
+            match framing {
+                Framing::Length(length) => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+                Framing::Chunked | Framing::None => headers.insert(TRANSFER_ENCODING, chunked),
+            };
+            OutboundBody::Stream(body)
+        }
+    }
+}
+
+/// Trailers are announced whether the client did or not: that is what makes them legal.
+fn announce(headers: &mut HeaderMap, trailers: &HeaderMap) {
+    let names: Vec<&str> = trailers.keys().map(|name| name.as_str()).collect();
+    // Header names joined by commas are a valid value.
+    if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
+        headers.insert(TRAILER, value);
+    }
+}

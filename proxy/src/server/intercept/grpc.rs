@@ -1,0 +1,230 @@
+//! gRPC answers: a stream of length-prefixed messages, each judged and passed on by itself.
+//!
+//! The reference holds a whole answer back until it ends and drops its trailers, so no gRPC call survives it (§20 O26). Here each
+//! message goes through the same judgement as a whole body would, and reaches the client as soon as it is whole; one
+//! that is refused, compressed or larger than `tls_interception.max_response_bytes` ends the stream with an error. Requests need no
+//! such care: they are judged as bodies like all others, and their trailers with them. A call whose client waits for answers
+//! before it has sent all its messages therefore does not work.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use http::{Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+
+use super::origin::ResponseBody;
+use super::steps::Case;
+use crate::policy::response::{
+    Buffering, Escalation, Head, Outcome, Plan, Refusal, ResponsePolicy, Transport,
+};
+use crate::server::answer::{self, Answer, Body};
+use crate::server::deliver;
+use crate::server::exchange::Exchange;
+use crate::server::scrub;
+
+/// Compression flag and length of a message.
+const PREFIX: usize = 5;
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// `application/grpc`, alone or with a suffix or parameters.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    const TYPE: &[u8] = b"application/grpc";
+    headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).is_some_and(|value| {
+        value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
+            && value.get(TYPE.len()).is_none_or(|next| matches!(next, b'+' | b';' | b' '))
+    })
+}
+
+/// The answer whose body judges messages as they come.
+pub(super) fn deliver(case: &Case<'_>, response: Response<ResponseBody>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let messages = Messages {
+        exchange: case.exchange.clone(),
+        policy: Arc::clone(&case.exchange.policy.response),
+        host: case.tunnel.host.clone(),
+        headers: parts.headers.clone(),
+        source: body,
+        held: BytesMut::new(),
+        state: State::Open,
+    };
+    let refused = match messages.buffering() {
+        Ok(_) if is_compressed(&parts.headers) => Some(compressed()),
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
+    };
+    if let Some(refusal) = refused {
+        deliver::record_refusal(&messages.exchange, Transport::Connect, &messages.host, &refusal);
+        return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", refusal.reason));
+    }
+    let mut headers = parts.headers;
+    scrub::strip_hop_by_hop(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    let stream = futures_util::stream::unfold(messages, |mut messages| async move {
+        let next = messages.next().await?;
+        Some((next, messages))
+    });
+    let mut answer = Response::new(Body::Stream(StreamBody::new(stream).boxed_unsync()));
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = headers;
+    answer
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get_all(GRPC_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn compressed() -> Refusal {
+    Refusal::in_tunnel("compressed", "compressed response cannot be scanned")
+}
+
+struct Messages {
+    exchange: Exchange,
+    policy: Arc<ResponsePolicy>,
+    host: String,
+    headers: HeaderMap,
+    source: ResponseBody,
+    held: BytesMut,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    Open,
+    Done,
+}
+
+impl Messages {
+    fn head(&self) -> Head<'_> {
+        Head {
+            transport: Transport::Connect,
+            host: &self.host,
+            target: &self.exchange.url,
+            headers: &self.headers,
+            escalation: Escalation::default(),
+            budget: None,
+        }
+    }
+
+    /// How a body of these headers is judged; a message is one.
+    fn buffering(&self) -> Result<Buffering, Refusal> {
+        match self.policy.plan(&self.head()).plan {
+            Plan::Buffer(buffering) => Ok(buffering),
+            Plan::Refuse(refusal) => Err(refusal),
+            // The type is neither an event stream's nor one that passes unread.
+            Plan::Pass | Plan::Stream(_) => Err(Refusal::in_tunnel("read_error", "response read error")),
+        }
+    }
+
+    /// The next whole messages, or the trailers.
+    async fn next(&mut self) -> Option<Result<Frame<Bytes>, io::Error>> {
+        if self.state == State::Done {
+            return None;
+        }
+        loop {
+            match self.whole().await {
+                Ok(Some(bytes)) => return Some(Ok(Frame::data(bytes))),
+                Ok(None) => {}
+                Err(refusal) => {
+                    self.state = State::Done;
+                    deliver::record_refusal(&self.exchange, Transport::Connect, &self.host, &refusal);
+                    return Some(Err(io::Error::other("message refused")));
+                }
+            }
+            let frame = match self.source.frame().await {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    self.state = State::Done;
+                    return Some(Err(error));
+                }
+                None => {
+                    self.state = State::Done;
+                    self.account();
+                    // Half a message at the end was never judged and is not delivered.
+                    return None;
+                }
+            };
+            match frame.into_data() {
+                Ok(data) => self.held.extend_from_slice(&data),
+                Err(frame) => {
+                    self.state = State::Done;
+                    self.account();
+                    return Some(Ok(frame));
+                }
+            }
+        }
+    }
+
+    /// Judges the first held message if it is whole.
+    async fn whole(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let Some(prefix) = self.held.first_chunk::<PREFIX>() else { return Ok(None) };
+        let [flags, length @ ..] = *prefix;
+        let length = u32::from_be_bytes(length) as usize;
+        if flags & 1 != 0 {
+            return Err(compressed());
+        }
+        let buffering = self.buffering()?;
+        if length as u64 > buffering.limit {
+            return Err(Refusal::in_tunnel("oversized", "response too large for scanning"));
+        }
+        if self.held.len() < PREFIX + length {
+            return Ok(None);
+        }
+        let message = self.held.split_to(PREFIX + length).freeze();
+        let mut payload = message.clone();
+        payload.advance(PREFIX);
+        let judgement = {
+            let (policy, host) = (Arc::clone(&self.policy), self.host.clone());
+            let (headers, target) = (self.headers.clone(), Arc::clone(&self.exchange.url));
+            let payload = payload.clone();
+            let judge = move || {
+                let head = Head {
+                    transport: Transport::Connect,
+                    host: &host,
+                    target: &target,
+                    headers: &headers,
+                    escalation: Escalation::default(),
+                    budget: None,
+                };
+                policy.judge(&head, &buffering, payload)
+            };
+            self.exchange.shared.offload.run(length, judge).await
+        };
+        let Ok(judgement) = judgement else {
+            return Err(Refusal::in_tunnel("read_error", "response read error"));
+        };
+        deliver::record_notes(&self.exchange, Transport::Connect, &self.host, &judgement.notes);
+        match judgement.outcome {
+            Outcome::Refuse(refusal) => Err(refusal),
+            Outcome::Deliver { body, .. } if body == payload => Ok(Some(message)),
+            // Text can be cut out of a page, not out of a protocol buffer.
+            Outcome::Deliver { .. } => Err(Refusal::in_tunnel("injection", "response contains injection")),
+        }
+    }
+
+    fn account(&self) {
+        self.exchange.shared.events.metrics().request_allowed("anonymous", self.exchange.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_grpc_types_are_taken_message_by_message() {
+        let cases = [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("Application/gRPC; x=y", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+        ];
+        for (value, want) in cases {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(value))]);
+            assert_eq!(is_grpc(&headers), want, "{value}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The response inside the tunnel. spec: tls-and-request-bodies §11.
+
+use http::Response;
+
+use super::grpc;
+use super::origin::ResponseBody;
+use super::steps::Case;
+use crate::policy::response::Transport;
+use crate::server::answer::Answer;
+use crate::server::deliver::{self, Delivery, Kind};
+
+pub(super) async fn deliver(case: &Case<'_>, response: Response<ResponseBody>) -> Answer {
+    let exchange = &case.exchange;
+    if case.hardened() && grpc::is_grpc(response.headers()) {
+        return grpc::deliver(case, response);
+    }
+    let delivery = Delivery {
+        exchange,
+        policy: &exchange.policy.response,
+        offload: &exchange.shared.offload,
+        transport: Transport::Connect,
+        host: &case.tunnel.host,
+    };
+    // A stream that ends cleanly is neither counted nor budgeted.
+    let delivered = delivery.run(response, || {}).await;
+    if let Kind::Whole(bytes) = delivered.kind {
+        deliver::account(exchange, &case.tunnel.host, bytes);
+        // The reference counts these under the agent `anonymous`, whoever asked.
+        exchange.shared.events.metrics().request_allowed("anonymous", exchange.elapsed());
+    }
+    delivered.answer
+}

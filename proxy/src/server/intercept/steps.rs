@@ -1,0 +1,340 @@
+//! What happens to one request inside the tunnel, in the specification's order. spec: tls-and-request-bodies §8.
+//!
+//! [`run`] is that list: every step is one call, and a step that refuses ends it with its answer. Steps 4 (airlock), 7 (A2A),
+//! 11 (cross-request), 12 (session) and 14 (envelope) belong to sections that `run` does not start with, so there is nothing
+//! of theirs between the others.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
+use http::{Method, StatusCode};
+use muselet_rules::dlp::Match;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::request::{Inner, InnerBody};
+use super::{Tunnel, forward, respond, websocket};
+use crate::Strictness;
+use crate::events::{Context, Event};
+use crate::policy::body::{BodyFinding, Outcome, Transport};
+use crate::policy::headers::{HeaderFinding, HeaderVerdict};
+use crate::policy::verdict::Label;
+use crate::server::answer::{self, Answer};
+use crate::server::exchange::Exchange;
+use crate::server::inspect::{self, Inspected};
+use crate::server::scrub;
+use crate::server::wire::Framing;
+
+/// Score of a body or header finding that is only reported.
+const FINDING_SCORE: f64 = 0.8;
+/// Tells a gRPC server how it may compress messages, which could then not be scanned.
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+
+/// One request under way.
+pub(super) struct Case<'t> {
+    pub tunnel: &'t Arc<Tunnel>,
+    /// The CONNECT's exchange with the method and URL of this request.
+    pub exchange: Exchange,
+    pub method: Method,
+    pub headers: HeaderMap,
+    /// What is forwarded as the body.
+    pub body: CaseBody,
+    /// The request line's target for the origin.
+    pub target: Vec<u8>,
+    pub host: http::HeaderValue,
+    pub framing: Framing,
+}
+
+/// The body of a request at its stages.
+pub(super) enum CaseBody {
+    /// None was sent.
+    Empty,
+    /// Read and judged, with the trailers that came behind it.
+    Held(Bytes, Option<HeaderMap>),
+    /// Not to be judged.
+    Unread(InnerBody),
+}
+
+/// Handles a request that arrived on a connection of type `C`.
+pub(super) async fn handle<C>(tunnel: &Arc<Tunnel>, request: Inner) -> Answer
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match run::<C>(tunnel, request).await {
+        Ok(answer) | Err(answer) => answer,
+    }
+}
+
+async fn run<C>(tunnel: &Arc<Tunnel>, mut request: Inner) -> Result<Answer, Answer>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    scrub::strip_envelope(&mut request.headers); //                      1
+    kill_switch(tunnel, &request)?; //                                   2
+    authority(tunnel, &request)?; //                                     3
+    let (mut case, takeover) = Case::new(tunnel, request); //            5
+    case.url().await?; //                                                6
+    let upgrade = websocket::wanted(&case, takeover.is_some());
+    case.accept_only_plain(); //                                         8
+    case.body().await?; //                                               9
+    case.header_dlp()?; //                                              10
+    case.clean_up(upgrade.as_ref()); //                                 13
+    let response = forward::send(&mut case, upgrade.is_some()).await?; // 15
+    if let (Some(upgrade), Some(takeover)) = (upgrade, takeover)
+        && response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        return Ok(websocket::accept::<C>(&case, response, takeover, upgrade));
+    }
+    Ok(respond::deliver(&case, response).await) //                      16
+}
+
+/// Step 2. No exemption by path; the metric's label is bounded where the reference's is the raw path (D-704).
+fn kill_switch(tunnel: &Tunnel, request: &Inner) -> Result<(), Answer> {
+    let shared = &tunnel.exchange.shared;
+    if shared.kill_switch.denies_inner(tunnel.ends.1.ip().to_canonical()).is_none() {
+        return Ok(());
+    }
+    let path = match shared.fixed.strictness {
+        Strictness::Reference => String::from_utf8_lossy(&request.url.path).into_owned(),
+        Strictness::Hardened => "/".to_owned(),
+    };
+    shared.events.metrics().kill_switch_denied("intercept", &path);
+    Err(answer::text(StatusCode::SERVICE_UNAVAILABLE, "kill switch active"))
+}
+
+/// Step 3: the request has to be for the host and port that CONNECT named.
+fn authority(tunnel: &Tunnel, request: &Inner) -> Result<(), Answer> {
+    let sent = String::from_utf8_lossy(&request.authority);
+    let (host, port) = split(&sent);
+    let host_alone = match (tunnel.exchange.shared.fixed.strictness, host) {
+        // A bracketed IPv6 address without port is as good as one with it (§20 O10).
+        (Strictness::Hardened, host) => {
+            host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
+        }
+        (Strictness::Reference, host) => host,
+    };
+    if equal_fold(host_alone, &tunnel.host) && port == tunnel.port {
+        return Ok(());
+    }
+    let exchange = &tunnel.exchange;
+    let reason = format!("authority mismatch: {sent} vs {}:{}", tunnel.host, tunnel.port);
+    let shown =
+        if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    let target = request.url.request_uri();
+    let url = format!("https://{shown}:{port}{}", String::from_utf8_lossy(&target));
+    exchange.record(&Event::Blocked {
+        ctx: Context { method: request.method.as_str(), url: &url, target: "", ..exchange.context() },
+        scanner: "tls_authority_mismatch",
+        reason: &reason,
+    });
+    exchange.shared.events.metrics().tls_request_blocked("authority_mismatch");
+    Err(answer::text(StatusCode::FORBIDDEN, "authority mismatch: blocked"))
+}
+
+/// Host and port as Go's `net.SplitHostPort` sees them; what does not split is a host at port 443.
+pub(super) fn split(authority: &str) -> (&str, &str) {
+    let whole = (authority, "443");
+    let Some((host, port)) = authority.rsplit_once(':') else { return whole };
+    if let Some(inside) = host.strip_prefix('[') {
+        return match inside.strip_suffix(']') {
+            Some(host) if !host.contains(['[', ']']) && !port.contains(']') => (host, port),
+            _ => whole,
+        };
+    }
+    if host.contains([':', '[', ']']) || port.contains(['[', ']']) { whole } else { (host, port) }
+}
+
+fn equal_fold(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
+}
+
+impl<'t> Case<'t> {
+    /// Step 5: the URL under which everything else is judged and logged names the CONNECT's host and port, always.
+    fn new(tunnel: &'t Arc<Tunnel>, request: Inner) -> (Self, Option<crate::server::wire::Takeover>) {
+        let connect = request.method == Method::CONNECT;
+        let target = if connect { tunnel.authority().into_bytes() } else { request.url.request_uri() };
+        let path = if connect { String::new() } else { String::from_utf8_lossy(&target).into_owned() };
+        let mut exchange = tunnel.exchange.clone();
+        exchange.method = request.method.as_str().into();
+        exchange.url = format!("https://{}{path}", tunnel.authority()).into();
+        exchange.target = "".into();
+        exchange.began = std::time::Instant::now();
+        // The reference takes every HTTP/2 request to have a body, even one that ended with its header.
+        let reference = exchange.shared.fixed.strictness == Strictness::Reference;
+        let http2 = request.version == http::Version::HTTP_2;
+        let bodyless = if http2 { request.ended && !reference } else { request.framing == Framing::None };
+        let case = Self {
+            tunnel,
+            exchange,
+            method: request.method,
+            headers: request.headers,
+            body: if bodyless { CaseBody::Empty } else { CaseBody::Unread(request.body) },
+            target,
+            host: request.host,
+            framing: if request.ended { Framing::None } else { request.framing },
+        };
+        (case, request.takeover)
+    }
+
+    pub(super) fn hardened(&self) -> bool {
+        self.exchange.shared.fixed.strictness == Strictness::Hardened
+    }
+
+    fn enforces(&self) -> bool {
+        self.exchange.policy.config.enforces()
+    }
+
+    /// Step 6: the URL pipeline. A rate limit is not enforced here, only at CONNECT (§20 O2).
+    async fn url(&self) -> Result<(), Answer> {
+        let exchange = &self.exchange;
+        let verdict = exchange.scan_url(exchange.url.as_bytes()).await;
+        exchange.report_warnings(&verdict, "intercept");
+        if verdict.allowed || verdict.label == Label::RateLimit {
+            return Ok(());
+        }
+        let (scanner, config) = (verdict.label.as_str(), &exchange.policy.config);
+        let ctx = exchange.context_of(&verdict);
+        if !self.enforces() {
+            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
+            return Ok(());
+        }
+        exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
+        exchange.shared.events.metrics().tls_request_blocked("url_scan");
+        let refusal = answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", verdict.reason));
+        let hint = config.explains_blocks().then_some(&*verdict.hint).filter(|hint| !hint.is_empty());
+        Err(answer::with_hint(refusal, hint))
+    }
+
+    /// Step 8: an origin is not told about codings that could not be scanned.
+    fn accept_only_plain(&mut self) {
+        self.headers.remove(ACCEPT_ENCODING);
+        if self.hardened() {
+            self.headers.remove(GRPC_ACCEPT_ENCODING);
+        }
+    }
+
+    /// Step 9: the body is read and judged, and held for sending. Trailers are judged with it.
+    async fn body(&mut self) -> Result<(), Answer> {
+        let (body, carries) = match std::mem::replace(&mut self.body, CaseBody::Empty) {
+            CaseBody::Unread(body) => (body, true),
+            other => {
+                self.body = other;
+                return Ok(());
+            }
+        };
+        let policy = &self.exchange.policy.body;
+        let offload = &self.exchange.shared.offload;
+        match inspect::inspect(policy, offload, &self.headers, &self.tunnel.host, body, carries).await {
+            Inspected::Streamed(body) => self.body = CaseBody::Unread(body),
+            Inspected::Refused(finding) => self.body_finding(&finding)?,
+            Inspected::Buffered { body, trailers, verdict } => {
+                self.report_warnings(&verdict.warnings);
+                if let Some(finding) = &verdict.finding {
+                    self.body_finding(finding)?;
+                }
+                if let Some(trailers) = &trailers {
+                    let verdict = self.exchange.policy.headers.scan_trailers(trailers);
+                    self.header_verdict(&verdict)?;
+                }
+                self.body = if body.is_empty() && trailers.is_none() && self.framing == Framing::None {
+                    CaseBody::Empty
+                } else {
+                    CaseBody::Held(body, trailers)
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn body_finding(&self, finding: &BodyFinding) -> Result<(), Answer> {
+        let exchange = &self.exchange;
+        let action = finding.action(exchange.policy.body.action());
+        let scanner = finding.label.as_str();
+        let ctx = Context { difference: finding.difference.unwrap_or_default(), ..exchange.context() };
+        match finding.outcome(Transport::Intercept, action, false, self.enforces()) {
+            Outcome::Forward => {
+                exchange.record(&Event::Anomaly {
+                    ctx,
+                    scanner,
+                    reason: &finding.reason,
+                    score: FINDING_SCORE,
+                });
+                Ok(())
+            }
+            Outcome::Block { escalated } => {
+                let reason = format!("{}{}", finding.reason, if escalated { " (escalated)" } else { "" });
+                exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
+                exchange.shared.events.metrics().tls_request_blocked(scanner);
+                Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}")))
+            }
+        }
+    }
+
+    /// Step 10: the headers as they came, before anything is removed from them.
+    fn header_dlp(&self) -> Result<(), Answer> {
+        let policy = &self.exchange.policy.headers;
+        if !policy.enabled() {
+            return Ok(());
+        }
+        self.header_verdict(&policy.scan(&self.headers))
+    }
+
+    fn header_verdict(&self, verdict: &HeaderVerdict) -> Result<(), Answer> {
+        const SCANNER: &str = "header_dlp";
+        self.report_warnings(&verdict.warnings);
+        let Some(finding) = &verdict.finding else { return Ok(()) };
+        let exchange = &self.exchange;
+        let reason = HeaderFinding::REASON;
+        let ctx = Context { difference: finding.difference.unwrap_or_default(), ..exchange.context() };
+        if !finding.blocks(self.enforces()) {
+            exchange.record(&Event::Anomaly { ctx, scanner: SCANNER, reason, score: FINDING_SCORE });
+            return Ok(());
+        }
+        exchange.record(&Event::Blocked { ctx, scanner: SCANNER, reason });
+        exchange.shared.events.metrics().tls_request_blocked(SCANNER);
+        Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}")))
+    }
+
+    /// One event and one count for each warn-mode match.
+    fn report_warnings(&self, warnings: &[Match]) {
+        let exchange = &self.exchange;
+        for hit in warnings {
+            exchange.shared.events.metrics().dlp_warn(&hit.name, "intercept");
+            exchange.record(&Event::DlpWarn {
+                ctx: exchange.context(),
+                pattern: &hit.name,
+                severity: &hit.severity,
+                transport: "intercept",
+            });
+        }
+    }
+
+    /// Step 13: what concerns this connection or says who asked does not leave.
+    fn clean_up(&mut self, upgrade: Option<&websocket::Upgrade>) {
+        // gRPC needs to know that its client takes trailers; ours are judged before they go on.
+        let trailers = self.hardened()
+            && self
+                .headers
+                .get_all(http::header::TE)
+                .iter()
+                .any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        scrub::strip_hop_by_hop(&mut self.headers);
+        scrub::strip_identity(&mut self.headers);
+        if trailers {
+            self.headers.insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+        }
+        if let Some(upgrade) = upgrade {
+            upgrade.dress(&mut self.headers);
+        }
+        let query_at = self.target.iter().position(|b| *b == b'?');
+        if let Some(at) = query_at
+            && let Some(query) = scrub::without_agent(&self.target[at + 1..])
+        {
+            self.target.truncate(at);
+            if !query.is_empty() {
+                self.target.push(b'?');
+                self.target.extend_from_slice(&query);
+            }
+        }
+    }
+}
