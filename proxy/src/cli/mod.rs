@@ -4,6 +4,7 @@
 //! go to standard output and errors to standard error; the reference writes several results to standard error, which makes
 //! `generate config > file` produce an empty file. spec: cli-and-image §1, §26 item 1
 
+mod check;
 mod completion;
 mod generate;
 pub mod go_duration;
@@ -120,6 +121,7 @@ fn root() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("version for pipelock"),
         )
+        .subcommand(check::definition())
         .subcommand(completion::definition())
         .subcommand(generate::definition())
         .subcommand(healthcheck::definition())
@@ -174,6 +176,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
     }
     match path.as_slice() {
         [] => at_root(&root, &matches),
+        ["check"] => check::run(deepest),
         ["completion", ..] => completion::run(&root, deepest_group(&matches, "completion")),
         ["generate", command] => generate::run(command, deepest),
         ["healthcheck"] => healthcheck::run(deepest),

@@ -98,6 +98,13 @@ fn leaf(path: &str, kind: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
     out.push(KeyInfo { path: path.to_owned(), kind: kind.to_owned(), doc });
 }
 
+/// Turns the first of `keys`, which describes an item, into the description of the collection at `path`.
+fn collection(path: &str, keys: &mut [KeyInfo], kind: &str) {
+    let Some(first) = keys.first_mut() else { return };
+    path.clone_into(&mut first.path);
+    first.kind = if first.kind == "section" { kind.to_owned() } else { format!("{kind} of {}", first.kind) };
+}
+
 impl Value for bool {
     fn go_type() -> String {
         "bool".to_owned()
@@ -517,12 +524,7 @@ impl<T: Setting> Setting for List<T> {
     fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         let start = out.len();
         T::keys(&format!("{path}[]"), doc, out);
-        if let [only] = &mut out[start..] {
-            only.path.truncate(path.len());
-            only.kind = format!("[{}]", only.kind);
-        } else {
-            out.insert(start, KeyInfo { path: path.to_owned(), kind: "list".to_owned(), doc });
-        }
+        collection(path, &mut out[start..], "list");
     }
 }
 
@@ -632,12 +634,7 @@ impl<T: Setting> Setting for Map<T> {
     fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         let start = out.len();
         T::keys(&format!("{path}.NAME"), doc, out);
-        if let [only] = &mut out[start..] {
-            only.path.truncate(path.len());
-            only.kind = format!("map of {}", only.kind);
-        } else {
-            out.insert(start, KeyInfo { path: path.to_owned(), kind: "map".to_owned(), doc });
-        }
+        collection(path, &mut out[start..], "map");
     }
 }
 
@@ -735,8 +732,13 @@ macro_rules! sections {
                 out.text.push('}');
             }
 
-            fn keys(path: &str, _doc: &'static str, out: &mut Vec<$crate::config::value::KeyInfo>) {
-                let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+            fn keys(path: &str, doc: &'static str, out: &mut Vec<$crate::config::value::KeyInfo>) {
+                let mut prefix = String::new();
+                if !path.is_empty() {
+                    let (path, kind) = (path.to_owned(), "section".to_owned());
+                    prefix = format!("{path}.");
+                    out.push($crate::config::value::KeyInfo { path, kind, doc });
+                }
                 $( if sections!(@settable $($mark)?) {
                     let path = format!("{prefix}{}", stringify!($key));
                     <$type as $crate::config::value::Setting>::keys(&path, concat!($($doc,)+).trim(), out);

@@ -4,105 +4,105 @@ use super::{DlpPattern, McpToolPolicy, SandboxFilesystem};
 use crate::config::value::{List, Map, sections};
 
 sections! {
-    /// `agents.<key>`.
+    /// What is different for one agent. Keys that are not given are those of the rest of the file.
     AgentProfile("config.AgentProfile") {
-        /// `agents.<key>.listeners`.
+        /// Listeners whose requests belong to this agent.
         listeners: List<String> = "Listeners" [omit],
-        /// `agents.<key>.source_cidrs`.
+        /// Address ranges of this agent's requests.
         source_cidrs: List<String> = "SourceCIDRs" [omit],
-        /// `agents.<key>.mode`.
+        /// Mode.
         mode: String = "Mode" [omit],
-        /// `agents.<key>.enforce`.
+        /// Whether findings are blocked.
         enforce: Option<bool> = "Enforce" [omit],
-        /// `agents.<key>.api_allowlist`.
+        /// Allowlist; `[]` replaces too.
         api_allowlist: List<String> = "APIAllowlist" [omit],
-        /// `agents.<key>.dlp`.
+        /// Patterns.
         dlp: Option<AgentDlp> = "DLP" [omit],
-        /// `agents.<key>.rate_limit`.
+        /// Limits; both replace the common ones.
         rate_limit: Option<AgentRateLimit> = "RateLimit" [omit],
-        /// `agents.<key>.session_profiling`.
+        /// Anomalies; all three values replace the common ones.
         session_profiling: Option<AgentSessionProfiling> = "SessionProfiling" [omit],
-        /// `agents.<key>.mcp_tool_policy`.
+        /// MCP tool policy; replaces the common one.
         mcp_tool_policy: Option<McpToolPolicy> = "MCPToolPolicy" [omit],
-        /// `agents.<key>.budget`.
+        /// What one session may use.
         budget: Budget = "Budget" [omit],
-        /// `agents.<key>.allowed_addresses`.
+        /// Further known crypto-currency addresses.
         allowed_addresses: List<String> = "AllowedAddresses" [omit],
-        /// `agents.<key>.sandbox`.
+        /// Sandbox.
         sandbox: Option<AgentSandboxOverride> = "Sandbox" [omit],
-        /// `agents.<key>.trusted_domains`.
+        /// Hosts that may resolve to internal addresses; `[]` replaces too.
         trusted_domains: List<String> = "TrustedDomains" [omit],
     }
 
-    /// `agents.<key>.dlp`.
+    /// Patterns of one agent.
     AgentDlp("config.AgentDLP") {
-        /// `agents.<key>.dlp.include_defaults`.
+        /// Whether the common patterns count too (default yes).
         include_defaults: Option<bool> = "IncludeDefaults" [omit],
-        /// `agents.<key>.dlp.patterns`.
+        /// This agent's patterns.
         patterns: List<DlpPattern> = "Patterns" [omit],
     }
 
-    /// `agents.<key>.rate_limit`.
+    /// Limits of one agent; 0: unlimited.
     AgentRateLimit("config.AgentRateLimit") {
-        /// `agents.<key>.rate_limit.max_requests_per_minute`.
+        /// Requests per registrable domain and minute.
         max_requests_per_minute: i64 = "MaxRequestsPerMinute" [omit],
-        /// `agents.<key>.rate_limit.max_data_per_minute`.
+        /// Bytes per registrable domain and minute.
         max_data_per_minute: i64 = "MaxDataPerMinute" [omit],
     }
 
-    /// `agents.<key>.session_profiling`.
+    /// Anomalies of one agent.
     AgentSessionProfiling("config.AgentSessionProf") {
-        /// `agents.<key>.session_profiling.domain_burst`.
+        /// New domains within the window that make an anomaly.
         domain_burst: i64 = "DomainBurst" [omit],
-        /// `agents.<key>.session_profiling.anomaly_action`.
+        /// `warn` or `block`.
         anomaly_action: String = "AnomalyAction" [omit],
-        /// `agents.<key>.session_profiling.volume_spike_ratio`.
+        /// No effect.
         volume_spike_ratio: f64 = "VolumeSpikeRatio" [omit],
     }
 
-    /// `agents.<key>.budget`.
+    /// What one session of an agent may use; 0: unlimited.
     Budget("config.BudgetConfig") {
-        /// `agents.<key>.budget.max_requests_per_session`.
+        /// Requests.
         max_requests_per_session: i64 = "MaxRequestsPerSession" [omit],
-        /// `agents.<key>.budget.max_bytes_per_session`.
+        /// Bytes.
         max_bytes_per_session: i64 = "MaxBytesPerSession" [omit],
-        /// `agents.<key>.budget.max_unique_domains_per_session`.
+        /// Domains.
         max_unique_domains_per_session: i64 = "MaxUniqueDomainsPerSession" [omit],
-        /// `agents.<key>.budget.window_minutes`.
+        /// After how many minutes it starts anew.
         window_minutes: i64 = "WindowMinutes" [omit],
-        /// `agents.<key>.budget.max_tool_calls_per_session`.
+        /// MCP only.
         max_tool_calls_per_session: i64 = "MaxToolCallsPerSession" [omit],
-        /// `agents.<key>.budget.max_concurrent_tool_calls`.
+        /// MCP only.
         max_concurrent_tool_calls: i64 = "MaxConcurrentToolCalls" [omit],
-        /// `agents.<key>.budget.max_wall_clock_minutes`.
+        /// MCP only.
         max_wall_clock_minutes: i64 = "MaxWallClockMinutes" [omit],
-        /// `agents.<key>.budget.max_retries_per_tool`.
+        /// MCP only.
         max_retries_per_tool: i64 = "MaxRetriesPerTool" [omit],
-        /// `agents.<key>.budget.max_retries_per_endpoint`.
+        /// MCP only.
         max_retries_per_endpoint: i64 = "MaxRetriesPerEndpoint" [omit],
-        /// `agents.<key>.budget.loop_detection_window`.
+        /// MCP only.
         loop_detection_window: i64 = "LoopDetectionWindow" [omit],
-        /// `agents.<key>.budget.fan_out_limit`.
+        /// MCP only.
         fan_out_limit: i64 = "FanOutLimit" [omit],
-        /// `agents.<key>.budget.fan_out_window_seconds`.
+        /// MCP only.
         fan_out_window_seconds: i64 = "FanOutWindowSeconds" [omit],
-        /// `agents.<key>.budget.cost_multipliers`.
+        /// No effect.
         cost_multipliers: Map<f64> = "CostMultipliers" [omit],
-        /// `agents.<key>.budget.dow_action`.
+        /// What exceeding the MCP budgets does: `block` or `warn`.
         dow_action: String = "DoWAction" [omit],
     }
 
-    /// `agents.<key>.sandbox`.
+    /// Sandbox of one agent.
     AgentSandboxOverride("config.AgentSandboxOverride") {
-        /// `agents.<key>.sandbox.enabled`.
+        /// Whether it is sandboxed.
         enabled: Option<bool> = "Enabled" [omit],
-        /// `agents.<key>.sandbox.strict`.
+        /// Whether nothing is allowed beyond the lists.
         strict: Option<bool> = "Strict" [omit],
-        /// `agents.<key>.sandbox.best_effort`.
+        /// Whether to go on when sandboxing fails.
         best_effort: Option<bool> = "BestEffort" [omit],
-        /// `agents.<key>.sandbox.workspace`.
+        /// Directory that may be written.
         workspace: String = "Workspace" [omit],
-        /// `agents.<key>.sandbox.filesystem`.
+        /// Further paths, added to the common ones.
         filesystem: Option<SandboxFilesystem> = "FS" [omit],
     }
 }

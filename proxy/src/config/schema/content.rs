@@ -3,117 +3,117 @@
 use crate::config::value::{List, Map, Secret, sections};
 
 sections! {
-    /// `browser_shield`.
+    /// Removing trackers and traps from web pages.
     BrowserShield("config.BrowserShield") {
-        /// `browser_shield.enabled`.
+        /// Whether it is done; `strictness`, `oversize_action` and `max_shield_bytes` must then be given.
         enabled: bool = "Enabled",
-        /// `browser_shield.strictness`.
+        /// `minimal`, `standard` or `aggressive`.
         strictness: String = "Strictness",
-        /// `browser_shield.max_shield_bytes`.
+        /// Largest page that is rewritten, in bytes.
         max_shield_bytes: i64 = "MaxShieldBytes",
-        /// `browser_shield.oversize_action`.
+        /// What a larger one does: `block`, `scan_head`, or `warn` (only with `minimal`).
         oversize_action: String = "OversizeAction",
-        /// `browser_shield.exempt_domains`.
+        /// Hosts left alone, compared exactly.
         exempt_domains: List<String> = "ExemptDomains",
-        /// `browser_shield.strip_extension_probing`.
+        /// Whether probes for browser extensions are removed.
         strip_extension_probing: bool = "StripExtensionProbing",
-        /// `browser_shield.strip_hidden_traps`.
+        /// Whether invisible elements are removed.
         strip_hidden_traps: bool = "StripHiddenTraps",
-        /// `browser_shield.strip_tracking_pixels`.
+        /// Whether tracking pixels are removed.
         strip_tracking_pixels: bool = "StripTrackingPixels",
-        /// `browser_shield.inject_fingerprint_shims`.
+        /// Whether scripts against fingerprinting are added.
         inject_fingerprint_shims: bool = "InjectFingerprintShims",
-        /// `browser_shield.tracking_domains`.
+        /// Additional hosts of trackers.
         tracking_domains: List<String> = "TrackingDomains",
     }
 
-    /// `media_policy`.
+    /// Images, audio and video in responses.
     MediaPolicy("config.MediaPolicy") {
-        /// `media_policy.enabled`.
+        /// Whether they are looked at (default yes).
         enabled: Option<bool> = "Enabled" [omit],
-        /// `media_policy.strip_images`.
+        /// Whether images are blocked (default no).
         strip_images: Option<bool> = "StripImages" [omit],
-        /// `media_policy.strip_audio`.
+        /// Whether audio is blocked (default yes).
         strip_audio: Option<bool> = "StripAudio" [omit],
-        /// `media_policy.strip_video`.
+        /// Whether video is blocked (default yes).
         strip_video: Option<bool> = "StripVideo" [omit],
-        /// `media_policy.allowed_image_types`.
+        /// Image types that pass; empty: PNG and JPEG.
         allowed_image_types: List<String> = "AllowedImageTypes" [omit],
-        /// `media_policy.strip_image_metadata`.
+        /// Whether metadata are removed from images (default yes).
         strip_image_metadata: Option<bool> = "StripImageMetadata" [omit],
-        /// `media_policy.max_image_bytes`.
+        /// Largest image, in bytes; 0: 5242880.
         max_image_bytes: i64 = "MaxImageBytes" [omit_wide],
-        /// `media_policy.log_media_exposure`.
+        /// Whether passing media are logged (default yes).
         log_media_exposure: Option<bool> = "LogMediaExposure" [omit],
     }
 
-    /// `redaction`.
+    /// Replacing sensitive values in JSON request bodies.
     Redaction("redact.Config") {
-        /// `redaction.enabled`.
+        /// Whether it is done; needs `request_body_scanning`.
         enabled: bool = "Enabled",
-        /// `redaction.default_profile`.
+        /// The profile that is used.
         default_profile: String = "DefaultProfile",
-        /// `redaction.profiles`.
+        /// What is replaced, by name.
         profiles: Map<RedactionProfile> = "Profiles",
-        /// `redaction.dictionaries`.
+        /// Literal values to replace, by name.
         dictionaries: Map<RedactionDictionary> = "Dictionaries",
-        /// `redaction.limits`.
+        /// Bounds of the work.
         limits: RedactionLimits = "Limits",
-        /// `redaction.strict_reload`.
+        /// No effect.
         strict_reload: bool = "StrictReload",
-        /// `redaction.allowlist_unparseable`.
+        /// Hosts to which bodies may go that are no JSON; lower case, `*` allowed.
         allowlist_unparseable: List<String> = "AllowlistUnparseable",
     }
 
-    /// `redaction.profiles.<key>`.
+    /// What is replaced.
     RedactionProfile("redact.ProfileSpec") {
-        /// `redaction.profiles.<key>.classes`.
+        /// Built-in classes, such as `email` or `aws-access-key`.
         classes: List<String> = "Classes",
-        /// `redaction.profiles.<key>.dictionaries`.
+        /// Names of dictionaries.
         dictionaries: List<String> = "Dictionaries",
     }
 
-    /// `redaction.dictionaries.<key>`.
+    /// Literal values to replace.
     RedactionDictionary("redact.DictionarySpec") {
-        /// `redaction.dictionaries.<key>.class`.
+        /// Name in the placeholder.
         class: String = "Class",
-        /// `redaction.dictionaries.<key>.entries`.
+        /// The values.
         entries: List<Secret> = "Entries" [omit],
-        /// `redaction.dictionaries.<key>.entries_file`.
+        /// Not read; a used dictionary needs `entries`.
         entries_file: String = "EntriesFile" [omit],
-        /// `redaction.dictionaries.<key>.case_insensitive`.
+        /// Whether case does not matter.
         case_insensitive: bool = "CaseInsensitive",
-        /// `redaction.dictionaries.<key>.word_boundary`.
+        /// Whether only whole words count.
         word_boundary: bool = "WordBoundary",
-        /// `redaction.dictionaries.<key>.priority`.
+        /// Which wins where several match: the higher.
         priority: i64 = "Priority",
     }
 
-    /// `redaction.limits`.
+    /// Bounds of the work; 0: the values without a file.
     RedactionLimits("redact.LimitsSpec") {
-        /// `redaction.limits.max_body_bytes`.
+        /// Largest body, in bytes.
         max_body_bytes: i64 = "MaxBodyBytes",
-        /// `redaction.limits.max_redactions_per_request`.
+        /// Most replacements in a request.
         max_redactions_per_request: i64 = "MaxRedactionsPerRequest",
-        /// `redaction.limits.max_depth`.
+        /// Deepest nesting.
         max_depth: i64 = "MaxDepth",
     }
 
-    /// `mediation_envelope`.
+    /// A signed header on outgoing requests.
     MediationEnvelope("config.MediationEnvelope") {
-        /// `mediation_envelope.enabled`.
+        /// Whether it is added.
         enabled: bool = "Enabled",
-        /// `mediation_envelope.sign`.
+        /// Whether it is signed.
         sign: bool = "Sign",
-        /// `mediation_envelope.signing_key_path`.
+        /// Ed25519 private key, readable by no others.
         signing_key_path: String = "SigningKeyPath",
-        /// `mediation_envelope.key_id`.
+        /// Name of the key.
         key_id: String = "KeyID",
-        /// `mediation_envelope.signed_components`.
+        /// What the signature covers: `@method`, `@target-uri`, `@authority`, `content-digest`, `pipelock-mediation`.
         signed_components: List<String> = "SignedComponents",
-        /// `mediation_envelope.created_skew_seconds`.
+        /// No effect on outgoing requests.
         created_skew_seconds: i64 = "CreatedSkewSeconds",
-        /// `mediation_envelope.max_body_bytes`.
+        /// Largest body whose digest is covered, in bytes.
         max_body_bytes: i64 = "MaxBodyBytes",
     }
 }

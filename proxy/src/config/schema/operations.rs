@@ -3,223 +3,223 @@
 use crate::config::value::{List, Map, Secret, sections};
 
 sections! {
-    /// `logging`.
+    /// The decision log. Changes need a restart.
     Logging("config.LoggingConfig") {
-        /// `logging.format`.
+        /// Form on standard output: `json` or `text`. The file is always JSON.
         format: String = "Format",
-        /// `logging.output`.
+        /// `stdout`, `file` or `both`.
         output: String = "Output",
-        /// `logging.file`.
+        /// The file, appended to, mode 0600 when created.
         file: String = "File",
-        /// `logging.include_allowed`.
+        /// Whether allowed requests are logged.
         include_allowed: bool = "IncludeAllowed" [secure],
-        /// `logging.include_blocked`.
+        /// Whether blocked requests are logged.
         include_blocked: bool = "IncludeBlocked" [secure],
     }
 
-    /// `kill_switch`.
+    /// Deny everything, now.
     KillSwitch("config.KillSwitch") {
-        /// `kill_switch.enabled`.
+        /// Whether it is on.
         enabled: bool = "Enabled",
-        /// `kill_switch.sentinel_file`.
+        /// It is on while this file exists.
         sentinel_file: String = "SentinelFile",
-        /// `kill_switch.message`.
+        /// What clients are told.
         message: String = "Message",
-        /// `kill_switch.health_exempt`.
+        /// Whether `/health` still answers (default yes).
         health_exempt: Option<bool> = "HealthExempt",
-        /// `kill_switch.metrics_exempt`.
+        /// Whether `/metrics` and `/stats` still answer (default yes).
         metrics_exempt: Option<bool> = "MetricsExempt",
-        /// `kill_switch.api_exempt`.
+        /// Whether the admin API still answers (default yes).
         api_exempt: Option<bool> = "APIExempt",
-        /// `kill_switch.api_token`.
+        /// Token of the admin API. `PIPELOCK_KILLSWITCH_API_TOKEN` wins.
         api_token: Secret = "APIToken",
-        /// `kill_switch.api_listen`.
+        /// Address of a listener of its own for the admin API; needs the token.
         api_listen: String = "APIListen",
-        /// `kill_switch.allowlist_ips`.
+        /// Address ranges of clients that are not denied.
         allowlist_ips: List<String> = "AllowlistIPs",
     }
 
-    /// `sentry`.
+    /// Crash reports. Parsed; this program sends none.
     Sentry("config.SentryConfig") {
-        /// `sentry.enabled`.
+        /// Whether reports may be sent.
         enabled: Option<bool> = "Enabled",
-        /// `sentry.dsn`.
+        /// Where to. `SENTRY_DSN` wins.
         dsn: Secret = "DSN",
-        /// `sentry.environment`.
+        /// Name of the environment.
         environment: String = "Environment",
-        /// `sentry.sample_rate`.
+        /// Share of reports, 0 to 1.
         sample_rate: Option<f64> = "SampleRate",
-        /// `sentry.debug`.
+        /// Whether the reporter explains itself.
         debug: bool = "Debug",
     }
 
-    /// `emit`.
+    /// Copies of events to other systems.
     Emit("config.EmitConfig") {
-        /// `emit.instance_id`.
+        /// Name of this instance; empty: the host name.
         instance_id: String = "InstanceID",
-        /// `emit.webhook`.
+        /// HTTP POST of each event.
         webhook: EmitWebhook = "Webhook",
-        /// `emit.syslog`.
+        /// Syslog messages.
         syslog: EmitSyslog = "Syslog",
-        /// `emit.otlp`.
+        /// OpenTelemetry log records.
         otlp: EmitOtlp = "OTLP",
     }
 
-    /// `emit.webhook`.
+    /// HTTP POST of each event.
     EmitWebhook("config.WebhookConfig") {
-        /// `emit.webhook.url`.
+        /// Where to; empty: off.
         url: String = "URL",
-        /// `emit.webhook.min_severity`.
+        /// Least severe event: `info`, `warn` or `critical`.
         min_severity: String = "MinSeverity",
-        /// `emit.webhook.auth_token`.
+        /// Bearer token.
         auth_token: Secret = "AuthToken",
-        /// `emit.webhook.timeout_seconds`.
+        /// Longest wait, in seconds.
         timeout_seconds: i64 = "TimeoutSecs",
-        /// `emit.webhook.queue_size`.
+        /// Events that may wait; more are dropped.
         queue_size: i64 = "QueueSize",
     }
 
-    /// `emit.syslog`.
+    /// Syslog messages.
     EmitSyslog("config.SyslogConfig") {
-        /// `emit.syslog.address`.
+        /// `udp://host:port` or `tcp://host:port`; empty: off.
         address: String = "Address",
-        /// `emit.syslog.min_severity`.
+        /// Least severe event: `info`, `warn` or `critical`.
         min_severity: String = "MinSeverity",
-        /// `emit.syslog.facility`.
+        /// Facility, such as `local0`.
         facility: String = "Facility",
-        /// `emit.syslog.tag`.
+        /// Name of the program in messages.
         tag: String = "Tag",
     }
 
-    /// `emit.otlp`.
+    /// OpenTelemetry log records.
     EmitOtlp("config.OTLPConfig") {
-        /// `emit.otlp.endpoint`.
+        /// URL of the collector; empty: off.
         endpoint: String = "Endpoint",
-        /// `emit.otlp.headers`.
+        /// Headers to add.
         headers: Map<Secret> = "Headers",
-        /// `emit.otlp.timeout_seconds`.
+        /// Longest wait, in seconds.
         timeout_seconds: i64 = "TimeoutSeconds",
-        /// `emit.otlp.min_severity`.
+        /// Least severe event: `info`, `warn` or `critical`.
         min_severity: String = "MinSeverity",
-        /// `emit.otlp.queue_size`.
+        /// Events that may wait; more are dropped.
         queue_size: i64 = "QueueSize",
-        /// `emit.otlp.gzip`.
+        /// Whether bodies are compressed.
         gzip: bool = "Gzip",
     }
 
-    /// `flight_recorder`.
+    /// A tamper-evident record of decisions.
     FlightRecorder("config.FlightRecorder") {
-        /// `flight_recorder.enabled`.
+        /// Whether it is kept.
         enabled: bool = "Enabled",
-        /// `flight_recorder.dir`.
+        /// Its directory.
         dir: String = "Dir",
-        /// `flight_recorder.checkpoint_interval`.
+        /// Entries between checkpoints.
         checkpoint_interval: i64 = "CheckpointInterval",
-        /// `flight_recorder.retention_days`.
+        /// Days that files are kept; 0: for ever.
         retention_days: i64 = "RetentionDays",
-        /// `flight_recorder.redact`.
+        /// Whether secrets are left out.
         redact: bool = "Redact" [secure],
-        /// `flight_recorder.sign_checkpoints`.
+        /// Whether checkpoints are signed.
         sign_checkpoints: bool = "SignCheckpoints" [secure],
-        /// `flight_recorder.max_entries_per_file`.
+        /// Entries before a new file is begun.
         max_entries_per_file: i64 = "MaxEntriesPerFile",
-        /// `flight_recorder.raw_escrow`.
+        /// Whether unredacted entries are kept, encrypted.
         raw_escrow: bool = "RawEscrow",
-        /// `flight_recorder.escrow_public_key`.
+        /// Key they are encrypted for, 64 hex characters.
         escrow_public_key: String = "EscrowPublicKey",
-        /// `flight_recorder.signing_key_path`.
+        /// Ed25519 private key, readable by no others.
         signing_key_path: String = "SigningKeyPath",
     }
 
-    /// `rules`.
+    /// Signed bundles of additional rules.
     Rules("config.Rules") {
-        /// `rules.rules_dir`.
+        /// Their directory; empty: under the user's data directory.
         rules_dir: String = "RulesDir",
-        /// `rules.min_confidence`.
+        /// Least confidence: `high`, `medium` or `low`.
         min_confidence: String = "MinConfidence",
-        /// `rules.include_experimental`.
+        /// Whether experimental rules count.
         include_experimental: bool = "IncludeExperimental",
-        /// `rules.disabled`.
+        /// Rules that do not count: `bundle:rule` or globs.
         disabled: List<String> = "Disabled",
-        /// `rules.trusted_keys`.
+        /// Keys of further publishers.
         trusted_keys: List<TrustedKey> = "TrustedKeys",
     }
 
-    /// `rules.trusted_keys[]`.
+    /// Key of a publisher.
     TrustedKey("config.TrustedKey") {
-        /// `rules.trusted_keys[].name`.
+        /// The publisher.
         name: String = "Name",
-        /// `rules.trusted_keys[].public_key`.
+        /// Ed25519 public key, 64 lower-case hex characters.
         public_key: String = "PublicKey",
-        /// `rules.trusted_keys[].tier`.
+        /// Any text.
         tier: String = "Tier" [omit],
     }
 
-    /// `scan_api`.
+    /// Scanning as a service.
     ScanApi("config.ScanAPI") {
-        /// `scan_api.listen`.
+        /// Its address; empty: off.
         listen: String = "Listen",
-        /// `scan_api.auth`.
+        /// Who may use it.
         auth: ScanApiAuth = "Auth",
-        /// `scan_api.rate_limit`.
+        /// How often.
         rate_limit: ScanApiRateLimit = "RateLimit",
-        /// `scan_api.max_body_bytes`.
+        /// Largest request, in bytes.
         max_body_bytes: i64 = "MaxBodyBytes" [wide],
-        /// `scan_api.field_limits`.
+        /// Largest fields.
         field_limits: ScanApiFieldLimits = "FieldLimits",
-        /// `scan_api.timeouts`.
+        /// Deadlines.
         timeouts: ScanApiTimeouts = "Timeouts",
-        /// `scan_api.connection_limit`.
+        /// Most connections at a time; 0 in the file: 100.
         connection_limit: i64 = "ConnectionLimit",
-        /// `scan_api.kinds`.
+        /// What may be scanned.
         kinds: ScanApiKinds = "Kinds",
     }
 
-    /// `scan_api.auth`.
+    /// Who may use the scan API.
     ScanApiAuth("config.ScanAPIAuth") {
-        /// `scan_api.auth.bearer_tokens`.
+        /// Their tokens; at least one.
         bearer_tokens: List<Secret> = "BearerTokens",
     }
 
-    /// `scan_api.rate_limit`.
+    /// How often the scan API may be used.
     ScanApiRateLimit("config.ScanAPIRateLimit") {
-        /// `scan_api.rate_limit.requests_per_minute`.
+        /// Requests per token and minute.
         requests_per_minute: i64 = "RequestsPerMinute",
-        /// `scan_api.rate_limit.burst`.
+        /// Requests at once.
         burst: i64 = "Burst",
     }
 
-    /// `scan_api.field_limits`.
+    /// Largest fields of scan requests, in bytes.
     ScanApiFieldLimits("config.ScanAPIFieldLimits") {
-        /// `scan_api.field_limits.url`.
+        /// Bytes of a URL.
         url: i64 = "URL",
-        /// `scan_api.field_limits.text`.
+        /// Bytes of a text.
         text: i64 = "Text",
-        /// `scan_api.field_limits.content`.
+        /// Bytes of content.
         content: i64 = "Content",
-        /// `scan_api.field_limits.arguments`.
+        /// Bytes of tool arguments.
         arguments: i64 = "Arguments",
     }
 
-    /// `scan_api.timeouts`.
+    /// Deadlines of the scan API.
     ScanApiTimeouts("config.ScanAPITimeouts") {
-        /// `scan_api.timeouts.read`.
+        /// For reading a request, such as `2s`.
         read: String = "Read",
-        /// `scan_api.timeouts.write`.
+        /// For writing the answer.
         write: String = "Write",
-        /// `scan_api.timeouts.scan`.
+        /// For scanning.
         scan: String = "Scan",
     }
 
-    /// `scan_api.kinds`.
+    /// What may be scanned.
     ScanApiKinds("config.ScanAPIKinds") {
-        /// `scan_api.kinds.url`.
+        /// URLs.
         url: bool = "URL" [secure],
-        /// `scan_api.kinds.dlp`.
+        /// Text for secrets.
         dlp: bool = "DLP" [secure],
-        /// `scan_api.kinds.prompt_injection`.
+        /// Text for injections.
         prompt_injection: bool = "PromptInjection" [secure],
-        /// `scan_api.kinds.tool_call`.
+        /// Tool calls.
         tool_call: bool = "ToolCall" [secure],
     }
 }

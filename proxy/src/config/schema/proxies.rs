@@ -3,101 +3,101 @@
 use crate::config::value::{List, sections};
 
 sections! {
-    /// `fetch_proxy`.
+    /// The main listener, the `/fetch` endpoint and the URL scanner.
     FetchProxy("config.FetchProxy") {
-        /// `fetch_proxy.listen`.
+        /// Address of the main listener.
         listen: String = "Listen",
-        /// `fetch_proxy.timeout_seconds`.
+        /// Longest wait for an origin server's answer, in seconds.
         timeout_seconds: i64 = "TimeoutSeconds",
-        /// `fetch_proxy.max_response_mb`.
+        /// Largest answer that `/fetch` reads, in MiB.
         max_response_mb: i64 = "MaxResponseMB",
-        /// `fetch_proxy.user_agent`.
+        /// User-Agent of `/fetch` requests.
         user_agent: String = "UserAgent",
-        /// `fetch_proxy.monitoring`.
+        /// The URL scanner.
         monitoring: Monitoring = "Monitoring",
     }
 
-    /// `fetch_proxy.monitoring`.
+    /// The URL scanner's thresholds and lists.
     Monitoring("config.Monitoring") {
-        /// `fetch_proxy.monitoring.max_url_length`.
+        /// Longest URL, in bytes.
         max_url_length: i64 = "MaxURLLength",
-        /// `fetch_proxy.monitoring.entropy_threshold`.
+        /// Entropy above which a part of the path or query is blocked, in bits per character.
         entropy_threshold: f64 = "EntropyThreshold",
-        /// `fetch_proxy.monitoring.subdomain_entropy_threshold`.
+        /// Entropy above which a label of the host name is blocked, in bits per character.
         subdomain_entropy_threshold: f64 = "SubdomainEntropyThreshold",
-        /// `fetch_proxy.monitoring.max_requests_per_minute`.
+        /// Requests per registrable domain and minute.
         max_requests_per_minute: i64 = "MaxReqPerMinute",
-        /// `fetch_proxy.monitoring.max_data_per_minute`.
+        /// Bytes per registrable domain and minute; 0: unlimited.
         max_data_per_minute: i64 = "MaxDataPerMinute",
-        /// `fetch_proxy.monitoring.blocklist`.
+        /// Hosts and `*.example.com` patterns that are always blocked.
         blocklist: List<String> = "Blocklist",
-        /// `fetch_proxy.monitoring.subdomain_entropy_exclusions`.
+        /// Hosts whose paths and subdomains may be random.
         subdomain_entropy_exclusions: List<String> = "SubdomainEntropyExclusions",
     }
 
-    /// `forward_proxy`.
+    /// Plain HTTP forwarding and CONNECT tunnels.
     ForwardProxy("config.ForwardProxy") {
-        /// `forward_proxy.enabled`.
+        /// Whether the main listener forwards. Cannot be switched on by a reload.
         enabled: bool = "Enabled",
-        /// `forward_proxy.max_tunnel_seconds`.
+        /// Longest life of a tunnel, in seconds.
         max_tunnel_seconds: i64 = "MaxTunnelSeconds",
-        /// `forward_proxy.idle_timeout_seconds`.
+        /// Longest silence in a tunnel, in seconds.
         idle_timeout_seconds: i64 = "IdleTimeoutSeconds",
-        /// `forward_proxy.sni_verification`.
+        /// Whether the name in a tunnel's TLS hello must be the one that was asked for (default yes).
         sni_verification: Option<bool> = "SNIVerification",
-        /// `forward_proxy.redirect_websocket_hosts`.
+        /// Hosts whose tunnels are refused with a pointer to `/ws`.
         redirect_websocket_hosts: List<String> = "RedirectWebSocketHosts",
     }
 
-    /// `websocket_proxy`.
+    /// The `/ws` endpoint.
     WebSocketProxy("config.WebSocketProxy") {
-        /// `websocket_proxy.enabled`.
+        /// Whether `/ws` works. Cannot be switched on by a reload.
         enabled: bool = "Enabled",
-        /// `websocket_proxy.max_message_bytes`.
+        /// Largest message, in bytes.
         max_message_bytes: i64 = "MaxMessageBytes",
-        /// `websocket_proxy.max_concurrent_connections`.
+        /// Most connections at a time.
         max_concurrent_connections: i64 = "MaxConcurrentConnections",
-        /// `websocket_proxy.scan_text_frames`.
+        /// Whether text messages are scanned (default yes).
         scan_text_frames: Option<bool> = "ScanTextFrames",
-        /// `websocket_proxy.allow_binary_frames`.
+        /// Whether binary messages pass, unscanned.
         allow_binary_frames: bool = "AllowBinaryFrames",
-        /// `websocket_proxy.forward_cookies`.
+        /// Whether the client's cookies go to the server.
         forward_cookies: bool = "ForwardCookies",
-        /// `websocket_proxy.strip_compression`.
+        /// Must be true: compressed messages cannot be scanned.
         strip_compression: Option<bool> = "StripCompression",
-        /// `websocket_proxy.max_connection_seconds`.
+        /// Longest life of a connection, in seconds.
         max_connection_seconds: i64 = "MaxConnectionSeconds",
-        /// `websocket_proxy.idle_timeout_seconds`.
+        /// Longest silence, in seconds.
         idle_timeout_seconds: i64 = "IdleTimeoutSeconds",
-        /// `websocket_proxy.origin_policy`.
+        /// What happens to the Origin header: `rewrite`, `forward` or `strip`.
         origin_policy: String = "OriginPolicy",
     }
 
-    /// `reverse_proxy`.
+    /// A listener in front of one origin server.
     ReverseProxy("config.ReverseProxy") {
-        /// `reverse_proxy.enabled`.
+        /// Whether it runs.
         enabled: bool = "Enabled",
-        /// `reverse_proxy.listen`.
+        /// Its address.
         listen: String = "Listen",
-        /// `reverse_proxy.upstream`.
+        /// URL of the origin server, `http` or `https`.
         upstream: String = "Upstream",
     }
 
-    /// `tls_interception`.
+    /// Looking inside CONNECT tunnels.
     TlsInterception("config.TLSInterception") {
-        /// `tls_interception.enabled`.
+        /// Whether tunnels are decrypted.
         enabled: bool = "Enabled",
-        /// `tls_interception.ca_cert`.
+        /// The authority's certificate, PEM, relative to this file; empty: `$HOME/.pipelock/ca.pem`.
         ca_cert: String = "CACertPath",
-        /// `tls_interception.ca_key`.
+        /// Its private key, PEM, readable by no others; empty: `$HOME/.pipelock/ca-key.pem`.
         ca_key: String = "CAKeyPath",
-        /// `tls_interception.passthrough_domains`.
+        /// Hosts whose tunnels are not decrypted. `*.example.com` does not include `example.com`.
         passthrough_domains: List<String> = "PassthroughDomains",
-        /// `tls_interception.cert_ttl`.
+        /// Validity of the certificates that are made for hosts, such as `24h`.
         cert_ttl: String = "CertTTL",
-        /// `tls_interception.cert_cache_size`.
+        /// Most certificates that are kept.
         cert_cache_size: i64 = "CertCacheSize",
-        /// `tls_interception.max_response_bytes`.
+        /// Largest answer that is scanned, in bytes; larger ones are blocked.
         max_response_bytes: i64 = "MaxResponseBytes" [wide],
     }
 }

@@ -4,139 +4,143 @@ use super::*;
 use crate::config::value::{List, Map, Secret, sections};
 
 sections! {
-    /// `root`.
+    /// The whole configuration.
     Config("config.Config") {
-        /// `version`.
+        /// Version of the file's layout. Not interpreted.
         version: i64 = "Version",
-        /// `mode`.
+        /// `strict`: only hosts in `api_allowlist` are reachable. `balanced`, `audit`: all are, unless something else
+        /// blocks; the two differ only in the label in logs. Detection without blocking is `enforce: false`.
         mode: String = "Mode",
-        /// `enforce`.
+        /// Whether what the scanners find is blocked (default) or only logged.
         enforce: Option<bool> = "Enforce",
-        /// `explain_blocks`.
+        /// Whether answers to blocked requests carry a hint on how to allow them (default no).
         explain_blocks: Option<bool> = "ExplainBlocks",
-        /// `api_allowlist`.
+        /// Hosts and `*.example.com` patterns; the only reachable ones in strict mode, of no effect on reachability
+        /// otherwise.
         api_allowlist: List<String> = "APIAllowlist",
-        /// `suppress`.
+        /// Findings to ignore: a rule at a place.
         suppress: List<SuppressEntry> = "Suppress",
-        /// `fetch_proxy`.
+        /// The main listener, the `/fetch` endpoint and the URL scanner.
         fetch_proxy: FetchProxy = "FetchProxy",
-        /// `forward_proxy`.
+        /// Plain HTTP forwarding and CONNECT tunnels on the main listener.
         forward_proxy: ForwardProxy = "ForwardProxy",
-        /// `websocket_proxy`.
+        /// The `/ws` endpoint.
         websocket_proxy: WebSocketProxy = "WebSocketProxy",
-        /// `dlp`.
+        /// Credentials and other secrets in outgoing data.
         dlp: Dlp = "DLP",
-        /// `canary_tokens`.
+        /// Planted values that nobody may send.
         canary_tokens: CanaryTokens = "CanaryTokens",
-        /// `response_scanning`.
+        /// Prompt injection in what comes back.
         response_scanning: ResponseScanning = "ResponseScanning",
-        /// `mcp_input_scanning`.
+        /// MCP wrapping: input scanning. Parsed, not run here.
         mcp_input_scanning: McpInputScanning = "MCPInputScanning",
-        /// `mcp_tool_scanning`.
+        /// MCP wrapping: tool descriptions. Parsed, not run here.
         mcp_tool_scanning: McpToolScanning = "MCPToolScanning",
-        /// `mcp_tool_policy`.
+        /// MCP wrapping: which tools may be called. Parsed, not run here.
         mcp_tool_policy: McpToolPolicy = "MCPToolPolicy",
-        /// `git_protection`.
+        /// Git hooks. Parsed, not run here.
         git_protection: GitProtection = "GitProtection",
-        /// `logging`.
+        /// The decision log.
         logging: Logging = "Logging",
-        /// `session_profiling`.
+        /// What is remembered about each client.
         session_profiling: SessionProfiling = "SessionProfiling",
-        /// `adaptive_enforcement`.
+        /// Stricter treatment of clients that keep being blocked.
         adaptive_enforcement: AdaptiveEnforcement = "AdaptiveEnforcement",
-        /// `mcp_session_binding`.
+        /// MCP wrapping: pinned tool lists. Parsed, not run here.
         mcp_session_binding: McpSessionBinding = "MCPSessionBinding",
-        /// `request_body_scanning`.
+        /// Bodies and headers of outgoing requests.
         request_body_scanning: RequestBodyScanning = "RequestBodyScanning",
-        /// `kill_switch`.
+        /// Deny everything, now.
         kill_switch: KillSwitch = "KillSwitch",
-        /// `sentry`.
+        /// Crash reports. Parsed; this program sends none.
         sentry: Sentry = "Sentry",
-        /// `metrics_listen`.
+        /// Address of a listener of its own for `/metrics` and `/stats`, which then leave the main one. Empty: on the
+        /// main one.
         metrics_listen: String = "MetricsListen",
-        /// `emit`.
+        /// Copies of events to other systems.
         emit: Emit = "Emit",
-        /// `tool_chain_detection`.
+        /// MCP wrapping: suspicious sequences of tool calls. Parsed, not run here.
         tool_chain_detection: ToolChainDetection = "ToolChainDetection",
-        /// `mcp_ws_listener`.
+        /// MCP wrapping: its WebSocket listener. Parsed, not run here.
         mcp_ws_listener: McpWsListener = "MCPWSListener",
-        /// `tls_interception`.
+        /// Looking inside CONNECT tunnels with certificates of our own authority.
         tls_interception: TlsInterception = "TLSInterception",
-        /// `cross_request_detection`.
+        /// Leaks spread over several requests.
         cross_request_detection: CrossRequestDetection = "CrossRequestDetection",
-        /// `reverse_proxy`.
+        /// A listener in front of one origin server, scanned in both directions.
         reverse_proxy: ReverseProxy = "ReverseProxy",
-        /// `scan_api`.
+        /// Scanning as a service on a listener of its own.
         scan_api: ScanApi = "ScanAPI",
-        /// `address_protection`.
+        /// Crypto-currency addresses that look like known ones.
         address_protection: AddressProtection = "AddressProtection",
-        /// `seed_phrase_detection`.
+        /// Wallet recovery phrases.
         seed_phrase_detection: SeedPhraseDetection = "SeedPhraseDetection",
-        /// `rules`.
+        /// Signed bundles of additional rules.
         rules: Rules = "Rules",
-        /// `file_sentry`.
+        /// Watching the agent's files. Parsed, not run here.
         file_sentry: FileSentry = "FileSentry",
-        /// `sandbox`.
+        /// Process sandboxing. Parsed, not run here.
         sandbox: Sandbox = "Sandbox",
-        /// `flight_recorder`.
+        /// A tamper-evident record of decisions.
         flight_recorder: FlightRecorder = "FlightRecorder",
-        /// `mcp_binary_integrity`.
+        /// MCP wrapping: hashes of server programs. Parsed, not run here.
         mcp_binary_integrity: McpBinaryIntegrity = "MCPBinaryIntegrity",
-        /// `mcp_tool_provenance`.
+        /// MCP wrapping: signed tool descriptions. Parsed, not run here.
         mcp_tool_provenance: McpToolProvenance = "MCPToolProvenance",
-        /// `behavioral_baseline`.
+        /// Learned behaviour of sessions.
         behavioral_baseline: BehavioralBaseline = "BehavioralBaseline",
-        /// `airlock`.
+        /// Tiers of restriction for escalated sessions.
         airlock: Airlock = "Airlock",
-        /// `browser_shield`.
+        /// Removing trackers and traps from web pages.
         browser_shield: BrowserShield = "BrowserShield",
-        /// `media_policy`.
+        /// Images, audio and video in responses.
         media_policy: MediaPolicy = "MediaPolicy",
-        /// `a2a_scanning`.
+        /// Agent-to-agent protocol traffic.
         a2a_scanning: A2AScanning = "A2AScanning",
-        /// `taint`.
+        /// How far content from untrusted sources is followed.
         taint: Taint = "Taint",
-        /// `mediation_envelope`.
+        /// A signed header on outgoing requests that says they were mediated.
         mediation_envelope: MediationEnvelope = "MediationEnvelope",
-        /// `redaction`.
+        /// Replacing sensitive values in JSON request bodies.
         redaction: Redaction = "Redaction",
-        /// `agents`.
+        /// Profiles by agent name; `_default` is for all others. Named profiles need a licence.
         agents: Map<AgentProfile> = "Agents" [omit],
-        /// `default_agent_identity`.
+        /// Agent name of requests that do not name one.
         default_agent_identity: String = "DefaultAgentIdentity" [omit],
-        /// `bind_default_agent_identity`.
+        /// Whether every request gets the default identity, whatever it names itself.
         bind_default_agent_identity: bool = "BindDefaultAgentIdentity" [omit],
-        /// `license_key`.
+        /// Licence token for named agent profiles. `PIPELOCK_LICENSE_KEY` wins.
         license_key: Secret = "LicenseKey" [omit],
-        /// `license_file`.
+        /// File with the licence token, relative to this file; wins over `license_key`.
         license_file: String = "LicenseFile" [omit],
-        /// `license_public_key`.
+        /// Key that licences are verified with, 64 hex characters.
         license_public_key: String = "LicensePublicKey" [omit],
-        /// `internal`.
+        /// Address ranges that names may not resolve to. `[]` switches resolving and the check off; internal literals
+        /// stay refused.
         internal: List<String> = "Internal",
-        /// `trusted_domains`.
+        /// Hosts and `*.example.com` patterns that may resolve to internal addresses.
         trusted_domains: List<String> = "TrustedDomains",
-        /// `ssrf`.
+        /// Exceptions from the address check.
         ssrf: Ssrf = "SSRF",
-        /// `license_expires_at`.
+        /// When the licence in use ends, in seconds since 1970; 0: never or no licence.
         license_expires_at: i64 = "LicenseExpiresAt" [internal],
-        /// `muselet`: what the reference has no key for.
+        /// What the reference has no key for. Optional; without it a file serves both programs.
         muselet: Muselet = "" [omit],
     }
 
-    /// `suppress[]`.
+    /// A finding to ignore.
     SuppressEntry("config.SuppressEntry") {
-        /// `suppress[].rule`.
+        /// Name of the rule, ignoring case.
         rule: String = "Rule",
-        /// `suppress[].path`.
+        /// Where: a path, a URL, a glob, or a prefix ending in `/`.
         path: String = "Path",
-        /// `suppress[].reason`.
+        /// Why, for people.
         reason: String = "Reason" [omit],
     }
 
-    /// `ssrf`.
+    /// Exceptions from the address check.
     Ssrf("config.SSRF") {
-        /// `ssrf.ip_allowlist`.
+        /// Address ranges that may be connected to although they are internal.
         ip_allowlist: List<String> = "IPAllowlist",
     }
 }

@@ -3,201 +3,201 @@
 use crate::config::value::{List, Secret, sections};
 
 sections! {
-    /// `dlp`.
+    /// Credentials and other secrets in outgoing data.
     Dlp("config.DLP") {
-        /// `dlp.scan_env`.
+        /// Whether values of our own environment that look like secrets must not leave.
         scan_env: bool = "ScanEnv" [secure],
-        /// `dlp.secrets_file`.
+        /// File with one secret a line that must not leave, relative to this file, mode 0600 or 0640.
         secrets_file: String = "SecretsFile",
-        /// `dlp.min_env_secret_length`.
+        /// Shortest secret from environment and file, in bytes; 0 and below: 16.
         min_env_secret_length: i64 = "MinEnvSecretLength",
-        /// `dlp.include_defaults`.
+        /// Whether the built-in patterns are used beside one's own (default yes).
         include_defaults: Option<bool> = "IncludeDefaults",
-        /// `dlp.patterns`.
+        /// One's own patterns; one with a built-in's name replaces it.
         patterns: List<DlpPattern> = "Patterns",
-        /// `dlp.action`.
+        /// Must be empty: what a match does is up to the place where it was found.
         action: String = "Action" [omit],
     }
 
-    /// `dlp.patterns[]`.
+    /// A pattern of secrets.
     DlpPattern("config.DLPPattern") {
-        /// `dlp.patterns[].name`.
+        /// Name in findings.
         name: String = "Name",
-        /// `dlp.patterns[].regex`.
+        /// Regular expression in Go's syntax, matched without regard to case.
         regex: String = "Regex",
-        /// `dlp.patterns[].severity`.
+        /// Any text; usually `critical`, `high`, `medium` or `low`.
         severity: String = "Severity",
-        /// `dlp.patterns[].validator`.
+        /// A check on what matched: `luhn`, `mod97`, `aba`, `wif`.
         validator: String = "Validator" [omit],
-        /// `dlp.patterns[].exempt_domains`.
+        /// Hosts to which such data may go.
         exempt_domains: List<String> = "ExemptDomains",
-        /// `dlp.patterns[].action`.
+        /// `warn`: matches are reported only.
         action: String = "Action" [omit],
-        /// `dlp.patterns[].bundle`.
+        /// Bundle it came from.
         bundle: String = "Bundle" [internal],
-        /// `dlp.patterns[].bundle_version`.
+        /// Version of that bundle.
         bundle_version: String = "BundleVersion" [internal],
-        /// `dlp.patterns[].compiled`.
+        /// Whether it is built in.
         compiled: bool = "Compiled" [internal],
     }
 
-    /// `canary_tokens`.
+    /// Planted values that nobody may send.
     CanaryTokens("config.CanaryTokens") {
-        /// `canary_tokens.enabled`.
+        /// Whether they are looked for.
         enabled: bool = "Enabled",
-        /// `canary_tokens.tokens`.
+        /// The values.
         tokens: List<CanaryToken> = "Tokens",
     }
 
-    /// `canary_tokens.tokens[]`.
+    /// A planted value.
     CanaryToken("config.CanaryToken") {
-        /// `canary_tokens.tokens[].name`.
+        /// Name in findings.
         name: String = "Name",
-        /// `canary_tokens.tokens[].value`.
+        /// The value, at least 8 bytes.
         value: Secret = "Value",
-        /// `canary_tokens.tokens[].env_var`.
+        /// Variable it is planted in. No effect here.
         env_var: String = "EnvVar" [omit],
     }
 
-    /// `response_scanning`.
+    /// Prompt injection in what comes back.
     ResponseScanning("config.ResponseScanning") {
-        /// `response_scanning.enabled`.
+        /// Whether answers are scanned.
         enabled: bool = "Enabled" [secure],
-        /// `response_scanning.action`.
+        /// `warn`, `block`, `strip` (cut the match out) or `ask` (a person at the terminal).
         action: String = "Action",
-        /// `response_scanning.ask_timeout_seconds`.
+        /// Longest wait for that person, in seconds.
         ask_timeout_seconds: i64 = "AskTimeoutSeconds",
-        /// `response_scanning.include_defaults`.
+        /// Whether the built-in patterns are used beside one's own (default yes).
         include_defaults: Option<bool> = "IncludeDefaults",
-        /// `response_scanning.patterns`.
+        /// One's own patterns; one with a built-in's name replaces it.
         patterns: List<ResponseScanPattern> = "Patterns",
-        /// `response_scanning.exempt_domains`.
+        /// Hosts whose answers are not scanned.
         exempt_domains: List<String> = "ExemptDomains",
-        /// `response_scanning.sse_streaming`.
+        /// Event streams.
         sse_streaming: SseStreaming = "SSEStreaming",
     }
 
-    /// `response_scanning.patterns[]`.
+    /// A pattern of injections.
     ResponseScanPattern("config.ResponseScanPattern") {
-        /// `response_scanning.patterns[].name`.
+        /// Name in findings.
         name: String = "Name",
-        /// `response_scanning.patterns[].regex`.
+        /// Regular expression in Go's syntax, used as written.
         regex: String = "Regex",
-        /// `response_scanning.patterns[].bundle`.
+        /// Bundle it came from.
         bundle: String = "Bundle" [internal],
-        /// `response_scanning.patterns[].bundle_version`.
+        /// Version of that bundle.
         bundle_version: String = "BundleVersion" [internal],
-        /// `response_scanning.patterns[].compiled`.
+        /// Whether it is built in.
         compiled: bool = "Compiled" [internal],
     }
 
-    /// `response_scanning.sse_streaming`.
+    /// Event streams.
     SseStreaming("config.GenericSSEScanning") {
-        /// `response_scanning.sse_streaming.enabled`.
+        /// Whether streams are scanned event by event.
         enabled: bool = "Enabled" [secure],
-        /// `response_scanning.sse_streaming.action`.
+        /// `block` (also when empty) or `warn`.
         action: String = "Action",
-        /// `response_scanning.sse_streaming.max_event_bytes`.
+        /// Largest event, in bytes; 0: 65536.
         max_event_bytes: i64 = "MaxEventBytes",
     }
 
-    /// `request_body_scanning`.
+    /// Bodies and headers of outgoing requests.
     RequestBodyScanning("config.RequestBodyScanning") {
-        /// `request_body_scanning.enabled`.
+        /// Whether they are scanned.
         enabled: bool = "Enabled" [secure],
-        /// `request_body_scanning.action`.
+        /// What a match does: `warn` or `block`.
         action: String = "Action",
-        /// `request_body_scanning.max_body_bytes`.
+        /// Largest body, in bytes; larger ones are blocked.
         max_body_bytes: i64 = "MaxBodyBytes",
-        /// `request_body_scanning.scan_headers`.
+        /// Whether headers are scanned too.
         scan_headers: bool = "ScanHeaders" [secure],
-        /// `request_body_scanning.header_mode`.
+        /// `sensitive`: only `sensitive_headers`. `all`: all but `ignore_headers`.
         header_mode: String = "HeaderMode",
-        /// `request_body_scanning.sensitive_headers`.
+        /// Headers of the first mode; empty: the default list.
         sensitive_headers: List<String> = "SensitiveHeaders",
-        /// `request_body_scanning.ignore_headers`.
+        /// Headers left out in the second mode; empty: the default list.
         ignore_headers: List<String> = "IgnoreHeaders",
     }
 
-    /// `seed_phrase_detection`.
+    /// Wallet recovery phrases.
     SeedPhraseDetection("config.SeedPhraseDetection") {
-        /// `seed_phrase_detection.enabled`.
+        /// Whether they are looked for (default yes).
         enabled: Option<bool> = "Enabled",
-        /// `seed_phrase_detection.min_words`.
+        /// Shortest phrase: 12, 15, 18, 21 or 24 words.
         min_words: i64 = "MinWords",
-        /// `seed_phrase_detection.verify_checksum`.
+        /// Whether the last word must fit the others (default yes).
         verify_checksum: Option<bool> = "VerifyChecksum",
     }
 
-    /// `cross_request_detection`.
+    /// Leaks spread over several requests.
     CrossRequestDetection("config.CrossRequestDetection") {
-        /// `cross_request_detection.enabled`.
+        /// Whether they are looked for; needs at least one of the two detectors.
         enabled: bool = "Enabled",
-        /// `cross_request_detection.action`.
+        /// What a reassembled secret does: `block` or `warn`.
         action: String = "Action",
-        /// `cross_request_detection.entropy_budget`.
+        /// How much randomness a session may send.
         entropy_budget: EntropyBudget = "EntropyBudget",
-        /// `cross_request_detection.fragment_reassembly`.
+        /// Putting the pieces of a session together.
         fragment_reassembly: FragmentReassembly = "FragmentReassembly",
     }
 
-    /// `cross_request_detection.entropy_budget`.
+    /// How much randomness a session may send.
     EntropyBudget("config.CrossRequestEntropyBudget") {
-        /// `cross_request_detection.entropy_budget.enabled`.
+        /// Whether it is counted.
         enabled: bool = "Enabled",
-        /// `cross_request_detection.entropy_budget.bits_per_window`.
+        /// The budget, in bits.
         bits_per_window: f64 = "BitsPerWindow",
-        /// `cross_request_detection.entropy_budget.window_minutes`.
+        /// The window, in minutes.
         window_minutes: i64 = "WindowMinutes",
-        /// `cross_request_detection.entropy_budget.action`.
+        /// What exceeding it does: `warn` or `block`.
         action: String = "Action",
-        /// `cross_request_detection.entropy_budget.exempt_domains`.
+        /// Hosts that do not count.
         exempt_domains: List<String> = "ExemptDomains",
     }
 
-    /// `cross_request_detection.fragment_reassembly`.
+    /// Putting the pieces of a session together.
     FragmentReassembly("config.CrossRequestFragments") {
-        /// `cross_request_detection.fragment_reassembly.enabled`.
+        /// Whether it is done.
         enabled: bool = "Enabled",
-        /// `cross_request_detection.fragment_reassembly.max_buffer_bytes`.
+        /// Bytes kept for each session.
         max_buffer_bytes: i64 = "MaxBufferBytes",
-        /// `cross_request_detection.fragment_reassembly.window_minutes`.
+        /// How long they are kept, in minutes.
         window_minutes: i64 = "WindowMinutes",
     }
 
-    /// `address_protection`.
+    /// Crypto-currency addresses that look like known ones.
     AddressProtection("config.AddressProtection") {
-        /// `address_protection.enabled`.
+        /// Whether addresses are compared.
         enabled: bool = "Enabled",
-        /// `address_protection.action`.
+        /// What a look-alike does: `block` or `warn`.
         action: String = "Action",
-        /// `address_protection.unknown_action`.
+        /// What an address unlike any known one does: `allow`, `warn` or `block`.
         unknown_action: String = "UnknownAction",
-        /// `address_protection.allowed_addresses`.
+        /// The known addresses.
         allowed_addresses: List<String> = "AllowedAddresses",
-        /// `address_protection.chains`.
+        /// Which kinds of address are looked at.
         chains: AddressChains = "Chains",
-        /// `address_protection.similarity`.
+        /// When two addresses look alike.
         similarity: AddressSimilarity = "Similarity",
     }
 
-    /// `address_protection.chains`.
+    /// Which kinds of address are looked at.
     AddressChains("config.AddressChains") {
-        /// `address_protection.chains.eth`.
+        /// Ethereum (default yes).
         eth: Option<bool> = "ETH",
-        /// `address_protection.chains.btc`.
+        /// Bitcoin (default yes).
         btc: Option<bool> = "BTC",
-        /// `address_protection.chains.sol`.
+        /// Solana (default no).
         sol: Option<bool> = "SOL",
-        /// `address_protection.chains.bnb`.
+        /// BNB (default yes).
         bnb: Option<bool> = "BNB",
     }
 
-    /// `address_protection.similarity`.
+    /// When two addresses look alike.
     AddressSimilarity("config.SimilarityConfig") {
-        /// `address_protection.similarity.prefix_length`.
+        /// Equal characters at the start.
         prefix_length: i64 = "PrefixLength",
-        /// `address_protection.similarity.suffix_length`.
+        /// Equal characters at the end.
         suffix_length: i64 = "SuffixLength",
     }
 }

@@ -4,161 +4,161 @@ use crate::config::value::{List, sections};
 use crate::config::yaml::Timestamp;
 
 sections! {
-    /// `session_profiling`.
+    /// What is remembered about each client.
     SessionProfiling("config.SessionProfiling") {
-        /// `session_profiling.enabled`.
+        /// Whether anything is.
         enabled: bool = "Enabled",
-        /// `session_profiling.anomaly_action`.
+        /// What an anomaly does: `warn` or `block`.
         anomaly_action: String = "AnomalyAction",
-        /// `session_profiling.domain_burst`.
+        /// New domains within the window that make an anomaly.
         domain_burst: i64 = "DomainBurst",
-        /// `session_profiling.window_minutes`.
+        /// The window, in minutes.
         window_minutes: i64 = "WindowMinutes",
-        /// `session_profiling.volume_spike_ratio`.
+        /// No effect.
         volume_spike_ratio: f64 = "VolumeSpikeRatio",
-        /// `session_profiling.max_sessions`.
+        /// Most sessions at a time.
         max_sessions: i64 = "MaxSessions",
-        /// `session_profiling.session_ttl_minutes`.
+        /// How long an idle session is remembered, in minutes.
         session_ttl_minutes: i64 = "SessionTTLMinutes",
-        /// `session_profiling.cleanup_interval_seconds`.
+        /// How often idle sessions are dropped, in seconds.
         cleanup_interval_seconds: i64 = "CleanupIntervalSeconds",
     }
 
-    /// `adaptive_enforcement`.
+    /// Stricter treatment of clients that keep being blocked.
     AdaptiveEnforcement("config.AdaptiveEnforcement") {
-        /// `adaptive_enforcement.enabled`.
+        /// Whether it is done; needs `session_profiling`.
         enabled: bool = "Enabled",
-        /// `adaptive_enforcement.escalation_threshold`.
+        /// Score at which a session escalates.
         escalation_threshold: f64 = "EscalationThreshold",
-        /// `adaptive_enforcement.decay_per_clean_request`.
+        /// What a clean request takes off the score.
         decay_per_clean_request: f64 = "DecayPerCleanRequest",
-        /// `adaptive_enforcement.levels`.
+        /// What each level does.
         levels: EscalationLevels = "Levels",
-        /// `adaptive_enforcement.exempt_domains`.
+        /// Hosts that do not count.
         exempt_domains: List<String> = "ExemptDomains",
     }
 
-    /// `adaptive_enforcement.levels`.
+    /// What each level does; a higher one must not do less.
     EscalationLevels("config.EscalationLevels") {
-        /// `adaptive_enforcement.levels.elevated`.
+        /// The first level.
         elevated: EscalationActions = "Elevated",
-        /// `adaptive_enforcement.levels.high`.
+        /// The second level.
         high: EscalationActions = "High",
-        /// `adaptive_enforcement.levels.critical`.
+        /// The third level.
         critical: EscalationActions = "Critical",
     }
 
-    /// `adaptive_enforcement.levels.elevated`.
+    /// What a level does.
     EscalationActions("config.EscalationActions") {
-        /// `adaptive_enforcement.levels.elevated.upgrade_warn`.
+        /// `block`: warnings block. Empty: they stay warnings.
         upgrade_warn: Option<String> = "UpgradeWarn",
-        /// `adaptive_enforcement.levels.elevated.upgrade_ask`.
+        /// `block`: questions block. Empty: they are asked.
         upgrade_ask: Option<String> = "UpgradeAsk",
-        /// `adaptive_enforcement.levels.elevated.block_all`.
+        /// Whether everything is blocked.
         block_all: Option<bool> = "BlockAll",
     }
 
-    /// `airlock`.
+    /// Tiers of restriction for escalated sessions.
     Airlock("config.Airlock") {
-        /// `airlock.enabled`.
+        /// Whether there are any; needs `session_profiling`.
         enabled: bool = "Enabled",
-        /// `airlock.triggers`.
+        /// What leads to which tier.
         triggers: AirlockTriggers = "Triggers",
-        /// `airlock.timers`.
+        /// How long a tier lasts.
         timers: AirlockTimers = "Timers",
-        /// `airlock.tool_freeze`.
+        /// No effect.
         tool_freeze: AirlockToolFreeze = "ToolFreeze",
     }
 
-    /// `airlock.triggers`.
+    /// Which tier (`none`, `soft`, `hard`, `drain`) a level leads to; it must not decrease.
     AirlockTriggers("config.AirlockTriggers") {
-        /// `airlock.triggers.on_elevated`.
+        /// Tier of the first level.
         on_elevated: String = "OnElevated",
-        /// `airlock.triggers.on_high`.
+        /// Tier of the second level.
         on_high: String = "OnHigh",
-        /// `airlock.triggers.on_critical`.
+        /// Tier of the third level.
         on_critical: String = "OnCritical",
-        /// `airlock.triggers.on_severity`.
+        /// No effect.
         on_severity: String = "OnSeverity",
-        /// `airlock.triggers.anomaly_count`.
+        /// No effect.
         anomaly_count: i64 = "AnomalyCount",
-        /// `airlock.triggers.anomaly_window_minutes`.
+        /// No effect.
         anomaly_window_minutes: i64 = "AnomalyWindowMinutes",
     }
 
-    /// `airlock.timers`.
+    /// How long a tier lasts; 0: for ever.
     AirlockTimers("config.AirlockTimers") {
-        /// `airlock.timers.soft_minutes`.
+        /// Minutes in the soft tier.
         soft_minutes: i64 = "SoftMinutes",
-        /// `airlock.timers.hard_minutes`.
+        /// Minutes in the hard tier.
         hard_minutes: i64 = "HardMinutes",
-        /// `airlock.timers.drain_minutes`.
+        /// Minutes in the drain tier.
         drain_minutes: i64 = "DrainMinutes",
-        /// `airlock.timers.drain_timeout_seconds`.
+        /// Seconds that running requests get.
         drain_timeout_seconds: i64 = "DrainTimeoutSeconds",
     }
 
-    /// `airlock.tool_freeze`.
+    /// No effect.
     AirlockToolFreeze("config.AirlockToolFreeze") {
-        /// `airlock.tool_freeze.snapshot_on_entry`.
+        /// No effect.
         snapshot_on_entry: bool = "SnapshotOnEntry",
-        /// `airlock.tool_freeze.allow_cached_tools`.
+        /// No effect.
         allow_cached_tools: bool = "AllowCachedTools",
     }
 
-    /// `taint`.
+    /// How far content from untrusted sources is followed.
     Taint("config.TaintConfig") {
-        /// `taint.enabled`.
+        /// Whether it is.
         enabled: bool = "Enabled" [secure],
-        /// `taint.allowlisted_domains`.
+        /// Hosts whose content counts as less untrusted; `[]` is kept.
         allowlisted_domains: List<String> = "AllowlistedDomains",
-        /// `taint.protected_paths`.
+        /// Globs of the most sensitive paths; `[]` is kept.
         protected_paths: List<String> = "ProtectedPaths",
-        /// `taint.elevated_paths`.
+        /// Globs of sensitive paths; `[]` is kept.
         elevated_paths: List<String> = "ElevatedPaths",
-        /// `taint.trust_overrides`.
+        /// Exceptions with an end.
         trust_overrides: List<TaintTrustOverride> = "TrustOverrides",
-        /// `taint.policy`.
+        /// `strict`, `balanced` or `permissive`.
         policy: String = "Policy",
-        /// `taint.recent_sources`.
+        /// How many sources a session remembers; 0: 10.
         recent_sources: i64 = "RecentSources",
     }
 
-    /// `taint.trust_overrides[]`.
+    /// An exception with an end.
     TaintTrustOverride("config.TaintTrustOverride") {
-        /// `taint.trust_overrides[].scope`.
+        /// `action` or `source`.
         scope: String = "Scope",
-        /// `taint.trust_overrides[].source_match`.
+        /// The source, for scope `source`.
         source_match: String = "SourceMatch",
-        /// `taint.trust_overrides[].action_match`.
+        /// The action, for scope `action`.
         action_match: String = "ActionMatch",
-        /// `taint.trust_overrides[].expires_at`.
+        /// When it ends: a date, or a time with a zone.
         expires_at: Timestamp = "ExpiresAt",
-        /// `taint.trust_overrides[].granted_by`.
+        /// By whom, for people.
         granted_by: String = "GrantedBy",
-        /// `taint.trust_overrides[].reason`.
+        /// Why, for people.
         reason: String = "Reason",
     }
 
-    /// `behavioral_baseline`.
+    /// Learned behaviour of sessions.
     BehavioralBaseline("config.BehavioralBaseline") {
-        /// `behavioral_baseline.enabled`.
+        /// Whether it is learned and compared.
         enabled: bool = "Enabled",
-        /// `behavioral_baseline.learning_window`.
+        /// Sessions that are learned from.
         learning_window: i64 = "LearningWindow",
-        /// `behavioral_baseline.deviation_action`.
+        /// What a deviation does: `warn`, `ask` or `block`.
         deviation_action: String = "DeviationAction",
-        /// `behavioral_baseline.profile_dir`.
+        /// Directory of the profiles.
         profile_dir: String = "ProfileDir",
-        /// `behavioral_baseline.auto_ratify`.
+        /// Whether profiles take effect without being confirmed.
         auto_ratify: bool = "AutoRatify",
-        /// `behavioral_baseline.sensitivity_sigma`.
+        /// Deviation in standard deviations.
         sensitivity_sigma: f64 = "SensitivitySigma",
-        /// `behavioral_baseline.lock_dimensions`.
+        /// Dimensions that do not learn on.
         lock_dimensions: List<String> = "LockDimensions",
-        /// `behavioral_baseline.poison_resistance`.
+        /// Whether outliers are left out of learning.
         poison_resistance: bool = "PoisonResistance" [secure],
-        /// `behavioral_baseline.seasonality_mode`.
+        /// `none`, `labeled` or `time`.
         seasonality_mode: String = "SeasonalityMode",
     }
 }

@@ -3,213 +3,213 @@
 use crate::config::value::{List, Map, sections};
 
 sections! {
-    /// `mcp_input_scanning`.
+    /// Input of MCP servers.
     McpInputScanning("config.MCPInputScanning") {
-        /// `mcp_input_scanning.enabled`.
+        /// Whether it is scanned.
         enabled: bool = "Enabled",
-        /// `mcp_input_scanning.action`.
+        /// `warn` or `block`.
         action: String = "Action",
-        /// `mcp_input_scanning.on_parse_error`.
+        /// `block` or `forward`.
         on_parse_error: String = "OnParseError",
     }
 
-    /// `mcp_tool_scanning`.
+    /// Descriptions of MCP tools.
     McpToolScanning("config.MCPToolScanning") {
-        /// `mcp_tool_scanning.enabled`.
+        /// Whether they are scanned.
         enabled: bool = "Enabled",
-        /// `mcp_tool_scanning.action`.
+        /// `warn` or `block`.
         action: String = "Action",
-        /// `mcp_tool_scanning.detect_drift`.
+        /// Whether changes are reported.
         detect_drift: bool = "DetectDrift",
     }
 
-    /// `mcp_tool_policy`.
+    /// Which MCP tools may be called.
     McpToolPolicy("config.MCPToolPolicy") {
-        /// `mcp_tool_policy.enabled`.
+        /// Whether rules apply.
         enabled: bool = "Enabled",
-        /// `mcp_tool_policy.action`.
+        /// `warn`, `block` or `redirect`.
         action: String = "Action",
-        /// `mcp_tool_policy.rules`.
+        /// The rules.
         rules: List<ToolPolicyRule> = "Rules",
-        /// `mcp_tool_policy.redirect_profiles`.
+        /// What redirected calls run instead, by name.
         redirect_profiles: Map<RedirectProfile> = "RedirectProfiles" [omit],
-        /// `mcp_tool_policy.quarantine_dir`.
+        /// Directory of redirected output.
         quarantine_dir: String = "QuarantineDir" [omit],
     }
 
-    /// `mcp_tool_policy.rules[]`.
+    /// A rule about MCP tools.
     ToolPolicyRule("config.ToolPolicyRule") {
-        /// `mcp_tool_policy.rules[].name`.
+        /// Name in findings.
         name: String = "Name",
-        /// `mcp_tool_policy.rules[].tool_pattern`.
+        /// Regular expression on the tool's name.
         tool_pattern: String = "ToolPattern",
-        /// `mcp_tool_policy.rules[].arg_pattern`.
+        /// Regular expression on arguments.
         arg_pattern: String = "ArgPattern",
-        /// `mcp_tool_policy.rules[].arg_key`.
+        /// Regular expression on the argument's key.
         arg_key: String = "ArgKey",
-        /// `mcp_tool_policy.rules[].action`.
+        /// `warn`, `block` or `redirect`; empty: the section's.
         action: String = "Action",
-        /// `mcp_tool_policy.rules[].redirect_profile`.
+        /// Name of the profile.
         redirect_profile: String = "RedirectProfile",
     }
 
-    /// `mcp_tool_policy.redirect_profiles.<key>`.
+    /// What a redirected call runs instead.
     RedirectProfile("config.RedirectProfile") {
-        /// `mcp_tool_policy.redirect_profiles.<key>.exec`.
+        /// Program and arguments.
         exec: List<String> = "Exec",
-        /// `mcp_tool_policy.redirect_profiles.<key>.reason`.
+        /// Why, for people.
         reason: String = "Reason",
-        /// `mcp_tool_policy.redirect_profiles.<key>.preserve_argv`.
+        /// Whether the call's arguments are appended.
         preserve_argv: bool = "PreserveArgv",
-        /// `mcp_tool_policy.redirect_profiles.<key>.match_abs_path`.
+        /// Whether the program must be an absolute path.
         match_abs_path: bool = "MatchAbsPath",
     }
 
-    /// `mcp_session_binding`.
+    /// Pinned lists of MCP tools.
     McpSessionBinding("config.MCPSessionBinding") {
-        /// `mcp_session_binding.enabled`.
+        /// Whether lists are pinned.
         enabled: bool = "Enabled",
-        /// `mcp_session_binding.unknown_tool_action`.
+        /// `warn` or `block`.
         unknown_tool_action: String = "UnknownToolAction",
-        /// `mcp_session_binding.no_baseline_action`.
+        /// `warn` or `block`.
         no_baseline_action: String = "NoBaselineAction",
     }
 
-    /// `mcp_ws_listener`.
+    /// The WebSocket listener for MCP.
     McpWsListener("config.MCPWSListener") {
-        /// `mcp_ws_listener.allowed_origins`.
+        /// Origins that may connect.
         allowed_origins: List<String> = "AllowedOrigins",
-        /// `mcp_ws_listener.max_connections`.
+        /// Most connections at a time.
         max_connections: i64 = "MaxConnections",
     }
 
-    /// `mcp_binary_integrity`.
+    /// Hashes of MCP server programs.
     McpBinaryIntegrity("config.MCPBinaryIntegrity") {
-        /// `mcp_binary_integrity.enabled`.
+        /// Whether they are checked.
         enabled: bool = "Enabled",
-        /// `mcp_binary_integrity.manifest_path`.
+        /// File with the hashes.
         manifest_path: String = "ManifestPath",
-        /// `mcp_binary_integrity.action`.
+        /// `warn` or `block`.
         action: String = "Action",
     }
 
-    /// `mcp_tool_provenance`.
+    /// Signed descriptions of MCP tools.
     McpToolProvenance("config.MCPToolProvenance") {
-        /// `mcp_tool_provenance.enabled`.
+        /// Whether signatures are checked.
         enabled: bool = "Enabled",
-        /// `mcp_tool_provenance.action`.
+        /// `warn` or `block`.
         action: String = "Action",
-        /// `mcp_tool_provenance.mode`.
+        /// `pipelock`, `sigstore` or `any`.
         mode: String = "Mode",
-        /// `mcp_tool_provenance.trusted_keys`.
+        /// Keys that count.
         trusted_keys: List<String> = "TrustedKeys",
-        /// `mcp_tool_provenance.trusted_issuers`.
+        /// Issuers that count.
         trusted_issuers: List<String> = "TrustedIssuers",
-        /// `mcp_tool_provenance.trusted_subjects`.
+        /// Subjects that count.
         trusted_subjects: List<String> = "TrustedSubjects",
-        /// `mcp_tool_provenance.offline_only`.
+        /// Whether nothing is looked up.
         offline_only: bool = "OfflineOnly" [secure],
     }
 
-    /// `tool_chain_detection`.
+    /// Suspicious sequences of MCP tool calls.
     ToolChainDetection("config.ToolChainDetection") {
-        /// `tool_chain_detection.enabled`.
+        /// Whether they are looked for.
         enabled: bool = "Enabled",
-        /// `tool_chain_detection.action`.
+        /// `warn` or `block`.
         action: String = "Action",
-        /// `tool_chain_detection.window_size`.
+        /// Calls that are remembered.
         window_size: i64 = "WindowSize",
-        /// `tool_chain_detection.window_seconds`.
+        /// How long, in seconds.
         window_seconds: i64 = "WindowSeconds",
-        /// `tool_chain_detection.max_gap`.
+        /// Other calls allowed between two steps.
         max_gap: Option<i64> = "MaxGap",
-        /// `tool_chain_detection.tool_categories`.
+        /// Tools by category.
         tool_categories: Map<List<String>> = "ToolCategories",
-        /// `tool_chain_detection.pattern_overrides`.
+        /// Action by pattern.
         pattern_overrides: Map<String> = "PatternOverrides",
-        /// `tool_chain_detection.custom_patterns`.
+        /// One's own patterns.
         custom_patterns: List<ChainPattern> = "CustomPatterns",
     }
 
-    /// `tool_chain_detection.custom_patterns[]`.
+    /// A sequence of tool calls.
     ChainPattern("config.ChainPattern") {
-        /// `tool_chain_detection.custom_patterns[].name`.
+        /// Name in findings.
         name: String = "Name",
-        /// `tool_chain_detection.custom_patterns[].sequence`.
+        /// Categories in order, at least two.
         sequence: List<String> = "Sequence",
-        /// `tool_chain_detection.custom_patterns[].severity`.
+        /// `medium`, `high` or `critical`.
         severity: String = "Severity",
-        /// `tool_chain_detection.custom_patterns[].action`.
+        /// `warn` or `block`; empty: the section's.
         action: String = "Action",
     }
 
-    /// `a2a_scanning`.
+    /// Agent-to-agent protocol traffic.
     A2AScanning("config.A2AScanning") {
-        /// `a2a_scanning.enabled`.
+        /// Whether it is scanned.
         enabled: bool = "Enabled",
-        /// `a2a_scanning.action`.
+        /// `warn` or `block`.
         action: String = "Action",
-        /// `a2a_scanning.scan_agent_cards`.
+        /// Whether agent cards are scanned.
         scan_agent_cards: bool = "ScanAgentCards" [secure],
-        /// `a2a_scanning.detect_card_drift`.
+        /// Whether changed cards are reported.
         detect_card_drift: bool = "DetectCardDrift" [secure],
-        /// `a2a_scanning.session_smuggling_detection`.
+        /// Whether contexts are followed.
         session_smuggling_detection: bool = "SessionSmugglingDetection" [secure],
-        /// `a2a_scanning.max_context_messages`.
+        /// Messages of a context that are kept.
         max_context_messages: i64 = "MaxContextMessages",
-        /// `a2a_scanning.max_contexts`.
+        /// Contexts that are kept.
         max_contexts: i64 = "MaxContexts",
-        /// `a2a_scanning.scan_raw_parts`.
+        /// Whether attachments are scanned.
         scan_raw_parts: bool = "ScanRawParts" [secure],
-        /// `a2a_scanning.max_raw_size`.
+        /// Largest attachment, in bytes.
         max_raw_size: i64 = "MaxRawSize",
     }
 
-    /// `git_protection`.
+    /// Git hooks.
     GitProtection("config.GitProtection") {
-        /// `git_protection.enabled`.
+        /// Whether they act.
         enabled: bool = "Enabled",
-        /// `git_protection.allowed_branches`.
+        /// Globs of branches that may be pushed.
         allowed_branches: List<String> = "AllowedBranches",
-        /// `git_protection.blocked_commands`.
+        /// Commands that may not be run.
         blocked_commands: List<String> = "BlockedCommands",
-        /// `git_protection.pre_push_scan`.
+        /// Whether pushes are scanned.
         pre_push_scan: bool = "PrePushScan" [secure],
     }
 
-    /// `file_sentry`.
+    /// Watching the agent's files.
     FileSentry("config.FileSentry") {
-        /// `file_sentry.enabled`.
+        /// Whether they are watched.
         enabled: bool = "Enabled",
-        /// `file_sentry.best_effort`.
+        /// Whether to go on when watching fails.
         best_effort: bool = "BestEffort",
-        /// `file_sentry.watch_paths`.
+        /// Directories, relative to this file and within its directory, or absolute.
         watch_paths: List<String> = "WatchPaths",
-        /// `file_sentry.scan_content`.
+        /// Whether contents are scanned.
         scan_content: Option<bool> = "ScanContent",
-        /// `file_sentry.ignore_patterns`.
+        /// Globs of files left out.
         ignore_patterns: List<String> = "IgnorePatterns",
     }
 
-    /// `sandbox`.
+    /// Process sandboxing.
     Sandbox("config.Sandbox") {
-        /// `sandbox.enabled`.
+        /// Whether processes are sandboxed.
         enabled: bool = "Enabled",
-        /// `sandbox.strict`.
+        /// Whether nothing is allowed beyond the lists.
         strict: bool = "Strict",
-        /// `sandbox.best_effort`.
+        /// Whether to go on when sandboxing fails; excludes `strict`.
         best_effort: bool = "BestEffort",
-        /// `sandbox.workspace`.
+        /// Directory that may be written.
         workspace: String = "Workspace",
-        /// `sandbox.filesystem`.
+        /// Further paths.
         filesystem: Option<SandboxFilesystem> = "FS",
     }
 
-    /// `sandbox.filesystem`.
+    /// Paths a sandboxed process may use.
     SandboxFilesystem("config.SandboxFilesystem") {
-        /// `sandbox.filesystem.allow_read`.
+        /// Paths that may be read.
         allow_read: List<String> = "AllowRead",
-        /// `sandbox.filesystem.allow_write`.
+        /// Paths that may be written.
         allow_write: List<String> = "AllowWrite",
     }
 }

@@ -1,0 +1,101 @@
+//! `check`: is this configuration valid, and what would become of this URL? spec: cli-and-image §6
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{ArgMatches, Command};
+
+use super::grammar::{command, string, text};
+use super::{Done, Failure};
+use crate::config::Config;
+use crate::policy::secrets;
+use crate::policy::url::{LookupFailure, Pipeline, Settings};
+use crate::upstream::resolver::Resolver;
+
+pub(super) fn definition() -> Command {
+    command("check", "Validate a configuration and optionally scan a URL")
+        .arg(string("config", "config file path").short('c'))
+        .arg(string("url", "URL to scan against the config"))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
+    let (config, mut report) = match text(matches, "config").filter(|path| !path.is_empty()) {
+        None => (Config::defaults(), "Using default config (no --config specified)\n".to_owned()),
+        Some(path) => match Config::load(Path::new(path)) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    eprintln!("{warning}");
+                }
+                let summary = summary(&loaded.config);
+                (loaded.config, summary)
+            }
+            Err(error) => return Err(Failure::new(format!("Config validation FAILED: {error}\n{error}"))),
+        },
+    };
+    match text(matches, "url").filter(|url| !url.is_empty()) {
+        None => Ok(Done::text(report)),
+        Some(url) => {
+            let allowed = scan(&config, url, &mut report)?;
+            if allowed { Ok(Done::text(report)) } else { Err(Failure::after(report, "url blocked")) }
+        }
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let monitoring = &config.fetch_proxy.monitoring;
+    format!(
+        "Config validation: OK\n  \
+         Mode:           {}\n  \
+         Listen:         {}\n  \
+         API allowlist:  {} domains\n  \
+         Blocklist:      {} patterns\n  \
+         DLP patterns:   {} rules\n  \
+         Entropy thresh: {:.1} bits\n  \
+         Max URL length: {} chars\n",
+        config.mode,
+        config.fetch_proxy.listen,
+        config.api_allowlist.len(),
+        monitoring.blocklist.len(),
+        config.dlp.patterns.len(),
+        monitoring.entropy_threshold,
+        monitoring.max_url_length,
+    )
+}
+
+/// Scans `url` and adds what came of it to the report. Whether it may pass does not depend on `enforce`.
+fn scan(config: &Config, url: &str, report: &mut String) -> Result<bool, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
+    let path = &config.dlp.secrets_file;
+    let contents = match path.as_str() {
+        "" => None,
+        path => {
+            let read = std::fs::read(path);
+            Some(read.map_err(|e| Failure::new(format!("secrets_file {path:?}: {}", super::go_error(&e))))?)
+        }
+    };
+    use std::os::unix::ffi::OsStringExt as _;
+    let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+    let (scanner, _) =
+        secrets::scanner(config, environment, contents.as_deref()).map_err(|error| failed(&error))?;
+    let pipeline = Pipeline::new(Settings::from(config), Arc::new(scanner)).map_err(|error| failed(&error))?;
+    let verdict = pipeline.scan(url.as_bytes(), Instant::now(), resolve);
+    let _ = write!(report, "\nScanning URL: {url}\n");
+    if verdict.allowed {
+        let _ = writeln!(report, "  Result:  ALLOWED");
+    } else {
+        let _ = writeln!(report, "  Result:  BLOCKED\n  Scanner: {}\n  Reason:  {}", verdict.label.as_str(), verdict.reason);
+    }
+    let _ = writeln!(report, "  Score:   {:.2}", verdict.score);
+    Ok(verdict.allowed)
+}
+
+fn resolve(host: &str) -> Result<Vec<IpAddr>, LookupFailure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| LookupFailure::Failed(error.to_string()))?;
+    runtime.block_on(async { Resolver::system().lookup(host).await.map(|addresses| addresses.to_vec()) })
+}
