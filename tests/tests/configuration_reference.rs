@@ -68,7 +68,12 @@ fn row(out: &mut String, key: &KeyInfo, file: &BTreeMap<String, Json>, none: &BT
     let without = value(none.get(&key.path));
     let without = if default == without { String::new() } else { without };
     let kind = if key.kind == "section" { "" } else { &key.kind };
-    let _ = writeln!(out, "| `{}` | {kind} | {default} | {without} | {} |", key.path, key.doc.replace('|', "\\|"));
+    let _ = writeln!(
+        out,
+        "| `{}` | {kind} | {default} | {without} | {} |",
+        key.path,
+        key.doc.replace('|', "\\|")
+    );
 }
 
 fn value(value: Option<&Json>) -> String {

@@ -80,13 +80,19 @@ fn scan(config: &Config, url: &str, report: &mut String) -> Result<bool, Failure
     let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
     let (scanner, _) =
         secrets::scanner(config, environment, contents.as_deref()).map_err(|error| failed(&error))?;
-    let pipeline = Pipeline::new(Settings::from(config), Arc::new(scanner)).map_err(|error| failed(&error))?;
+    let pipeline =
+        Pipeline::new(Settings::from(config), Arc::new(scanner)).map_err(|error| failed(&error))?;
     let verdict = pipeline.scan(url.as_bytes(), Instant::now(), resolve);
     let _ = write!(report, "\nScanning URL: {url}\n");
     if verdict.allowed {
         let _ = writeln!(report, "  Result:  ALLOWED");
     } else {
-        let _ = writeln!(report, "  Result:  BLOCKED\n  Scanner: {}\n  Reason:  {}", verdict.label.as_str(), verdict.reason);
+        let _ = writeln!(
+            report,
+            "  Result:  BLOCKED\n  Scanner: {}\n  Reason:  {}",
+            verdict.label.as_str(),
+            verdict.reason
+        );
     }
     let _ = writeln!(report, "  Score:   {:.2}", verdict.score);
     Ok(verdict.allowed)
