@@ -41,8 +41,10 @@ pub(super) struct Delivery<'a> {
     pub policy: &'a Arc<ResponsePolicy>,
     pub offload: &'a Offload,
     pub transport: Transport,
-    /// Host that exemptions are matched with, without port.
+    /// Host that exemptions are matched with, without port: of the last redirect, if there were any.
     pub host: &'a str,
+    /// Host that refusals are counted for: of the request.
+    pub counted_for: &'a str,
 }
 
 /// What the client gets, and what is to be accounted for.
@@ -56,8 +58,13 @@ pub(super) struct Delivered {
 pub(super) enum Kind {
     /// Refused and recorded.
     Refused,
-    /// Delivered whole; this many bytes came from the origin.
-    Whole(u64),
+    /// Delivered whole.
+    Whole {
+        /// Bytes that came from the origin.
+        received: u64,
+        /// Bytes that go to the client.
+        delivered: u64,
+    },
     /// Delivered as it comes.
     Streamed,
 }
@@ -127,7 +134,7 @@ impl Delivery<'_> {
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX);
         let (body, longer) = match read(body, limit).await {
             Ok(read) => read,
-            Err(_) => return self.refuse(&buffering.read_error),
+            Err(error) => return self.unreadable(&buffering.read_error, &error),
         };
         if longer && let Over::Refuse(refusal, note) = &buffering.over {
             record_notes(self.exchange, self.transport, self.host, note.as_slice());
@@ -155,8 +162,10 @@ impl Delivery<'_> {
             Outcome::Refuse(refusal) => self.refuse(&refusal),
             Outcome::Deliver { body, edits } => {
                 apply(&mut headers, edits, body.len());
+                let sent = body.len() as u64;
                 let keep = self.transport == Transport::Connect && headers.contains_key(CONTENT_LENGTH);
-                let mut delivered = self.deliver(status, headers, body.into(), Kind::Whole(received));
+                let mut delivered =
+                    self.deliver(status, headers, body.into(), Kind::Whole { received, delivered: sent });
                 if keep {
                     delivered.answer.extensions_mut().insert(KeepLength);
                 }
@@ -171,6 +180,15 @@ impl Delivery<'_> {
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         Delivered { answer, kind }
+    }
+
+    /// Where a failed read is an `error` in the log, the log says why.
+    fn unreadable(&self, refusal: &Refusal, error: &io::Error) -> Delivered {
+        if refusal.log != RefusalLog::Error {
+            return self.refuse(refusal);
+        }
+        record_error(self.exchange, &error.to_string());
+        self.answer(refusal)
     }
 
     fn abandoned(&self) -> Delivered {
@@ -188,7 +206,11 @@ impl Delivery<'_> {
 
     /// Records a refusal and makes the answer: text on these transports.
     fn refuse(&self, refusal: &Refusal) -> Delivered {
-        record_refusal(self.exchange, self.transport, self.host, refusal);
+        record_refusal(self.exchange, self.transport, self.counted_for, refusal);
+        self.answer(refusal)
+    }
+
+    fn answer(&self, refusal: &Refusal) -> Delivered {
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN);
         Delivered {
             answer: answer::text(status, &format!("blocked: {}", refusal.reason)),

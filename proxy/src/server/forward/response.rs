@@ -1,21 +1,21 @@
 //! The response of a plain request on its way to the client. (spec: http-proxy §5.7)
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
-use http::{Response, StatusCode};
-use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::events::Event;
+use crate::policy::response::Transport;
 use crate::policy::url::GoUrl;
-use crate::server::answer::{self, Answer, Body};
+use crate::server::answer::Answer;
+use crate::server::deliver::{self, Delivery, Kind};
 use crate::server::exchange::Exchange;
-use crate::server::scrub;
 use crate::upstream::http::IncomingBody;
-
-/// A body that ended early.
-#[derive(Debug)]
-struct Unfinished(String);
 
 /// Judges and answers. `host` is the one of the request, `final_url` the one that answered.
 pub(super) async fn deliver(
@@ -25,77 +25,71 @@ pub(super) async fn deliver(
     response: Response<IncomingBody>,
     deadline: Instant,
 ) -> Answer {
-    let _ = final_url;
-    let (parts, body) = response.into_parts();
-    if is_compressed(&parts.headers) {
-        return refuse(&exchange, host, "response_scan", "compressed response cannot be scanned");
-    }
-    let limit = usize::try_from(exchange.policy.config.fetch_proxy.max_response_mb).unwrap_or(0) << 20;
-    let bytes = match read(body, limit, deadline).await {
-        Ok(bytes) => bytes,
-        Err(Unfinished(error)) => {
-            exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
-            return answer::text(StatusCode::FORBIDDEN, "blocked: response read error");
-        }
+    let final_host = String::from_utf8_lossy(final_url.host_name()).into_owned();
+    let status = response.status().as_u16();
+    let delivery = Delivery {
+        exchange: &exchange,
+        policy: &exchange.policy.response,
+        offload: &exchange.shared.offload,
+        transport: Transport::Forward,
+        host: &final_host,
+        counted_for: host,
     };
-    let size = bytes.len() as u64;
-    let mut headers = parts.headers;
-    scrub::strip_hop_by_hop(&mut headers);
-    headers.remove(CONTENT_LENGTH);
-    exchange.policy.url.record_transfer(host, size, std::time::Instant::now());
+    let ended = {
+        let exchange = exchange.clone();
+        move || allowed(&exchange, status, 0)
+    };
+    let response = response.map(|body| InTime { body, deadline: Box::pin(sleep_until(deadline)) });
+    let delivered = delivery.run(response, ended).await;
+    if let Kind::Whole { delivered: bytes, .. } = delivered.kind {
+        deliver::account(&exchange, host, bytes);
+        allowed(&exchange, status, bytes);
+    }
+    delivered.answer
+}
+
+fn allowed(exchange: &Exchange, status_code: u16, size_bytes: u64) {
     exchange.count_allowed();
     exchange.record(&Event::ForwardHttp {
         ctx: exchange.context(),
-        status_code: parts.status.as_u16(),
-        size_bytes: size,
+        status_code,
+        size_bytes,
         duration: exchange.elapsed(),
     });
-    let mut answer = Response::new(Body::from(bytes));
-    *answer.status_mut() = parts.status;
-    *answer.headers_mut() = headers;
-    answer
 }
 
-fn refuse(exchange: &Exchange, host: &str, scanner: &str, reason: &str) -> Answer {
-    exchange.record(&Event::Blocked { ctx: exchange.context(), scanner, reason });
-    exchange.count_blocked(host, scanner);
-    answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"))
+/// A body that fails once the exchange's time is up.
+struct InTime {
+    body: IncomingBody,
+    deadline: Pin<Box<Sleep>>,
 }
 
-/// The non-identity encoding test: only the first header line counts. (spec: http-proxy §4)
-fn is_compressed(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_some_and(|value| {
-        value
-            .as_bytes()
-            .split(|b| *b == b',')
-            .map(<[u8]>::trim_ascii)
-            .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
-    })
-}
+impl Body for InTime {
+    type Data = Bytes;
+    type Error = io::Error;
 
-/// At most `limit` bytes; a longer body is cut there, as the reference does.
-async fn read(mut body: IncomingBody, limit: usize, deadline: Instant) -> Result<Bytes, Unfinished> {
-    let mut out = BytesMut::new();
-    while out.len() < limit {
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(Unfinished("unexpected EOF".to_owned())),
-            Err(_) => {
-                return Err(Unfinished(
-                    "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
-                        .to_owned(),
-                ));
-            }
-        };
-        if let Ok(data) = frame.into_data() {
-            let room = limit - out.len();
-            if out.is_empty() && data.len() <= room && http_body::Body::is_end_stream(&body) {
-                // The usual small response is one frame: no copy.
-                return Ok(data);
-            }
-            out.extend_from_slice(&data[..data.len().min(room)]);
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            let unfinished = |_| io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF");
+            return Poll::Ready(frame.map(|frame| frame.map_err(unfinished)));
         }
+        if this.deadline.as_mut().poll(cx).is_ready() {
+            const TEXT: &str =
+                "context deadline exceeded (Client.Timeout or context cancellation while reading body)";
+            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, TEXT))));
+        }
+        Poll::Pending
     }
-    Ok(out.freeze())
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -20,10 +20,11 @@ pub(super) async fn deliver(case: &Case<'_>, response: Response<ResponseBody>) -
         offload: &exchange.shared.offload,
         transport: Transport::Connect,
         host: &case.tunnel.host,
+        counted_for: &case.tunnel.host,
     };
     // A stream that ends cleanly is neither counted nor budgeted.
     let delivered = delivery.run(response, || {}).await;
-    if let Kind::Whole(bytes) = delivered.kind {
+    if let Kind::Whole { received: bytes, .. } = delivered.kind {
         deliver::account(exchange, &case.tunnel.host, bytes);
         // The reference counts these under the agent `anonymous`, whoever asked.
         exchange.shared.events.metrics().request_allowed("anonymous", exchange.elapsed());
