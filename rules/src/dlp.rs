@@ -19,6 +19,7 @@ mod fast;
 mod hardened;
 pub mod plain;
 mod rules;
+mod screen;
 mod secrets;
 mod seed;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use canary::{Canary, CanaryHit};
 pub use compiled::Rule;
 pub use data::Example;
 pub use rules::{RuleSpec, builtin_examples, builtin_rules, core_examples, core_rules, merge, merge_profile};
+pub use screen::Screen;
 pub use secrets::{FileSecretsError, FileWarning, Secret, SecretForm, Secrets};
 pub use seed::SeedSettings;
 pub use validate::Validator;
@@ -316,6 +318,20 @@ impl Scanner {
     /// The secrets file's secrets.
     pub fn file_secrets(&self) -> &Secrets {
         &self.file
+    }
+
+    /// An automaton over every written form of every literal secret, ignoring case: what it does not find,
+    /// [`Secrets::find`] does not find either. The inner `None`: there are no secrets; the outer: they are too many.
+    pub fn secrets_automaton(&self) -> Option<Option<aho_corasick::AhoCorasick>> {
+        let needles: Vec<&[u8]> = [&self.env, &self.file]
+            .into_iter()
+            .flat_map(Secrets::iter)
+            .flat_map(|secret| secret.needles().iter().map(|(_, needle)| needle.as_slice()))
+            .collect();
+        if needles.is_empty() {
+            return Some(None);
+        }
+        aho_corasick::AhoCorasick::builder().ascii_case_insensitive(true).build(needles).ok().map(Some)
     }
 
     /// Whether there are canary tokens.

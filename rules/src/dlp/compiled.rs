@@ -28,6 +28,11 @@ impl Rule {
         }
     }
 
+    /// The expression's intermediate form.
+    pub fn hir(&self) -> &regex_syntax::hir::Hir {
+        self.regex.hir()
+    }
+
     /// Whether the reference's gate could skip the rule on a text that it matches; false when every match is known to
     /// hold the gate's literal.
     pub fn may_be_gated_wrongly(&self) -> bool {

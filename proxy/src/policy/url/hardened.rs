@@ -13,6 +13,7 @@ use muselet_rules::text;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::parse::decode_leniently;
+use super::quick::{self, DEPTH};
 use super::{Pipeline, Scan, addresses, entropy, secrets, views};
 use crate::policy::address;
 use crate::policy::verdict::{Label, UrlVerdict};
@@ -24,8 +25,6 @@ pub(super) const TRAILING_DOT: &str = "D-416";
 
 /// Most rounds of lenient percent-decoding.
 const ROUNDS: usize = 16;
-/// Deepest nesting of encodings that is unwrapped.
-const DEPTH: usize = 3;
 
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
@@ -132,7 +131,7 @@ fn disguised_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict>
 
 /// The first core rule, or else configured rule, that matches `text`; with rules that the reference's prefix gate skips.
 fn examine(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8]) -> Option<UrlVerdict> {
-    if text.is_empty() {
+    if text.is_empty() || !pipeline.may_match(text) {
         return None;
     }
     if let Some(rule) = pipeline.dlp.first_hit(RuleList::Core, text, |_, _| true) {
@@ -150,7 +149,7 @@ fn to_break<T>(found: Option<T>) -> ControlFlow<T> {
 
 /// Rules that the reference skips because a literal that it takes for required is absent.
 fn gated_rules(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if !pipeline.dlp.rules(RuleList::Main).iter().any(Rule::may_be_gated_wrongly) {
+    if scan.no_rule_matches || !pipeline.dlp.rules(RuleList::Main).iter().any(Rule::may_be_gated_wrongly) {
         return None;
     }
     let host = text::lossy(scan.url.host_name());
@@ -243,6 +242,9 @@ fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Encodings inside encodings, in path segments and query values; and one level of them under the core rules too.
 fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if scan.no_rule_matches {
+        return None;
+    }
     let segments =
         scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= views::MIN_SEGMENT);
     segments.map(Cow::Borrowed).find_map(|segment| unwrap(pipeline, scan, &segment, DEPTH)).or_else(|| {
@@ -263,6 +265,9 @@ fn unwrap(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8], depth: usize) -> Op
 
 /// The decoded query and path without bytes that are not UTF-8.
 fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if memchr::memchr(b'%', &scan.url.raw_query).is_none() && scan.url.raw_query.is_ascii() && scan.url.path.is_ascii() {
+        return None;
+    }
     let decoded = [
         text::percent_decode_lenient(&scan.url.raw_query, ROUNDS),
         text::percent_decode_lenient(&scan.url.path, ROUNDS),
@@ -296,12 +301,17 @@ fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Ur
         return None;
     }
     let canonical = scan.canonical();
+    let has_no_secret = |text: &[u8]| pipeline.quick.as_ref().is_some_and(|quick| quick.has_no_secret(text));
+    if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') {
+        return None;
+    }
     let lenient = text::percent_decode_lenient(canonical, ROUNDS);
     let normalised = text::norm_dlp(&lenient);
     let joined = views::ordered_values(&scan.url.raw_query).map(|values| values.concat()).unwrap_or_default();
     let texts: [(&str, &[u8]); 3] =
         [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", &joined)];
-    texts.iter().filter(|(_, text)| **text != *canonical).find_map(|(id, text)| {
+    let differs = |(_, text): &&(&str, &[u8])| **text != *canonical && !has_no_secret(text);
+    texts.iter().filter(differs).find_map(|(id, text)| {
         lists.iter().find_map(|(secrets, reason)| {
             let reason = secrets::with_form(reason, secrets.find(&[text])?);
             Some(UrlVerdict::block(Label::Dlp, reason).with_difference(id))

@@ -19,6 +19,8 @@ pub(super) struct Scan<'u> {
     pub host: Cow<'u, str>,
     /// Warn-only rules that matched so far.
     pub warn_matches: Vec<WarnMatch>,
+    /// No rule can match any text that the rule layers examine.
+    pub no_rule_matches: bool,
     canonical: OnceCell<Cow<'u, [u8]>>,
 }
 
@@ -34,7 +36,7 @@ impl<'u> Scan<'u> {
             url.set_host_name(&dotted);
             host = Cow::Owned(dotted);
         }
-        Ok(Self { raw, url, host, warn_matches: Vec::new(), canonical: OnceCell::new() })
+        Ok(Self { raw, url, host, warn_matches: Vec::new(), no_rule_matches: false, canonical: OnceCell::new() })
     }
 
     /// The re-assembled URL that the secret layers examine. (spec: url-scan §3.8)

@@ -9,6 +9,7 @@ use muselet_rules::text;
 
 use super::layers::Step;
 use super::views;
+use super::quick::{self, Quick};
 use super::{Pipeline, Scan};
 use crate::policy::verdict::{Label, UrlVerdict, WarnMatch};
 
@@ -17,6 +18,12 @@ const MIN_SEED_SEGMENT: usize = 20;
 
 /// Layer 8.
 pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
+    if let Some(quick) = &pipeline.quick {
+        scan.no_rule_matches = quick.no_rule_matches(&pipeline.dlp, scan);
+        if scan.no_rule_matches {
+            return Step::Pass;
+        }
+    }
     let found = views::visit(scan, &views::CORE, &mut |text| match pipeline.dlp.first_hit(
         RuleList::Core,
         text,
@@ -39,16 +46,18 @@ pub(super) fn reason(what: &str, rule: &Rule) -> String {
 
 /// Layer 9, in the order of url-scan §12.6.
 pub(super) fn configured(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
-    let dlp = &pipeline.dlp;
     patterns(pipeline, scan)
-        .or_else(|| seed_phrase(dlp, scan))
-        .or_else(|| literal_secrets(dlp, scan))
+        .or_else(|| seed_phrase(pipeline, scan))
+        .or_else(|| literal_secrets(pipeline, scan))
         .map(|reason| UrlVerdict::block(Label::Dlp, reason))
         .into()
 }
 
 /// Rules on every view; warn-only ones are noted and passed over. (spec: url-scan §12.2)
 fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str>> {
+    if scan.no_rule_matches {
+        return None;
+    }
     let mut warned: Vec<WarnMatch> = Vec::new();
     let host: Cow<'_, str> = text::lossy(scan.url.host_name());
     let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
@@ -62,6 +71,9 @@ fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str
             }
             !spec.warn
         };
+        if !pipeline.may_match(text) {
+            return ControlFlow::Continue(());
+        }
         match pipeline.dlp.first_hit(RuleList::Main, text, accept) {
             Some(rule) => ControlFlow::Break(rule),
             None => ControlFlow::Continue(()),
@@ -75,10 +87,13 @@ fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str
 }
 
 /// Seed phrases in their own list of texts. (spec: url-scan §12.3)
-fn seed_phrase(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+    let dlp = &pipeline.dlp;
+    if !dlp.detects_seeds() || (pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan)) {
+        return None;
+    }
     let has = |bytes: &[u8]| dlp.seed_in(&text::lossy(bytes));
-    let found = dlp.detects_seeds() && seed_texts(scan, &has);
-    found.then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
+    seed_texts(scan, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
 }
 
 fn seed_texts(scan: &Scan<'_>, has: &impl Fn(&[u8]) -> bool) -> bool {
@@ -116,7 +131,8 @@ fn values_with_spaces(raw_query: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Environment secrets, then the file's, and canaries after each list that is not empty. (spec: url-scan §12.4, §12.5)
-fn literal_secrets(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+fn literal_secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+    let dlp = &pipeline.dlp;
     let lists = [
         (dlp.env_secrets(), "environment variable leak detected"),
         (dlp.file_secrets(), "known secret leak detected"),
@@ -124,14 +140,21 @@ fn literal_secrets(dlp: &Scanner, scan: &Scan<'_>) -> Option<Cow<'static, str>> 
     if lists.iter().all(|(secrets, _)| secrets.is_empty()) {
         return None;
     }
-    let stripped = text::strip_controls(scan.canonical());
+    let canonical = scan.canonical();
+    let has_no_secret = |text: &[u8]| pipeline.quick.as_ref().is_some_and(|quick| quick.has_no_secret(text));
+    if quick::is_settled_text(canonical) && !dlp.has_canaries() && has_no_secret(canonical) {
+        return None;
+    }
+    let stripped = text::strip_controls(canonical);
     let decoded = text::percent_decode_all(stripped.as_bytes());
     let decoded = text::strip_controls(&decoded);
     for (secrets, reason) in lists {
         if secrets.is_empty() {
             continue;
         }
-        if let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()]) {
+        if !(has_no_secret(stripped.as_bytes()) && has_no_secret(decoded.as_bytes()))
+            && let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()])
+        {
             return Some(with_form(reason, form));
         }
         if let Some(reason) = canary(dlp, scan) {

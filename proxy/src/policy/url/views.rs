@@ -17,7 +17,7 @@ const MOST_PIECES: usize = 10_000;
 /// Shortest path segment whose decodings are examined, in bytes.
 pub(super) const MIN_SEGMENT: usize = 10;
 /// Ordered values that take part in subsequences, and the sizes of those.
-const MOST_VALUES: usize = 20;
+pub(super) const MOST_VALUES: usize = 20;
 const SIZES: std::ops::RangeInclusive<usize> = 2..=4;
 
 type Bytes<'a> = Cow<'a, [u8]>;
