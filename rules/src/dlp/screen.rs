@@ -90,7 +90,8 @@ impl Screen {
             }
             screen.shapes.push(shape);
         }
-        let built = DFA::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&literals);
+        let built =
+            DFA::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&literals);
         match built {
             Ok(dfa) => screen.literals = Some(dfa),
             Err(_) => screen.is_blind = true,
@@ -135,9 +136,8 @@ impl Screen {
         }
         let counts = Counts::of(text);
         let Ok(text) = std::str::from_utf8(text) else { return true };
-        numbers(&candidates).any(|number| {
-            self.shapes[number].allows(&counts) && self.rule(scanner, number).matches(text)
-        })
+        numbers(&candidates)
+            .any(|number| self.shapes[number].allows(&counts) && self.rule(scanner, number).matches(text))
     }
 
     fn add_literals(&self, text: &[u8], found: &mut Set) {
@@ -183,8 +183,9 @@ impl Screen {
         let mut candidates = self.without;
         self.add_joined_literals(values, &mut candidates);
         let parts: Vec<Counts> = values.iter().map(|value| Counts::of(value)).collect();
-        let rules: Vec<usize> =
-            numbers(&candidates).filter(|&number| self.shapes[number].allows(&Counts::bound(&parts))).collect();
+        let rules: Vec<usize> = numbers(&candidates)
+            .filter(|&number| self.shapes[number].allows(&Counts::bound(&parts)))
+            .collect();
         if rules.is_empty() {
             return false;
         }

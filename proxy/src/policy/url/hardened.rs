@@ -265,7 +265,10 @@ fn unwrap(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8], depth: usize) -> Op
 
 /// The decoded query and path without bytes that are not UTF-8.
 fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if memchr::memchr(b'%', &scan.url.raw_query).is_none() && scan.url.raw_query.is_ascii() && scan.url.path.is_ascii() {
+    if memchr::memchr(b'%', &scan.url.raw_query).is_none()
+        && scan.url.raw_query.is_ascii()
+        && scan.url.path.is_ascii()
+    {
         return None;
     }
     let decoded = [

@@ -11,8 +11,8 @@ use aho_corasick::AhoCorasick;
 use muselet_rules::dlp::{Scanner, Screen};
 use muselet_rules::text;
 
-use super::views::{self, MOST_VALUES};
 use super::Scan;
+use super::views::{self, MOST_VALUES};
 
 /// Deepest nesting of encodings that hardened mode unwraps.
 pub(super) const DEPTH: usize = 3;
@@ -66,7 +66,8 @@ impl Quick {
         if !is_plain && self.some_part_matches(dlp, scan) {
             return false;
         }
-        let mut encoded = url.path.split(|&byte| byte == b'/').filter(|part| part.len() >= views::MIN_SEGMENT);
+        let mut encoded =
+            url.path.split(|&byte| byte == b'/').filter(|part| part.len() >= views::MIN_SEGMENT);
         if encoded.any(|segment| self.some_decoding_matches(dlp, segment, self.depth)) {
             return false;
         }
@@ -127,7 +128,9 @@ impl Quick {
                     longest = longest.max(part);
                     part = 0;
                 }
-                b'-' | b',' | b'|' | b';' | b':' | b'.' | b'+' | b'%' | 0..=b' ' | 0x7f..=0xff => separators += 1,
+                b'-' | b',' | b'|' | b';' | b':' | b'.' | b'+' | b'%' | 0..=b' ' | 0x7f..=0xff => {
+                    separators += 1
+                }
                 _ => {}
             }
         }
@@ -154,7 +157,8 @@ fn with_stripped(text: &[u8], test: impl FnOnce(&[u8]) -> bool) -> bool {
 fn with_filtered(text: &[u8], keep: impl Fn(u8) -> bool, test: impl FnOnce(&[u8]) -> bool) -> bool {
     SCRATCH.with(|scratch| {
         // A test may itself come back here; it then gets a buffer of its own.
-        let mut buffer = scratch.try_borrow_mut().map(|mut buffer| std::mem::take(&mut *buffer)).unwrap_or_default();
+        let mut buffer =
+            scratch.try_borrow_mut().map(|mut buffer| std::mem::take(&mut *buffer)).unwrap_or_default();
         buffer.clear();
         buffer.extend(text.iter().copied().filter(|&byte| keep(byte)));
         let result = buffer.len() != text.len() && test(&buffer);
@@ -165,7 +169,8 @@ fn with_filtered(text: &[u8], keep: impl Fn(u8) -> bool, test: impl FnOnce(&[u8]
 
 fn with_parts<'t>(parts: impl Iterator<Item = &'t [u8]>, test: impl FnOnce(&[u8]) -> bool) -> bool {
     SCRATCH.with(|scratch| {
-        let mut buffer = scratch.try_borrow_mut().map(|mut buffer| std::mem::take(&mut *buffer)).unwrap_or_default();
+        let mut buffer =
+            scratch.try_borrow_mut().map(|mut buffer| std::mem::take(&mut *buffer)).unwrap_or_default();
         buffer.clear();
         parts.for_each(|part| buffer.extend_from_slice(part));
         let result = test(&buffer);

@@ -36,7 +36,14 @@ impl<'u> Scan<'u> {
             url.set_host_name(&dotted);
             host = Cow::Owned(dotted);
         }
-        Ok(Self { raw, url, host, warn_matches: Vec::new(), no_rule_matches: false, canonical: OnceCell::new() })
+        Ok(Self {
+            raw,
+            url,
+            host,
+            warn_matches: Vec::new(),
+            no_rule_matches: false,
+            canonical: OnceCell::new(),
+        })
     }
 
     /// The re-assembled URL that the secret layers examine. (spec: url-scan §3.8)

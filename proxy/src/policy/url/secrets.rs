@@ -8,8 +8,8 @@ use muselet_rules::dlp::{Encoding, Rule, RuleList, SEED_PHRASE, Scanner, SecretF
 use muselet_rules::text;
 
 use super::layers::Step;
-use super::views;
 use super::quick::{self, Quick};
+use super::views;
 use super::{Pipeline, Scan};
 use crate::policy::verdict::{Label, UrlVerdict, WarnMatch};
 

@@ -148,9 +148,7 @@ fn least(hir: &Hir) -> Counts {
         HirKind::Class(_) => Counts::other(hir.properties().minimum_len().unwrap_or(0)),
         HirKind::Capture(capture) => least(&capture.sub),
         HirKind::Concat(parts) => parts.iter().map(least).fold(EMPTY, |sum, part| sum.then(&part)),
-        HirKind::Alternation(branches) => {
-            branches.iter().map(least).reduce(|a, b| a.or(&b)).unwrap_or(EMPTY)
-        }
+        HirKind::Alternation(branches) => branches.iter().map(least).reduce(|a, b| a.or(&b)).unwrap_or(EMPTY),
         HirKind::Repetition(repetition) => {
             let once = least(&repetition.sub);
             let times = repetition.min as usize;
@@ -265,5 +263,10 @@ fn product(heads: &[Vec<u8>], tails: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     if heads.len() * tails.len() > MOST_LITERALS {
         return None;
     }
-    Some(heads.iter().flat_map(|head| tails.iter().map(move |tail| [head.as_slice(), tail].concat())).collect())
+    Some(
+        heads
+            .iter()
+            .flat_map(|head| tails.iter().map(move |tail| [head.as_slice(), tail].concat()))
+            .collect(),
+    )
 }

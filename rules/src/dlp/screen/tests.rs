@@ -24,7 +24,9 @@ fn never_misses_an_example_of_a_rule() {
 fn settles_ordinary_urls() {
     let scanner = scanner();
     let screen = Screen::new(&scanner);
-    for text in ["https://docs.python.org/3/library/os.html", "httpsdocspythonorg3libraryoshtml", "q=hello&page=1"] {
+    for text in
+        ["https://docs.python.org/3/library/os.html", "httpsdocspythonorg3libraryoshtml", "q=hello&page=1"]
+    {
         assert!(!screen.may_match(&scanner, text.as_bytes()), "{text}");
     }
 }
@@ -32,10 +34,22 @@ fn settles_ordinary_urls() {
 /// Texts that are likely to come near a rule.
 fn near() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        Just("AKIA".to_owned()), Just("sk-ant-".to_owned()), Just("ghp_".to_owned()), Just("token=".to_owned()),
-        Just("&".to_owned()), Just("4111".to_owned()), Just("123-45-6789".to_owned()), Just("GB29".to_owned()),
-        Just("SK".to_owned()), Just("\u{200b}".to_owned()), Just("%".to_owned()), Just("Ａ".to_owned()),
-        "[A-Za-z0-9_-]{1,24}", "[0-9]{1,17}", "[a-f0-9]{8,40}", ".{0,3}",
+        Just("AKIA".to_owned()),
+        Just("sk-ant-".to_owned()),
+        Just("ghp_".to_owned()),
+        Just("token=".to_owned()),
+        Just("&".to_owned()),
+        Just("4111".to_owned()),
+        Just("123-45-6789".to_owned()),
+        Just("GB29".to_owned()),
+        Just("SK".to_owned()),
+        Just("\u{200b}".to_owned()),
+        Just("%".to_owned()),
+        Just("Ａ".to_owned()),
+        "[A-Za-z0-9_-]{1,24}",
+        "[0-9]{1,17}",
+        "[a-f0-9]{8,40}",
+        ".{0,3}",
     ];
     prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
 }

@@ -45,11 +45,43 @@ fn the_worked_examples_get_the_same_verdict_from_both() {
 /// Texts that come near a rule, a secret or a decoder.
 fn part() -> impl Strategy<Value = Vec<u8>> {
     let fixed = prop::sample::select(vec![
-        "AKIA", "IOSFODNN7EXAMPLE", "sk-ant-", "AAAAAAAAAAAAAA", "ghp_", "token=abcd", "4111111111111111", "4111",
-        "GB29NWBK60161331926819", "123-45-6789", "xK9mP2nQ7vR4wT6y", "xK9mP2nQ", "7vR4wT6y", "canary-token-ABC123",
-        "eEs5bVAyblE3dlI0d1Q2eQ==", "414b4941494f53464f444e4e374558414d504c45", "QUtJQUlPU0ZPRE5ON0VYQU1QTEU=",
-        "abandon", "about", "%20", "%2B", "+", "%zz", "%FF", "%E2%80%8B", "\u{200b}", "Ａ", "%", ";", "..", "%0a",
-        "warnme-abcd", "fooz", "barz", "colored", "Tr0ub4dor-Zebra9Kq", "aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ",
+        "AKIA",
+        "IOSFODNN7EXAMPLE",
+        "sk-ant-",
+        "AAAAAAAAAAAAAA",
+        "ghp_",
+        "token=abcd",
+        "4111111111111111",
+        "4111",
+        "GB29NWBK60161331926819",
+        "123-45-6789",
+        "xK9mP2nQ7vR4wT6y",
+        "xK9mP2nQ",
+        "7vR4wT6y",
+        "canary-token-ABC123",
+        "eEs5bVAyblE3dlI0d1Q2eQ==",
+        "414b4941494f53464f444e4e374558414d504c45",
+        "QUtJQUlPU0ZPRE5ON0VYQU1QTEU=",
+        "abandon",
+        "about",
+        "%20",
+        "%2B",
+        "+",
+        "%zz",
+        "%FF",
+        "%E2%80%8B",
+        "\u{200b}",
+        "Ａ",
+        "%",
+        ";",
+        "..",
+        "%0a",
+        "warnme-abcd",
+        "fooz",
+        "barz",
+        "colored",
+        "Tr0ub4dor-Zebra9Kq",
+        "aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZ",
     ]);
     prop_oneof![
         fixed.prop_map(|text| text.as_bytes().to_vec()),
@@ -61,9 +93,16 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn url() -> impl Strategy<Value = Vec<u8>> {
-    let separator = prop::sample::select(vec!["", "/", "?", "&", "=", ".", "-", "#", "@", ":", "/", "&", "=", "?"]);
+    let separator =
+        prop::sample::select(vec!["", "/", "?", "&", "=", ".", "-", "#", "@", ":", "/", "&", "=", "?"]);
     let pieces = prop::collection::vec((part(), separator), 0..12);
-    let start = prop::sample::select(vec!["https://example.com/", "https://a.", "http://", "https://x.test/?", "http:"]);
+    let start = prop::sample::select(vec![
+        "https://example.com/",
+        "https://a.",
+        "http://",
+        "https://x.test/?",
+        "http:",
+    ]);
     (start, pieces).prop_map(|(start, pieces)| {
         let mut url = start.as_bytes().to_vec();
         for (part, separator) in pieces {
