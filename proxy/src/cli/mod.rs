@@ -14,6 +14,7 @@ mod help;
 mod install;
 mod logs;
 mod probe;
+mod run;
 pub mod tls;
 mod tls_command;
 mod version;
@@ -129,6 +130,7 @@ fn root() -> Command {
         .subcommand(install::definition())
         .subcommand(logs::definition())
         .subcommand(probe::definition())
+        .subcommand(run::definition())
         .subcommand(tls_command::definition())
         .subcommand(version::definition())
 }
@@ -184,6 +186,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["install"] => install::run(deepest),
         ["logs"] => logs::run(deepest),
         ["probe"] => probe::run(deepest),
+        ["run"] => run::run(deepest),
         ["tls", command] => tls_command::run(command, deepest, home(deepest)),
         ["version"] => version::run(),
         group => Ok(Done::text(help::render(&root, group))),

@@ -9,6 +9,7 @@ pub mod kill_switch;
 pub mod limits;
 pub mod response;
 pub mod secrets;
+pub mod session;
 pub mod snapshot;
 pub mod url;
 pub mod verdict;

@@ -11,6 +11,9 @@ use super::{admin, connect, forward};
 
 /// The order of §2. `OPTIONS *` and other server-layer answers have been given before; the kill switch comes here first.
 pub(super) async fn route(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
+    if let Some(denied) = admin::denied(shared, client_ip, &request) {
+        return denied;
+    }
     let forwards = shared.policy.load().config.forward_proxy.enabled;
     if request.head.method == Method::CONNECT {
         return if forwards {
@@ -26,11 +29,11 @@ pub(super) async fn route(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
             answer::text(StatusCode::METHOD_NOT_ALLOWED, "forward proxy not enabled")
         };
     }
-    path(shared, request).await
+    path(shared, client_ip, request).await
 }
 
 /// The path table. (spec: http-proxy §2.1)
-async fn path(shared: &Arc<Shared>, request: Request) -> Answer {
+async fn path(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
     let url = &request.head.url;
     if let Some(clean) = clean_path(&url.path) {
         let mut location = String::from_utf8_lossy(&escape(&clean)).into_owned();
@@ -44,6 +47,10 @@ async fn path(shared: &Arc<Shared>, request: Request) -> Answer {
         b"/health" => admin::health(shared),
         b"/metrics" if shared.fixed.metrics_here => admin::metrics(shared, &request.head.headers),
         b"/stats" if shared.fixed.metrics_here => admin::stats(shared),
+        _ if shared.fixed.api_here => match admin::api(shared, client_ip, request).await {
+            Ok(answer) => answer,
+            Err(_) => answer::not_found(),
+        },
         _ => answer::not_found(),
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admin::AdminCalls;
 use super::offload::Offload;
 use super::wire::Limits;
 use crate::Strictness;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub upstream: Upstream,
     /// The switch that stops all traffic.
     pub kill_switch: Arc<KillSwitch>,
+    /// Rate windows of the admin endpoints.
+    pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
     pub leaves: ArcSwapOption<LeafCache>,
     /// Connections to the origins behind intercepted tunnels.
@@ -101,6 +104,7 @@ impl Shared {
             events,
             upstream,
             kill_switch,
+            admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
             origins: super::intercept::origin::Pool::new(super::intercept::origin::PoolSettings::default()),
             offload: Offload::default(),

@@ -1,0 +1,180 @@
+//! Following the configuration file: load, compare, compile, swap. spec: http-proxy §19, config §9, cli-and-image §3.11
+//!
+//! One task takes the triggers and one file at a time goes through [`Reloader::apply`], whose steps are the specification's.
+//! Whatever fails leaves the old state whole: the new policy is compiled beside the old one and published at the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
+
+use super::options::Overrides;
+use super::prepare::{apply, compile, leaves, print_advisories, say};
+use super::watch::Watch;
+use crate::Strictness;
+use crate::config::reload;
+use crate::config::{Config, Loaded, Surroundings};
+use crate::events::{Context, Emitters, Event};
+use crate::policy::kill_switch::TOKEN_VARIABLE;
+use crate::server::Shared;
+
+/// The same file again within this time after a reload is not applied again.
+const SAME_FILE: Duration = Duration::from_secs(2);
+
+pub(super) struct Reloader {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    overrides: Overrides,
+    instance: String,
+    asks_at_start: bool,
+    /// Hash and time of the last reload that was applied.
+    last: Option<(String, Instant)>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        path: PathBuf,
+        overrides: Overrides,
+        instance: String,
+    ) -> Reloader {
+        let asks_at_start = shared.policy.load().config.response_scanning.action == "ask";
+        Reloader { shared, path, overrides, instance, asks_at_start, last: None }
+    }
+
+    /// Loads at each trigger, for the life of the process. While a loaded file waits to be applied, further ones are dropped.
+    pub(super) async fn run(mut self, mut watch: Watch, mut hangups: Signal) {
+        let (queue, mut waiting) = mpsc::channel::<Loaded>(1);
+        let path = self.path.clone();
+        tokio::spawn(async move {
+            while let Some(loaded) = waiting.recv().await {
+                // Compiling takes tens of milliseconds of CPU: not on a thread that serves requests.
+                let Ok(back) = tokio::task::spawn_blocking(move || {
+                    self.apply(loaded);
+                    self
+                })
+                .await
+                else {
+                    return;
+                };
+                self = back;
+            }
+        });
+        loop {
+            tokio::select! {
+                () = watch.changed() => {}
+                signal = hangups.recv() => if signal.is_none() { return },
+            }
+            let path = path.clone();
+            match tokio::task::spawn_blocking(move || Config::load(&path)).await {
+                Ok(Ok(loaded)) => {
+                    let _ = queue.try_send(loaded);
+                }
+                Ok(Err(e)) => say(&format!("pipelock: config reload failed: {e}")),
+                Err(e) => say(&format!("pipelock: config reload failed: {e}")),
+            }
+        }
+    }
+
+    fn reject(&self, why: &str) {
+        self.error("CONFIG_RELOAD", why);
+    }
+
+    fn error(&self, method: &str, why: &str) {
+        let resource = self.path.display().to_string();
+        self.shared.events.record(&Event::Error {
+            ctx: Context { method, resource: &resource, ..Context::default() },
+            error: why,
+        });
+    }
+
+    fn apply(&mut self, loaded: Loaded) {
+        let Loaded { mut config, hash, warnings: remarks, .. } = loaded;
+        let running = Arc::clone(&self.shared.policy.load().config);
+        let hardened = running.muselet.strictness == Strictness::Hardened;
+        if hardened {
+            // The reference forgets its command line here.
+            apply(&self.overrides, &mut config);
+        }
+
+        if let Some(why) = reload::rejection(&running, &config) {
+            return self.reject(why);
+        }
+        say_all(reload::put_back(&running, &mut config));
+        if self.last.as_ref().is_some_and(|(last, at)| *last == hash && at.elapsed() < SAME_FILE) {
+            return;
+        }
+        say_all(reload::put_back_listeners(&running, &mut config).lines);
+        say_all(&remarks);
+        let (advisories, _) = config.clone().finish(&Surroundings::of_process());
+        print_advisories(&advisories);
+        if hardened {
+            say_ignored(&config, &running);
+        }
+        let weaker = reload::comparison(&running, &config);
+        say_all(weaker.iter().map(reload::Warning::line));
+        if running.mode == "strict" && !weaker.is_empty() {
+            return self.reject(reload::STRICT_DOWNGRADE);
+        }
+        if let Some(section) = config.unimplemented_sections().first() {
+            return self
+                .error("RELOAD", &format!("{section} is switched on, but muselet does not implement it"));
+        }
+        // Fixed for the life of the process: the log and the listeners follow it.
+        config.muselet.strictness = running.muselet.strictness;
+
+        let config = Arc::new(config);
+        let policy = match compile(&config, hash.clone()) {
+            Ok(policy) => policy,
+            Err(why) => return self.error("RELOAD", &why),
+        };
+        self.shared.policy.store(Arc::new(policy));
+        match leaves(&config) {
+            Ok(leaves) => self.shared.leaves.store(leaves),
+            Err(why) => self.error("RELOAD", &format!("TLS cert cache reload failed: {why}")),
+        }
+        self.shared.kill_switch.configure(&config, std::env::var(TOKEN_VARIABLE).ok());
+        match Emitters::connect(&config.emit, &self.instance) {
+            Ok(emitters) => self.shared.events.replace_emitters(emitters).close(),
+            Err(e) => self.error("RELOAD", &format!("emit sink rebuild failed: {e}")),
+        }
+        if config.response_scanning.action == "ask" && !self.asks_at_start {
+            say(
+                "WARNING: config reloaded to ask mode but HITL approver was not initialized at startup; detections will be blocked",
+            );
+        }
+        self.shared.events.record(&Event::ConfigReload { mode: &config.mode, config_hash: &hash });
+        self.last = Some((hash, Instant::now()));
+    }
+}
+
+fn say_all<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) {
+    for line in lines {
+        say(line.as_ref());
+    }
+}
+
+/// Keys that silently wait for a restart in the reference. spec: cli-and-image §26 item 24
+fn say_ignored(config: &Config, running: &Config) {
+    let mut ignored = Vec::new();
+    if config.fetch_proxy.listen != running.fetch_proxy.listen {
+        ignored.push("fetch_proxy.listen");
+    }
+    if config.fetch_proxy.timeout_seconds != running.fetch_proxy.timeout_seconds {
+        ignored.push("fetch_proxy.timeout_seconds");
+    }
+    if config.logging != running.logging {
+        ignored.push("logging");
+    }
+    if config.emit.instance_id != running.emit.instance_id {
+        ignored.push("emit.instance_id");
+    }
+    if config.muselet.strictness != running.muselet.strictness {
+        ignored.push("muselet.strictness");
+    }
+    for key in ignored {
+        say(&format!("WARNING: config reload: {key} changed — requires restart, ignoring"));
+    }
+}

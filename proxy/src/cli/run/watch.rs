@@ -1,0 +1,101 @@
+//! Noticing that the configuration file changed. spec: config §9.1, cli-and-image §3.11, §26 item 8
+//!
+//! The directory is watched, as editors and tools replace files by renaming; changes of the right name restart a short timer.
+//! A file that is swapped elsewhere (a mounted ConfigMap's symbolic link, a bind mount) sends no such event, so hardened mode
+//! also looks at the file itself every few seconds and reports a real change of content.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::event::{EventKind, ModifyKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+/// Events are quiet for this long before the file is loaded.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// Between two looks at the file itself.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Keeps watching while it lives.
+pub(super) struct Watch {
+    events: mpsc::UnboundedReceiver<()>,
+    _watcher: RecommendedWatcher,
+    content: Option<Content>,
+}
+
+struct Content {
+    path: PathBuf,
+    seen: Option<(u64, std::time::SystemTime, u64)>,
+}
+
+impl Watch {
+    /// Watches the directory of `path` for changes of its base name; `content`: also looks at the file itself.
+    ///
+    /// # Errors
+    /// The directory cannot be watched.
+    pub(super) fn start(path: &Path, content: bool) -> notify::Result<Watch> {
+        let (sender, events) = mpsc::unbounded_channel();
+        let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if changes(&event.kind) && event.paths.iter().any(|p| p.file_name() == Some(&name)) {
+                // The receiver only goes away with the process.
+                let _ = sender.send(());
+            }
+        })?;
+        watcher.watch(directory, RecursiveMode::NonRecursive)?;
+        let content = content.then(|| Content { path: path.to_owned(), seen: None });
+        let mut watch = Watch { events, _watcher: watcher, content };
+        if let Some(content) = &mut watch.content {
+            content.seen = state(&content.path);
+        }
+        Ok(watch)
+    }
+
+    /// Waits until the file has changed and been left alone for a moment.
+    pub(super) async fn changed(&mut self) {
+        tokio::select! {
+            _ = self.events.recv() => {}
+            () = swapped(&mut self.content) => return,
+        }
+        loop {
+            match tokio::time::timeout(DEBOUNCE, self.events.recv()).await {
+                Ok(Some(())) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Waits until the file at the path is another one than before.
+async fn swapped(content: &mut Option<Content>) {
+    let Some(content) = content else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = state(&content.path);
+        if now.is_some() && now != content.seen {
+            content.seen = now;
+            return;
+        }
+    }
+}
+
+/// Inode, time of change and length.
+fn state(path: &Path) -> Option<(u64, std::time::SystemTime, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.modified().ok()?, metadata.len()))
+}
+
+/// Writes, creations and renames; not removals or changes of attributes.
+fn changes(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Create(_) | EventKind::Any => true,
+        EventKind::Modify(kind) => !matches!(kind, ModifyKind::Metadata(_)),
+        EventKind::Access(notify::event::AccessKind::Close(notify::event::AccessMode::Write)) => true,
+        _ => false,
+    }
+}

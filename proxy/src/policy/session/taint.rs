@@ -1,0 +1,322 @@
+//! What a session has read, and what it may therefore no longer do. spec: http-proxy §11.6
+//!
+//! A response from an ordinary site may carry instructions; a session that has read one is tainted until an operator
+//! starts a new task, and what it publishes afterwards needs a person's consent, which a proxy without a terminal has not.
+
+use std::collections::VecDeque;
+
+use crate::config::Taint as TaintConfig;
+
+/// How far what was read can be trusted, best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum TaintLevel {
+    #[default]
+    Trusted,
+    AllowlistedReference,
+    ExternalUntrusted,
+    ExternalHostile,
+}
+
+impl TaintLevel {
+    /// The word in logs and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaintLevel::Trusted => "trusted",
+            TaintLevel::AllowlistedReference => "allowlisted_reference",
+            TaintLevel::ExternalUntrusted => "external_untrusted",
+            TaintLevel::ExternalHostile => "external_hostile",
+        }
+    }
+}
+
+/// A response that reached a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// Final URL, after redirects.
+    pub url: &'a str,
+    /// Its host, without brackets and port.
+    pub host: &'a str,
+    /// `forward_response` or `fetch_response`.
+    pub kind: &'static str,
+    /// The injection scan found something in it.
+    pub hostile: bool,
+}
+
+/// What a request wants to reach.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub scheme: &'a str,
+    /// With its port, as written.
+    pub host: &'a str,
+    pub path: &'a str,
+    pub query: &'a str,
+}
+
+/// A request that may not simply pass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judgement {
+    pub level: TaintLevel,
+    /// `publish` or `network`
+    pub class: &'static str,
+    /// `normal`, `elevated` or `protected`
+    pub sensitivity: &'static str,
+    /// `ask` or `block`
+    pub decision: &'static str,
+    pub reason: &'static str,
+    pub source_url: String,
+    pub source_kind: &'static str,
+}
+
+/// Whose authority a request carries; the proxy knows no narrower one.
+pub const AUTHORITY: &str = "user_broad";
+
+#[derive(Clone, Debug)]
+struct Override {
+    /// Lower-cased; empty: any.
+    source: String,
+    action: String,
+    /// Seconds since 1970.
+    expires: i64,
+}
+
+/// `taint`.
+#[derive(Clone, Debug)]
+pub(super) struct TaintSettings {
+    pub(super) enabled: bool,
+    strict: bool,
+    recent: usize,
+    allowlisted: Vec<String>,
+    protected: Vec<String>,
+    elevated: Vec<String>,
+    overrides: Vec<Override>,
+}
+
+impl TaintSettings {
+    pub(super) fn of(config: &TaintConfig) -> TaintSettings {
+        let overrides = config
+            .trust_overrides
+            .iter()
+            .map(|o| Override {
+                source: if o.scope == "source" {
+                    o.source_match.trim().to_lowercase()
+                } else {
+                    String::new()
+                },
+                action: if o.scope == "action" {
+                    o.action_match.trim().to_lowercase()
+                } else {
+                    String::new()
+                },
+                expires: o.expires_at.0.map_or(0, |at| at.unix_timestamp()),
+            })
+            .filter(|o| !(o.source.is_empty() && o.action.is_empty()))
+            .collect();
+        TaintSettings {
+            enabled: config.enabled,
+            strict: config.policy == "strict",
+            recent: usize::try_from(config.recent_sources).ok().filter(|n| *n > 0).unwrap_or(10),
+            allowlisted: config.allowlisted_domains.iter().map(|d| d.to_lowercase()).collect(),
+            protected: config.protected_paths.iter().cloned().collect(),
+            elevated: config.elevated_paths.iter().cloned().collect(),
+            overrides,
+        }
+    }
+
+    fn level_of(&self, observation: &Observation<'_>) -> TaintLevel {
+        if observation.hostile {
+            return TaintLevel::ExternalHostile;
+        }
+        let host = observation.host.trim_end_matches('.').to_lowercase();
+        let local = host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        if local {
+            TaintLevel::Trusted
+        } else if self.allowlisted.iter().any(|pattern| domain_matches(pattern, &host)) {
+            TaintLevel::AllowlistedReference
+        } else {
+            TaintLevel::ExternalUntrusted
+        }
+    }
+
+    fn sensitivity(&self, path: &str) -> &'static str {
+        let any = |globs: &[String]| globs.iter().any(|glob| path_matches(glob, path));
+        if any(&self.protected) {
+            "protected"
+        } else if any(&self.elevated) {
+            "elevated"
+        } else {
+            "normal"
+        }
+    }
+}
+
+/// `*.x` matches `x` and below; anything else exactly. `host` is lower-cased and has no trailing dot.
+fn domain_matches(pattern: &str, host: &str) -> bool {
+    let pattern = pattern.trim_end_matches('.');
+    match pattern.strip_prefix("*.") {
+        Some(apex) => host == apex || host.strip_suffix(apex).is_some_and(|rest| rest.ends_with('.')),
+        None => pattern == host,
+    }
+}
+
+/// The glob on the whole path, with or without its first slash, or on what follows any of its slashes.
+fn path_matches(glob: &str, path: &str) -> bool {
+    let tails =
+        path.char_indices().filter(|(_, c)| *c == '/').flat_map(|(i, _)| [&path[i..], &path[i + 1..]]);
+    std::iter::once(path).chain(tails).any(|tail| glob_matches(glob.as_bytes(), tail.as_bytes()))
+}
+
+/// `*` is any run without `/`, `?` one character other than `/`; sets are not needed for a match that only restricts.
+fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
+    // Iterative, with one point to go back to: linear in practice and never exponential.
+    let (mut g, mut t) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    loop {
+        let advanced = match glob.get(g) {
+            Some(b'*') => {
+                back = Some((g + 1, t));
+                g += 1;
+                continue;
+            }
+            Some(b'?') => text.get(t).is_some_and(|c| *c != b'/'),
+            Some(c) => text.get(t) == Some(c),
+            None => {
+                if t == text.len() {
+                    return true;
+                }
+                false
+            }
+        };
+        if advanced {
+            g += 1;
+            t += 1;
+            continue;
+        }
+        match back {
+            Some((after, from)) if text.get(from).is_some_and(|c| *c != b'/') => {
+                back = Some((after, from + 1));
+                g = after;
+                t = from + 1;
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// A session's taint and task.
+#[derive(Debug)]
+pub(super) struct Taint {
+    pub(super) level: TaintLevel,
+    sources: VecDeque<(String, &'static str)>,
+    pub(super) task: String,
+    pub(super) label: String,
+    runtime: Vec<Override>,
+}
+
+impl Taint {
+    pub(super) fn new() -> Taint {
+        Taint {
+            level: TaintLevel::Trusted,
+            sources: VecDeque::new(),
+            task: task_id(),
+            label: String::new(),
+            runtime: Vec::new(),
+        }
+    }
+
+    pub(super) fn observe(&mut self, settings: &TaintSettings, observation: &Observation<'_>) {
+        let level = settings.level_of(observation);
+        self.level = self.level.max(level);
+        if level >= TaintLevel::ExternalUntrusted {
+            while self.sources.len() >= settings.recent {
+                self.sources.pop_front();
+            }
+            self.sources.push_back((observation.url.to_owned(), observation.kind));
+        }
+    }
+
+    pub(super) fn judge(
+        &self,
+        settings: &TaintSettings,
+        method: &str,
+        target: &Target<'_>,
+        wall: i64,
+    ) -> Option<Judgement> {
+        let class = match method {
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" => return None,
+            "POST" | "PUT" | "PATCH" | "DELETE" => "publish",
+            _ => "network",
+        };
+        if self.level < TaintLevel::ExternalUntrusted {
+            return None;
+        }
+        let sensitivity = settings.sensitivity(target.path);
+        let publish = class == "publish";
+        let (decision, reason) =
+            if self.level == TaintLevel::ExternalHostile && (publish || sensitivity != "normal") {
+                ("block", "sensitive_action_after_hostile_external_exposure")
+            } else if publish {
+                ("ask", "external_publish_after_untrusted_external_exposure")
+            } else if settings.strict && sensitivity != "normal" {
+                ("ask", "mutating_network_after_untrusted_external_exposure")
+            } else {
+                return None;
+            };
+        let (source_url, source_kind) = self.sources.back().cloned().unwrap_or_default();
+        let action = action_reference(class, method, target);
+        let trusted = settings.overrides.iter().chain(&self.runtime).any(|o| {
+            o.expires > wall
+                && (o.source.is_empty() || reference_matches(&o.source, &source_url.to_lowercase()))
+                && (o.action.is_empty() || reference_matches(&o.action, &action))
+        });
+        if trusted {
+            return None;
+        }
+        Some(Judgement { level: self.level, class, sensitivity, decision, reason, source_url, source_kind })
+    }
+
+    /// Begins a task: nothing read before counts any more. Returns the overrides that were dropped.
+    pub(super) fn begin_task(&mut self, label: &str) -> usize {
+        let dropped = self.runtime.len();
+        *self = Taint { label: label.to_owned(), ..Taint::new() };
+        dropped
+    }
+
+    pub(super) fn trust(&mut self, source: &str, action: &str, expires: i64) {
+        self.runtime.push(Override {
+            source: source.trim().to_lowercase(),
+            action: action.trim().to_lowercase(),
+            expires,
+        });
+    }
+}
+
+fn reference_matches(pattern: &str, text: &str) -> bool {
+    pattern == text || glob_matches(pattern.as_bytes(), text.as_bytes())
+}
+
+/// `class:method:scheme://host/path?query`, all but path and query in lower case; compared in lower case as a whole.
+fn action_reference(class: &str, method: &str, target: &Target<'_>) -> String {
+    let Target { scheme, host, path, query } = target;
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{class}:{method}:{scheme}://{host}{path}{mark}{query}").to_lowercase()
+}
+
+/// `task-` and a UUID of version 7: sorted by the time it was made.
+fn task_id() -> String {
+    let millis = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0));
+    let random: u128 = rand::random();
+    let high = (millis << 16) | 0x7000 | (random as u64 & 0x0fff);
+    let low = ((random >> 64) as u64 & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
+    format!(
+        "task-{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
