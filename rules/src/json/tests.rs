@@ -183,6 +183,16 @@ proptest::proptest! {
     }
 
     #[test]
+    fn unescaping_utf8_text_is_decoding_it(inside in "([a-c\u{e9}]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}|\\\\ud83d\\\\ude00){0,12}") {
+        let text = format!("\"{inside}\"");
+        let Ok(Some(Event::String(string))) = Parser::new(text.as_bytes()).next() else { panic!("{text}") };
+        let mut unescaped = Vec::new();
+        string.unescape_into(&mut unescaped);
+        let decoded = string.decode();
+        proptest::prop_assert_eq!(decoded.as_bytes(), &unescaped[..], "{}", text);
+    }
+
+    #[test]
     fn escaped_text_reads_back(text in ".*") {
         let mut out = Vec::new();
         push_escaped(&text, &mut out);

@@ -44,10 +44,10 @@ pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, I
                 if key {
                     names.push(text);
                 }
-                if utf8 && !text.is_escaped() {
-                    strings.push(text.raw());
-                } else {
-                    strings.push_with(|arena| text.decode_into(arena));
+                match (utf8, text.is_escaped()) {
+                    (true, false) => strings.push(text.raw()),
+                    (true, true) => strings.push_with(|arena| text.unescape_into(arena)),
+                    (false, _) => strings.push_with(|arena| text.decode_into(arena)),
                 }
             }
             Event::Number(text) => {
