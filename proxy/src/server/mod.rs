@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod intercept;
 pub mod listener;
 pub mod offload;
+mod report;
 mod routing;
 pub mod scrub;
 mod shared;

@@ -19,9 +19,9 @@ use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::identity::DEFAULT_PROFILE;
 use super::intercept;
-use super::scrub;
+use super::{report, scrub};
 use super::shared::Shared;
-use super::wire::{Request, Takeover};
+use super::wire::{Head, Request, Takeover};
 use crate::Strictness;
 use crate::events::{Event, SniCategory};
 use crate::policy::verdict::UrlVerdict;
@@ -53,6 +53,10 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // C2: URL scan. Its verdict is applied at C5.
     let verdict = exchange.scan_url(url.as_bytes()).await;
     exchange.report_warnings(&verdict, "connect");
+    // C3: header DLP. A block wins over the URL verdict.
+    if let Some(refusal) = header_dlp(&exchange, &target, &head) {
+        return refusal;
+    }
     // C5: URL verdict.
     if let Some(refusal) = url_verdict(&exchange, &verdict) {
         return refusal;
@@ -103,6 +107,20 @@ fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {
         answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {}", verdict.reason));
     let hint = config.explains_blocks().then_some(&*verdict.hint);
     Some(answer::with_hint(refusal, hint))
+}
+
+fn header_dlp(exchange: &Exchange, target: &Target, head: &Head) -> Option<Answer> {
+    let verdict = exchange.policy.headers.scan(&head.headers);
+    report::warnings(exchange, &verdict.warnings, "connect");
+    let finding = verdict.finding?;
+    if !report::header_finding(exchange, &finding) {
+        return None;
+    }
+    let metrics = exchange.shared.events.metrics();
+    metrics.tunnel_blocked(DEFAULT_PROFILE);
+    // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
+    metrics.request_blocked(&target.host, "header_dlp", &exchange.identity.agent, exchange.elapsed());
+    Some(answer::text(StatusCode::FORBIDDEN, "CONNECT blocked: header DLP match"))
 }
 
 fn hint_websocket(exchange: &Exchange, target: &Target) {

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 
-use super::report;
 use crate::policy::body::{BodyFinding, Outcome, Transport};
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
+use crate::server::report;
 use crate::server::inspect::{Inspected, inspect as read_and_scan};
 use crate::server::wire::{Framing, Head, RequestBody};
 use crate::upstream::http::OutgoingBody;

@@ -2,7 +2,6 @@
 
 mod body;
 mod redirect;
-mod report;
 mod request;
 mod response;
 
@@ -13,8 +12,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::exchange::{self, Exchange};
-use super::identity::DEFAULT_PROFILE;
-use super::scrub;
+use super::{report, scrub};
 use super::shared::Shared;
 use super::wire::{Head, Request};
 use crate::events::Event;
@@ -121,6 +119,3 @@ fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
 fn quoted(text: &str) -> String {
     crate::policy::url::quote(text.as_bytes())
 }
-
-/// The label of plain requests in metrics.
-const PROFILE: &str = DEFAULT_PROFILE;

@@ -1,15 +1,15 @@
-//! Findings of the shared layers as events and counters of a plain request. (spec: http-proxy §5.6)
+//! Findings in requests as events and counters, for every handler of the main listener. (spec: http-proxy §5.6)
 
 use muselet_rules::dlp::Match;
 
-use super::PROFILE;
+use super::exchange::Exchange;
+use super::identity::DEFAULT_PROFILE;
 use crate::events::{BundleRule, Context, Event};
 use crate::policy::body::{Action, BodyFinding};
 use crate::policy::headers::HeaderFinding;
-use crate::server::exchange::Exchange;
 
 /// Matches of warn-mode rules: one event each. `transport` as in the metric.
-pub(crate) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) {
+pub(super) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) {
     for hit in matches {
         exchange.shared.events.metrics().dlp_warn(&hit.name, transport);
         exchange.record(&Event::DlpWarn {
@@ -22,7 +22,7 @@ pub(crate) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) 
 }
 
 /// Reports a secret in a header; `true`: the request is refused.
-pub(crate) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bool {
+pub(super) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bool {
     let metrics = exchange.shared.events.metrics();
     let action = finding.action.as_str();
     // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
@@ -41,7 +41,7 @@ pub(crate) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bo
 pub(super) fn body_finding(exchange: &Exchange, finding: &BodyFinding, action: Action) {
     let metrics = exchange.shared.events.metrics();
     if !finding.matches.is_empty() {
-        metrics.body_dlp_hit(action.as_str(), PROFILE);
+        metrics.body_dlp_hit(action.as_str(), DEFAULT_PROFILE);
         exchange.record(&Event::BodyDlp {
             ctx: context(exchange, finding.difference),
             action: action.as_str(),
@@ -77,7 +77,7 @@ fn context<'a>(exchange: &'a Exchange, difference: Option<&'a str>) -> Context<'
 }
 
 /// Matches of rules that came from a bundle.
-pub(crate) fn bundle_rules(matches: &[Match]) -> Vec<BundleRule<'_>> {
+pub(super) fn bundle_rules(matches: &[Match]) -> Vec<BundleRule<'_>> {
     matches
         .iter()
         .filter(|hit| !hit.bundle.is_empty())
