@@ -5,8 +5,8 @@ use http::StatusCode;
 use crate::policy::body::{BodyFinding, Outcome, Transport};
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
-use crate::server::report;
 use crate::server::inspect::{Inspected, inspect as read_and_scan};
+use crate::server::report;
 use crate::server::wire::{Framing, Head, RequestBody};
 use crate::upstream::http::OutgoingBody;
 

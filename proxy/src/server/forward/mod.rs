@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::exchange::{self, Exchange};
-use super::{report, scrub};
 use super::shared::Shared;
 use super::wire::{Head, Request};
+use super::{report, scrub};
 use crate::events::Event;
 use crate::policy::headers::HeaderFinding;
 use crate::policy::verdict::UrlVerdict;
