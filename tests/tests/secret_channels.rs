@@ -45,7 +45,9 @@ const CHANNELS: &[Channel] = &[
     ("JSON value", |v| Message::post("application/json", format!(r#"{{"model":"m","k":"{v}"}}"#))),
     ("JSON key", |v| Message::post("application/json", format!(r#"{{"{v}":1}}"#))),
     ("nested JSON", |v| Message::post("application/json", format!(r#"{{"a":[1,{{"b":["x",["{v}"]]}}]}}"#))),
-    ("form field", |v| Message::post("application/x-www-form-urlencoded", format!("a=1&k={}", form_escape(v)))),
+    ("form field", |v| {
+        Message::post("application/x-www-form-urlencoded", format!("a=1&k={}", form_escape(v)))
+    }),
     ("multipart field", |v| multipart(FIELD, v)),
     ("file name", |v| multipart(&format!("{FIELD}; filename=\"{v}\""), "x")),
     ("part header", |v| multipart(&format!("{FIELD}\r\nX-Meta: {v}"), "x")),

@@ -60,7 +60,10 @@ impl Message {
 
     /// With one more header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"));
+        self.headers.append(
+            name.parse::<HeaderName>().expect("a name"),
+            HeaderValue::from_str(value).expect("a value"),
+        );
         self
     }
 
@@ -123,10 +126,15 @@ impl World {
         let key = directory.path().join("ca-key.pem");
         write_private(&certificate, &pem.certificate_pem);
         write_private(&key, &pem.key_pem);
-        let section =
-            format!("tls_interception: {{enabled: true, ca_cert: {}, ca_key: {}}}\n", certificate.display(), key.display());
-        let config = Config::parse(format!("{CONFIG}{section}").as_bytes(), Path::new("/")).expect("valid configuration");
-        let ca = Ca::from_pem(pem.certificate_pem.as_bytes(), pem.key_pem.as_bytes(), config.muselet.strictness);
+        let section = format!(
+            "tls_interception: {{enabled: true, ca_cert: {}, ca_key: {}}}\n",
+            certificate.display(),
+            key.display()
+        );
+        let config = Config::parse(format!("{CONFIG}{section}").as_bytes(), Path::new("/"))
+            .expect("valid configuration");
+        let ca =
+            Ca::from_pem(pem.certificate_pem.as_bytes(), pem.key_pem.as_bytes(), config.muselet.strictness);
         let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
         let leaves = Arc::new(LeafCache::new(Arc::new(ca.expect("our CA loads")), settings).expect("leaves"));
 
@@ -149,7 +157,8 @@ impl World {
         });
 
         let mut roots = rustls::RootCertStore::empty();
-        let der = rustls::pki_types::pem::PemObject::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate");
+        let der = rustls::pki_types::pem::PemObject::from_pem_slice(pem.certificate_pem.as_bytes())
+            .expect("a certificate");
         roots.add(der).expect("a root");
         Self { proxy, plain, tls, roots }
     }
@@ -179,13 +188,16 @@ impl World {
         let alpn: &[u8] = if way == Way::InterceptHttp2 { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![alpn.to_vec()];
         let name = ServerName::IpAddress(self.tls.ip().into());
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+        let stream =
+            tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
         let request = message.into_request(way, &authority);
         if way == Way::InterceptHttp1 {
             return http1(stream, request).await;
         }
         let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .expect("HTTP/2");
         tokio::spawn(connection);
         answer(sender.send_request(request).await.expect("an answer")).await
     }
