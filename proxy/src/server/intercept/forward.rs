@@ -9,6 +9,7 @@ use http::{Method, Response, StatusCode};
 use super::Tunnel;
 use super::origin::{OriginKey, Outbound, OutboundBody, ResponseBody, SendError, Transport};
 use super::steps::{Case, CaseBody};
+use crate::policy::headers::canonical;
 use crate::server::answer::{self, Answer};
 use crate::server::deliver;
 use crate::server::wire::Framing;
@@ -106,7 +107,7 @@ fn frame(headers: &mut HeaderMap, body: CaseBody, framing: Framing, method: &Met
 
 /// Trailers are announced whether the client did or not: that is what makes them legal.
 fn announce(headers: &mut HeaderMap, trailers: &HeaderMap) {
-    let names: Vec<&str> = trailers.keys().map(|name| name.as_str()).collect();
+    let names: Vec<String> = trailers.keys().map(|name| canonical(name.as_str())).collect();
     // Header names joined by commas are a valid value.
     if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
         headers.insert(TRAILER, value);

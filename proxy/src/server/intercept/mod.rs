@@ -18,6 +18,7 @@ mod respond;
 mod steps;
 mod websocket;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ use request::Inner;
 /// Client's handshake, and its first request head, at most.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 const HEAD: Duration = Duration::from_secs(30);
+/// First byte of a TLS record that holds a handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// "No limit of its own": the tunnel's deadline comes first.
 const UNLIMITED: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -152,7 +155,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let until = (Instant::now() + HANDSHAKE).min(tunnel.deadline);
-    match timeout_at(until, TlsAcceptor::from(Arc::clone(config)).accept(io)).await {
+    let handshake = async {
+        let mut io = io;
+        // A client that does not speak TLS would not understand an alert; the reference sends none either.
+        if io.first_byte().await? != TLS_HANDSHAKE {
+            return Err(io::Error::other("tls: first record does not look like a TLS handshake"));
+        }
+        TlsAcceptor::from(Arc::clone(config)).accept(io).await
+    };
+    match timeout_at(until, handshake).await {
         Ok(Ok(tls)) => Ok(tls),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("i/o timeout".to_owned()),

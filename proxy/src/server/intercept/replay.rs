@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// `early`, then whatever `io` yields.
 #[derive(Debug)]
@@ -17,6 +17,21 @@ pub(super) struct Replay<S> {
 impl<S> Replay<S> {
     pub(super) fn new(io: S, early: Bytes) -> Self {
         Self { early, io }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Replay<S> {
+    /// The byte that will be read first.
+    pub(super) async fn first_byte(&mut self) -> io::Result<u8> {
+        if let Some(first) = self.early.first() {
+            return Ok(*first);
+        }
+        let mut first = [0];
+        if self.io.read(&mut first).await? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "EOF"));
+        }
+        self.early = Bytes::copy_from_slice(&first);
+        Ok(first[0])
     }
 }
 
