@@ -1,6 +1,10 @@
 //! Host patterns: an exact name or `*.example.com`. Spec: config §13.1.
 //!
-//! Checking normalises in place: what is stored is what run time, hashes and reload comparison see.
+//! Checking normalises in place: what is stored is what run time, hashes and reload comparison see. The reference
+//! removes one trailing dot a pass, so that a text such as `*.com..` passes `check` and fails `run`; in hardened mode the
+//! text without any trailing dot must pass as well, and both refuse it (D-301).
+
+use muselet_rules::Strictness;
 
 use super::grammar::{lower, quoted};
 use super::value::List;
@@ -9,13 +13,12 @@ use super::value::List;
 ///
 /// # Errors
 /// The reference's sentence about the first entry that does not fit.
-pub fn check(label: &str, list: &mut List<String>) -> Result<(), String> {
+pub fn check(label: &str, list: &mut List<String>, strictness: Strictness) -> Result<(), String> {
     for (i, entry) in list.iter_mut().enumerate() {
         let mut host = trimmed_lower(entry);
-        if host.ends_with('.') {
-            host.pop();
-        }
+        trim_dot(&mut host);
         shape(label, i, entry, &host, true)?;
+        without_dots(label, i, entry, &host, strictness)?;
         *entry = host;
     }
     Ok(())
@@ -25,16 +28,36 @@ pub fn check(label: &str, list: &mut List<String>) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_entropy_exclusions(list: &mut List<String>) -> Result<(), String> {
+pub fn check_entropy_exclusions(list: &mut List<String>, strictness: Strictness) -> Result<(), String> {
+    const LABEL: &str = "subdomain_entropy_exclusions";
     for (i, entry) in list.iter_mut().enumerate() {
         let mut host = trimmed_lower(entry);
-        shape("subdomain_entropy_exclusions", i, entry, &host, false)?;
-        if host.ends_with('.') {
-            host.pop();
-        }
+        shape(LABEL, i, entry, &host, false)?;
+        without_dots(LABEL, i, entry, &host, strictness)?;
+        trim_dot(&mut host);
         *entry = host;
     }
     Ok(())
+}
+
+/// D-301: what a later pass would come to must fit now.
+fn without_dots(
+    label: &str,
+    i: usize,
+    written: &str,
+    host: &str,
+    strictness: Strictness,
+) -> Result<(), String> {
+    if strictness == Strictness::Reference || !host.ends_with('.') {
+        return Ok(());
+    }
+    shape(label, i, written, host.trim_end_matches('.'), true).map_err(|error| format!("{error} (D-301)"))
+}
+
+fn trim_dot(host: &mut String) {
+    if host.ends_with('.') {
+        host.pop();
+    }
 }
 
 fn trimmed_lower(text: &str) -> String {

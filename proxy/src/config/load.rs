@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use muselet_rules::Strictness;
+
 use super::grammar::{clean_path, join_path, os_error, quoted};
 use super::schema::Config;
 use super::value::{List, Secret, Setting};
@@ -25,6 +27,10 @@ pub struct Surroundings {
     pub home: Option<String>,
     /// `PIPELOCK_LICENSE_KEY`.
     pub licence_key: Secret,
+    /// Whether `PIPELOCK_KILLSWITCH_API_TOKEN` is set and not empty.
+    pub has_kill_switch_token: bool,
+    /// The strictness of files that do not say.
+    pub strictness: Strictness,
     /// Directory of temporary files.
     pub temp_dir: String,
     /// Seconds since 1970, for the licence.
@@ -41,6 +47,9 @@ impl Surroundings {
         Surroundings {
             home: std::env::var("HOME").ok().filter(|home| !home.is_empty()),
             licence_key: std::env::var("PIPELOCK_LICENSE_KEY").unwrap_or_default().into(),
+            has_kill_switch_token: std::env::var_os("PIPELOCK_KILLSWITCH_API_TOKEN")
+                .is_some_and(|token| !token.is_empty()),
+            strictness: Strictness::default(),
             temp_dir: std::env::temp_dir().display().to_string(),
             now_unix: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
             edition: Edition::Release,
@@ -132,6 +141,7 @@ fn from_text(
     let document = Document::parse(bytes).map_err(refuse)?;
     let mut config = Config::default();
     config.arm();
+    config.muselet.strictness = surroundings.strictness;
     Decoder::run(&document, &mut config).map_err(refuse)?;
     defaults::fill(&mut config);
     licence::resolve_token(&mut config, dir, surroundings).map_err(ConfigError::Refused)?;

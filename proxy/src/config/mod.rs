@@ -20,6 +20,9 @@ pub mod value;
 mod write;
 pub mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 pub use load::{Edition, Surroundings};

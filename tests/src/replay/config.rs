@@ -4,88 +4,101 @@
 //! named here and nowhere else. A refusal agrees when the essential text does: for values the whole sentence, for keys
 //! and types every line, for broken syntax only that it is broken, because that wording is the parser's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
-use muselet::config::{Config, ConfigError, Edition, Surroundings, yaml::YamlError};
+use anyhow::Context as _;
+use muselet::Strictness;
+use muselet::config::yaml::YamlError;
+use muselet::config::{Config, ConfigError, Edition, Surroundings, patterns};
 use serde_json::Value as Json;
 
-/// A document on which the two sides do not agree.
+use super::{Comparison, Recording};
+
+/// Where our side believes the documents lie. Nothing is there, as nothing but the document was there.
+const DIR: &str = "/nonexistent/conformance";
+
+/// Differences that a refusal may name.
+const NAMED: &[&str] = &["D-301"];
+
+/// Our side of the comparison.
 #[derive(Debug)]
-pub struct Disagreement {
-    /// Name of the case.
-    pub id: String,
-    /// The document.
-    pub yaml: String,
-    /// What the reference did.
-    pub theirs: String,
-    /// What ours did.
-    pub ours: String,
+pub struct Replay {
+    surroundings: Surroundings,
+    empty: BTreeMap<String, Json>,
 }
 
-/// Compares every case; `dir` must exist and be empty.
-///
-/// # Errors
-/// When a line is not a recording of this kind.
-pub fn replay_config(cases: impl Iterator<Item = Json>, dir: &Path) -> anyhow::Result<Vec<Disagreement>> {
-    let surroundings = Surroundings {
-        home: Some("/tmp/nohome".to_owned()),
-        temp_dir: "/tmp".to_owned(),
-        edition: Edition::Core,
-        ..Surroundings::default()
-    };
-    let load = |yaml: &str| Config::parse_in(yaml.as_bytes(), dir, &surroundings);
-    let empty = load("")?.config.effective_values();
-    let mut disagreements = Vec::new();
-    for case in cases {
-        let id = case["id"].as_str().unwrap_or_default().to_owned();
-        let yaml = case["yaml"].as_str().unwrap_or_default().to_owned();
-        if id == "base/no-file" {
-            let ours = Config::without_file("/tmp").effective_values();
-            compare_values(&case["effective"], &ours, &id, &mut disagreements);
-            continue;
+impl Replay {
+    /// Prepares for documents that do not say their strictness.
+    ///
+    /// # Errors
+    /// When an empty file is refused.
+    pub fn new(mode: Strictness) -> anyhow::Result<Self> {
+        let surroundings = Surroundings {
+            home: Some("/tmp/nohome".to_owned()),
+            temp_dir: "/tmp".to_owned(),
+            edition: Edition::Core,
+            strictness: mode,
+            ..Surroundings::default()
+        };
+        let empty = Config::parse_in(b"", Path::new(DIR), &surroundings)?.config;
+        Ok(Self { surroundings, empty: ours_only_hidden(empty.effective_values()) })
+    }
+
+    /// Loads the document of a recording and compares.
+    ///
+    /// # Errors
+    /// When the recording lacks a field.
+    pub fn compare(&self, recording: &Recording) -> anyhow::Result<Comparison> {
+        if recording.id == "base/no-file" {
+            return Ok(all_values(recording, Config::without_file("/tmp").effective_values()));
         }
-        let outcome = load(&yaml);
-        if id == "base/empty-file" {
-            compare_values(&case["effective"], &outcome?.config.effective_values(), &id, &mut disagreements);
-            continue;
+        let yaml: String = recording.get("yaml")?;
+        let outcome = Config::parse_in(yaml.as_bytes(), Path::new(DIR), &self.surroundings);
+        let values = outcome.map(|loaded| ours_only_hidden(loaded.config.effective_values()));
+        if recording.id == "base/empty-file" {
+            return Ok(all_values(recording, values?));
         }
-        let (theirs, ours) = match (case["ok"].as_bool().unwrap_or_default(), outcome) {
-            (true, Ok(loaded)) => {
-                match values_differ(&case["changed"], &empty, &loaded.config.effective_values(), dir) {
-                    Some(pair) => pair,
-                    None => continue,
-                }
+        let accepted: bool = recording.get("ok")?;
+        let show = |refusal: &str| format!("{yaml:?} refused: {refusal}");
+        let (wanted, got, is_stricter) = match (accepted, values) {
+            (true, Ok(values)) => {
+                let changed = recording.answer.get("changed").context("no changed values")?;
+                let (wanted, got) = values_differ(changed, &self.empty, &values).unwrap_or_default();
+                (wanted, got, false)
             }
-            (true, Err(error)) => ("accepted".to_owned(), format!("refused: {error}")),
-            (false, Ok(_)) => (format!("refused: {}", case["error"]), "accepted".to_owned()),
+            (true, Err(error)) => (format!("{yaml:?} accepted"), show(&essence(&error)), true),
+            (false, Ok(_)) => (show(&recording.get::<String>("error")?), format!("{yaml:?} accepted"), false),
             (false, Err(error)) => {
-                let theirs = essence_of_recording(case["error"].as_str().unwrap_or_default());
-                let ours = essence(&error, dir);
-                if theirs == ours || values_hidden(&theirs) == ours {
-                    continue;
-                }
-                (theirs, ours)
+                let theirs = essence_of_recording(&recording.get::<String>("error")?);
+                let ours = essence(&error);
+                let theirs = if values_hidden(&theirs) == ours { ours.clone() } else { theirs };
+                (show(&theirs), show(&ours), false)
             }
         };
-        disagreements.push(Disagreement { id, yaml, theirs, ours });
+        let named = NAMED.iter().filter(|id| got.contains(*id)).map(|id| Some(*id)).collect();
+        Ok(Comparison { agrees: wanted == got, is_stricter, named, is_random: false, wanted, got })
     }
-    Ok(disagreements)
 }
 
-fn compare_values(theirs: &Json, ours: &BTreeMap<String, Json>, id: &str, out: &mut Vec<Disagreement>) {
-    let theirs = changed_map(theirs);
-    for key in theirs.keys().chain(ours.keys().filter(|key| !theirs.contains_key(*key))) {
-        let (theirs, ours) = (theirs.get(key), ours.get(key).map(builtin_hidden));
-        if theirs != ours.as_ref() {
-            out.push(Disagreement {
-                id: format!("{id} {key}"),
-                yaml: String::new(),
-                theirs: format!("{theirs:?}"),
-                ours: format!("{ours:?}"),
-            });
-        }
-    }
+/// Our own section is not part of a recording.
+fn ours_only_hidden(mut values: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
+    values.retain(|key, _| !key.starts_with("muselet"));
+    values
+}
+
+fn all_values(recording: &Recording, ours: BTreeMap<String, Json>) -> Comparison {
+    let theirs = recording.answer.get("effective").map(changed_map).unwrap_or_default();
+    let ours: BTreeMap<_, _> =
+        ours_only_hidden(ours).into_iter().map(|(key, value)| (key, builtin_hidden(&value))).collect();
+    let differing = |ours: &BTreeMap<String, Json>, theirs: &BTreeMap<String, Json>| {
+        let lines = ours.iter().filter(|(key, value)| theirs.get(*key) != Some(value));
+        lines.map(|(key, value)| format!("{key}={value} ")).collect::<String>()
+    };
+    let (wanted, got) = (differing(&theirs, &ours), differing(&ours, &theirs));
+    let agrees = wanted.is_empty() && got.is_empty();
+    Comparison { agrees, is_stricter: false, named: Vec::new(), is_random: false, wanted, got }
 }
 
 fn changed_map(recorded: &Json) -> BTreeMap<String, Json> {
@@ -98,7 +111,6 @@ fn values_differ(
     recorded: &Json,
     empty: &BTreeMap<String, Json>,
     ours: &BTreeMap<String, Json>,
-    dir: &Path,
 ) -> Option<(String, String)> {
     if recorded.as_str().is_some_and(|text| text.starts_with("unencodable")) {
         let unencodable = ours.values().any(|value| matches!(value.as_str(), Some("NaN" | "+Inf" | "-Inf")));
@@ -111,22 +123,25 @@ fn values_differ(
             changed.insert(key.clone(), value);
         }
     }
-    let ours = Json::from_iter(changed).to_string().replace(&dir.display().to_string(), "DIR");
+    let ours = Json::from_iter(changed).to_string().replace(DIR, "DIR");
     let theirs = recorded_dir_hidden(&Json::from_iter(changed_map(recorded)).to_string());
     let same = |text: &str| serde_json::from_str::<Json>(text).ok();
     (same(&ours) != same(&theirs)).then_some((theirs, ours))
 }
 
+/// Names and expressions of what is built in.
+static BUILTIN: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
+    let dlp = patterns::builtin_dlp().into_iter().map(|rule| (rule.name, rule.regex));
+    let response = patterns::builtin_response().into_iter().map(|rule| (rule.name, rule.regex));
+    dlp.chain(response).collect()
+});
+
 /// Expressions of built-in rules are not part of a recording.
 fn builtin_hidden(value: &Json) -> Json {
     let Json::Array(items) = value else { return value.clone() };
     let builtin = |item: &Json| {
-        let name = item["name"].as_str().unwrap_or_default();
-        let regex = item["regex"].as_str().unwrap_or_default();
-        let dlp = muselet::config::patterns::builtin_dlp();
-        let response = muselet::config::patterns::builtin_response();
-        dlp.iter().any(|rule| rule.name == name && rule.regex == regex)
-            || response.iter().any(|rule| rule.name == name && rule.regex == regex)
+        let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+        BUILTIN.contains(&(text("name"), text("regex")))
     };
     let hide = |item: &Json| {
         let mut item = item.clone();
@@ -167,7 +182,7 @@ fn essence_of_recording(error: &str) -> String {
     }
 }
 
-fn essence(error: &ConfigError, dir: &Path) -> String {
+fn essence(error: &ConfigError) -> String {
     match error {
         ConfigError::Parse { source: YamlError::Syntax(_), .. } => "parsing: broken syntax".to_owned(),
         ConfigError::Parse { source: YamlError::Content(problems), .. } => {
@@ -176,6 +191,6 @@ fn essence(error: &ConfigError, dir: &Path) -> String {
             format!("parsing: unmarshal errors:{}", lines.collect::<String>())
         }
         ConfigError::Parse { source, .. } => format!("parsing: {source}"),
-        error => error.to_string().replace(&dir.display().to_string(), "DIR"),
+        error => error.to_string().replace(DIR, "DIR"),
     }
 }

@@ -7,7 +7,7 @@
 //! benign one. In either mode a disagreement is excused when the recorded answer is one of several that the reference gives
 //! at random; `random-answers.txt` beside the recordings lists those cases with the reason.
 
-pub mod config;
+mod config;
 mod differences;
 mod dlp;
 mod environment;
@@ -112,8 +112,12 @@ pub fn run(
             scanners.insert(name, compile(&configs.join(format!("{name}.yaml")), mode)?);
         }
     }
+    let documents = config::Replay::new(mode)?;
     let judge = |number: usize, recording: &Recording| -> anyhow::Result<Outcome> {
-        let comparison = compare(number, recording, &scanners)?;
+        let comparison = match recording.kind.as_str() {
+            "config" => documents.compare(recording)?,
+            _ => compare(number, recording, &scanners)?,
+        };
         Ok(decide(recording, comparison, mode, differences))
     };
     in_parallel(&recordings, judge)

@@ -9,6 +9,8 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
+use muselet_rules::Strictness;
+
 use super::grammar::quoted;
 use super::schema::Config;
 use super::value::{List, Map};
@@ -61,6 +63,31 @@ pub fn put_back(running: &Config, new: &mut Config) -> Vec<String> {
         "receipt chain cannot rotate at runtime, ignoring (restart required)",
     );
     lines
+}
+
+/// D-304: the lines about changes that are accepted and have no effect until a restart. The reference says nothing.
+#[must_use]
+pub fn ignored_until_restart(running: &Config, new: &Config) -> Vec<String> {
+    if new.muselet.strictness == Strictness::Reference {
+        return Vec::new();
+    }
+    let changed: [(&str, bool); 6] = [
+        ("fetch_proxy.listen", running.fetch_proxy.listen != new.fetch_proxy.listen),
+        (
+            "fetch_proxy.timeout_seconds",
+            running.fetch_proxy.timeout_seconds != new.fetch_proxy.timeout_seconds,
+        ),
+        ("logging settings", running.logging != new.logging),
+        ("emit.instance_id", running.emit.instance_id != new.emit.instance_id),
+        (
+            "websocket_proxy.max_concurrent_connections",
+            running.websocket_proxy.max_concurrent_connections
+                != new.websocket_proxy.max_concurrent_connections,
+        ),
+        ("muselet.dns settings", running.muselet.dns != new.muselet.dns),
+    ];
+    let lines = changed.iter().filter(|(_, changed)| *changed);
+    lines.map(|(what, _)| line(&format!("{what} changed"), "requires restart, ignoring")).collect()
 }
 
 fn line(what: &str, consequence: &str) -> String {

@@ -190,3 +190,15 @@ fn keeps_agents_on_their_listeners() {
     assert_eq!(other_key.agents, running.agents);
     assert!(other_key.license_key.is_empty());
 }
+
+#[test]
+fn names_what_waits_for_a_restart() {
+    let running = load("{}");
+    let new = load("fetch_proxy: {listen: \":1\", timeout_seconds: 5}\nlogging: {format: text}");
+    let changed = ["fetch_proxy.listen", "fetch_proxy.timeout_seconds", "logging settings"];
+    let lines =
+        changed.map(|what| format!("WARNING: config reload: {what} changed — requires restart, ignoring"));
+    assert_eq!(ignored_until_restart(&running, &new), lines);
+    let exact = load("muselet: {strictness: reference}\nfetch_proxy: {timeout_seconds: 5}");
+    assert!(ignored_until_restart(&running, &exact).is_empty());
+}

@@ -5,8 +5,10 @@
 
 use std::net::IpAddr;
 
+use super::scanning::VALIDATORS;
 use super::tools::sandbox_paths;
 use super::{Context, ensure, regex};
+use crate::Strictness;
 use crate::config::Edition;
 use crate::config::domains;
 use crate::config::grammar::{cidr, host_port, network, quoted};
@@ -25,12 +27,13 @@ pub fn agents(config: &mut Config, context: &mut Context<'_>) -> Result<(), Stri
     if context.surroundings.edition == Edition::Core {
         return Ok(());
     }
+    let strictness = config.muselet.strictness;
     let mut taken = Taken::of(config);
     let mut ranges: Vec<(String, IpAddr, u8)> = Vec::new();
     for (name, profile) in config.agents.iter_mut() {
         name_is_usable(name)?;
         let label = format!("agent {}", quoted(name));
-        profile_is_usable(profile, &label, &mut taken, &mut ranges)?;
+        profile_is_usable(profile, &label, &mut taken, &mut ranges, strictness)?;
     }
     Ok(())
 }
@@ -56,6 +59,7 @@ fn profile_is_usable(
     label: &str,
     taken: &mut Taken,
     ranges: &mut Vec<(String, IpAddr, u8)>,
+    strictness: Strictness,
 ) -> Result<(), String> {
     let at = |message: String| format!("{label}: {message}");
     if !profile.mode.is_empty() {
@@ -104,11 +108,17 @@ fn profile_is_usable(
         ensure(!pattern.regex.is_empty(), || at(format!("DLP pattern {name} missing regex")))?;
         regex(&pattern.regex)
             .map_err(|error| at(format!("DLP pattern {name} has invalid regex: {error}")))?;
+        // The reference does not look, and crashes when it builds the profile's scanner.
+        let known = pattern.validator.is_empty() || VALIDATORS.contains(&pattern.validator.as_str());
+        ensure(known, || {
+            let validator = quoted(&pattern.validator);
+            at(format!("DLP pattern {name} has unknown validator {validator} (valid: luhn, mod97, aba, wif)"))
+        })?;
     }
     if let Some(sandbox) = &profile.sandbox {
         sandbox_paths(sandbox.filesystem.as_ref()).map_err(at)?;
     }
-    domains::check(&format!("{label} trusted_domains"), &mut profile.trusted_domains)
+    domains::check(&format!("{label} trusted_domains"), &mut profile.trusted_domains, strictness)
 }
 
 /// Addresses that are listened on, with who listens.

@@ -35,6 +35,7 @@ const CLASSES: &[&str] = &[
 const COMPONENTS: &[&str] = &["@method", "@target-uri", "@authority", "content-digest", "pipelock-mediation"];
 
 pub fn browser_shield(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
+    let strictness = config.muselet.strictness;
     let shield = &mut config.browser_shield;
     if !shield.enabled {
         return Ok(());
@@ -45,8 +46,8 @@ pub fn browser_shield(config: &mut Config, _: &mut Context<'_>) -> Result<(), St
         "browser_shield.oversize_action \"warn\" is only allowed with strictness \"minimal\"".to_owned()
     })?;
     ensure(shield.max_shield_bytes > 0, || "browser_shield.max_shield_bytes must be positive".to_owned())?;
-    domains::check("browser_shield.exempt_domains", &mut shield.exempt_domains)?;
-    domains::check("browser_shield.tracking_domains", &mut shield.tracking_domains)
+    domains::check("browser_shield.exempt_domains", &mut shield.exempt_domains, strictness)?;
+    domains::check("browser_shield.tracking_domains", &mut shield.tracking_domains, strictness)
 }
 
 /// A media type without parameters, lower-cased.

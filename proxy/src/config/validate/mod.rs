@@ -7,6 +7,7 @@ mod agents;
 mod content;
 mod operations;
 mod proxies;
+mod remarks;
 mod scanning;
 mod sessions;
 mod tools;
@@ -71,6 +72,7 @@ const ORDER: &[Check] = &[
     content::media_policy,
     content::redaction,
     proxies::muselet,
+    remarks::without_effect,
 ];
 
 /// What the checks know besides the configuration, and what they have to say besides errors.

@@ -1,6 +1,7 @@
 //! Checks of logging, emission, admin listeners, bundles, recorder, identity. Spec: config §5.1, §5.13-5.17, §5.24, §5.30, §5.31.
 
 use super::{Context, choice, ensure};
+use crate::Strictness;
 use crate::config::grammar::{cidr, duration, glob, host_port, lower, quoted, url_with_host};
 use crate::config::schema::{Config, TrustedKey};
 
@@ -34,11 +35,14 @@ pub fn suppress(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> 
     Ok(())
 }
 
-pub fn kill_switch(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
+pub fn kill_switch(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
     let switch = &config.kill_switch;
     if !switch.api_listen.is_empty() {
         let (_, port) = listener("kill_switch.api_listen", &switch.api_listen)?;
-        ensure(!switch.api_token.is_empty(), || {
+        // D-302: the environment's token wins at run time, so it is as good as one in the file.
+        let hardened = config.muselet.strictness == Strictness::Hardened;
+        let in_environment = hardened && context.surroundings.has_kill_switch_token;
+        ensure(!switch.api_token.is_empty() || in_environment, || {
             "kill_switch.api_listen requires kill_switch.api_token to be set".to_owned()
         })?;
         differs_from_main("kill_switch.api_listen", port, config)?;

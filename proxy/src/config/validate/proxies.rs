@@ -15,9 +15,10 @@ pub fn mode(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
 }
 
 pub fn fetch_proxy(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
+    let strictness = config.muselet.strictness;
     let monitoring = &mut config.fetch_proxy.monitoring;
     ensure(monitoring.blocklist.iter().all(|host| !host.is_empty()), || "empty blocklist entry".to_owned())?;
-    domains::check_entropy_exclusions(&mut monitoring.subdomain_entropy_exclusions)?;
+    domains::check_entropy_exclusions(&mut monitoring.subdomain_entropy_exclusions, strictness)?;
     for (key, value) in [
         ("max_requests_per_minute", monitoring.max_requests_per_minute),
         ("max_data_per_minute", monitoring.max_data_per_minute),
@@ -99,7 +100,7 @@ pub fn ssrf(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
 }
 
 pub fn trusted_domains(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
-    domains::check("trusted_domains", &mut config.trusted_domains)
+    domains::check("trusted_domains", &mut config.trusted_domains, config.muselet.strictness)
 }
 
 pub fn listen_advisories(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::{Context, choice, ensure, permissions, regex};
+use crate::Strictness;
 use crate::config::domains;
 use crate::config::grammar::{os_error, quoted};
 use crate::config::schema::{CanaryTokens, Config, DlpPattern};
 
-const VALIDATORS: &[&str] = &["luhn", "mod97", "aba", "wif"];
+/// Checks on what a pattern matched.
+pub const VALIDATORS: &[&str] = &["luhn", "mod97", "aba", "wif"];
 
 pub fn dlp(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
     let action = &config.dlp.action;
@@ -20,12 +22,13 @@ pub fn dlp(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
             quoted(action)
         )
     })?;
-    config.dlp.patterns.iter_mut().try_for_each(pattern)?;
+    let strictness = config.muselet.strictness;
+    config.dlp.patterns.iter_mut().try_for_each(|entry| pattern(entry, strictness))?;
     canary_tokens(&mut config.canary_tokens).map_err(|error| format!("canary_tokens: {error}"))?;
     secrets_file(&config.dlp.secrets_file)
 }
 
-fn pattern(pattern: &mut DlpPattern) -> Result<(), String> {
+fn pattern(pattern: &mut DlpPattern, strictness: Strictness) -> Result<(), String> {
     let name = quoted(&pattern.name);
     ensure(!pattern.name.is_empty(), || "DLP pattern missing name".to_owned())?;
     ensure(!pattern.regex.is_empty(), || format!("DLP pattern {name} missing regex"))?;
@@ -45,7 +48,7 @@ fn pattern(pattern: &mut DlpPattern) -> Result<(), String> {
         let validator = quoted(validator);
         format!("DLP pattern {name} has unknown validator {validator} (valid: luhn, mod97, aba, wif)")
     })?;
-    domains::check(&format!("DLP pattern {name} exempt_domains"), &mut pattern.exempt_domains)
+    domains::check(&format!("DLP pattern {name} exempt_domains"), &mut pattern.exempt_domains, strictness)
 }
 
 fn canary_tokens(canary: &mut CanaryTokens) -> Result<(), String> {
@@ -90,6 +93,7 @@ fn secrets_file(path: &str) -> Result<(), String> {
 }
 
 pub fn response(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
+    let strictness = config.muselet.strictness;
     let response = &mut config.response_scanning;
     if response.enabled {
         choice("response_scanning action", &response.action, &["strip", "warn", "block", "ask"])?;
@@ -104,7 +108,7 @@ pub fn response(config: &mut Config, context: &mut Context<'_>) -> Result<(), St
             }
         }
     }
-    domains::check("response_scanning.exempt_domains", &mut response.exempt_domains)?;
+    domains::check("response_scanning.exempt_domains", &mut response.exempt_domains, strictness)?;
     if !response.enabled && !response.exempt_domains.is_empty() {
         let message = "configured but response_scanning is disabled — these will take effect when enabled";
         context.advise("response_scanning.exempt_domains", message.to_owned());
@@ -145,10 +149,12 @@ pub fn seed_phrase(config: &mut Config, _: &mut Context<'_>) -> Result<(), Strin
 }
 
 pub fn cross_request(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
+    let strictness = config.muselet.strictness;
     let cross = &mut config.cross_request_detection;
     domains::check(
         "cross_request_detection.entropy_budget.exempt_domains",
         &mut cross.entropy_budget.exempt_domains,
+        strictness,
     )?;
     if !cross.enabled {
         if !cross.entropy_budget.exempt_domains.is_empty() {

@@ -16,8 +16,9 @@ pub fn profiling(config: &mut Config, _: &mut Context<'_>) -> Result<(), String>
 
 pub fn adaptive_enforcement(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
     let profiled = config.session_profiling.enabled;
+    let strictness = config.muselet.strictness;
     let adaptive = &mut config.adaptive_enforcement;
-    domains::check("adaptive_enforcement.exempt_domains", &mut adaptive.exempt_domains)?;
+    domains::check("adaptive_enforcement.exempt_domains", &mut adaptive.exempt_domains, strictness)?;
     if !adaptive.enabled {
         if !adaptive.exempt_domains.is_empty() {
             let message =
@@ -123,9 +124,10 @@ pub fn airlock(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
 }
 
 pub fn taint(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
+    let strictness = config.muselet.strictness;
     let taint = &mut config.taint;
     choice("taint.policy", &taint.policy, &["strict", "balanced", "permissive"])?;
-    domains::check("taint.allowlisted_domains", &mut taint.allowlisted_domains)?;
+    domains::check("taint.allowlisted_domains", &mut taint.allowlisted_domains, strictness)?;
     globs("taint.protected_paths", &taint.protected_paths)?;
     globs("taint.elevated_paths", &taint.elevated_paths)?;
     for (i, grant) in taint.trust_overrides.iter().enumerate() {

@@ -1,0 +1,62 @@
+//! D-303: remarks on settings that are valid and do not do what they seem to. Spec: config §15 items 1, 9, 10, 24.
+//!
+//! Only in hardened mode: what the reference prints at start is compared by scripts.
+
+use super::Context;
+use crate::Strictness;
+use crate::config::schema::Config;
+
+/// A remark: on which key, when, and what to say.
+type Remark = (&'static str, fn(&Config) -> bool, &'static str);
+
+const REMARKS: &[Remark] = &[
+    ("version", |config| config.version != 1, "not interpreted - this is version 1 of the layout"),
+    (
+        "mode",
+        |config| config.mode == "audit" && config.enforces(),
+        "audit blocks like balanced - set enforce: false to detect without blocking",
+    ),
+    (
+        "browser_shield.exempt_domains",
+        |config| config.browser_shield.enabled && any_wildcard(&config.browser_shield.exempt_domains),
+        "wildcards never match here - list each host",
+    ),
+    (
+        "airlock.triggers",
+        |config| {
+            let triggers = &config.airlock.triggers;
+            let tiers = [&triggers.on_elevated, &triggers.on_high, &triggers.on_critical];
+            config.airlock.enabled && tiers.iter().all(|tier| *tier == "none")
+        },
+        "all are none - the airlock is enabled and never entered",
+    ),
+    (
+        "airlock.triggers.on_severity",
+        |config| !config.airlock.triggers.on_severity.is_empty(),
+        "has no effect",
+    ),
+    (
+        "session_profiling.volume_spike_ratio",
+        |config| {
+            config.session_profiling.enabled
+                && !matches!(config.session_profiling.volume_spike_ratio, 0.0 | 3.0)
+        },
+        "has no effect",
+    ),
+    ("redaction.strict_reload", |config| config.redaction.strict_reload, "has no effect"),
+];
+
+fn any_wildcard(hosts: &[String]) -> bool {
+    hosts.iter().any(|host| host.contains('*'))
+}
+
+pub fn without_effect(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
+    if config.muselet.strictness == Strictness::Hardened {
+        for (field, applies, message) in REMARKS {
+            if applies(config) {
+                context.advise(field, (*message).to_owned());
+            }
+        }
+    }
+    Ok(())
+}
