@@ -67,7 +67,7 @@ pub fn labels(plan: &Plan, role: &str) -> BTreeMap<String, String> {
 
 enum Failure {
     /// A name belongs to somebody else.
-    Taken(String),
+    Taken,
     Error(Error),
 }
 
@@ -79,7 +79,7 @@ impl From<Error> for Failure {
 
 fn create_failure(step: &'static str, name: &str, error: EngineError) -> Failure {
     match error {
-        EngineError::Conflict(_) => Failure::Taken(name.to_owned()),
+        EngineError::Conflict(_) => Failure::Taken,
         other => Failure::Error(Error::step(step, name, other)),
     }
 }
@@ -123,7 +123,7 @@ where
         match result {
             Ok(Ok(code)) => return Ok(code),
             Ok(Err(Failure::Error(error))) => return Err(error),
-            Ok(Err(Failure::Taken(_))) => taken(options, &plan.names.slug)?,
+            Ok(Err(Failure::Taken)) => taken(options, &plan.names.slug)?,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }

@@ -23,7 +23,6 @@ const UNIMPLEMENTED: &[Entry] = &[
     ("a2a_scanning", |config| config.a2a_scanning.enabled),
     ("behavioral_baseline", |config| config.behavioral_baseline.enabled),
     ("agents", |config| !config.agents.is_empty()),
-    ("muselet.dns", |config| !config.muselet.dns.listen.is_empty()),
 ];
 
 impl Config {

@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use crate::events::{Context, Event, Events};
+use super::Shared;
+use crate::events::{Context, Event};
 use crate::policy::url::{Outcome, Pipeline};
 
 /// Largest question that is read; a question is a header and one name of at most 255 bytes.
@@ -55,14 +55,10 @@ impl DnsRefuser {
         self.udp.local_addr()
     }
 
-    /// Answers until `stop` is set. `policy` gives the pipeline in force, asked at each question.
-    pub async fn serve(
-        self,
-        events: Events,
-        policy: impl Fn() -> Arc<Pipeline> + Send + Sync + 'static,
-        stop: CancellationToken,
-    ) {
-        let recorder = Arc::new(Recorder { events, policy: Box::new(policy) });
+    /// Answers until the process is told to stop. Names are judged by the policy in force at each question.
+    pub async fn serve(self, shared: Arc<Shared>) {
+        let stop = shared.stop.drain.clone();
+        let recorder = Arc::new(Recorder { shared });
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut buffer = vec![0; MAX_QUESTION];
         loop {
@@ -115,8 +111,7 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, recorder: &Recorder
 }
 
 struct Recorder {
-    events: Events,
-    policy: Box<dyn Fn() -> Arc<Pipeline> + Send + Sync>,
+    shared: Arc<Shared>,
 }
 
 impl Recorder {
@@ -127,7 +122,7 @@ impl Recorder {
         for question in questions {
             let name = question.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
             let kind = question.query_type().to_string();
-            let finding = finding(&(self.policy)(), &name);
+            let finding = finding(&self.shared.policy.load().url, &name);
             let (scanner, reason) = finding.as_ref().map_or((SCANNER, REASON), |(s, r)| (s, r.as_str()));
             let ctx = Context {
                 method: "DNS",
@@ -136,7 +131,7 @@ impl Recorder {
                 client_ip: &client_ip,
                 ..Context::default()
             };
-            self.events.record(&Event::Blocked { ctx, scanner, reason });
+            self.shared.events.record(&Event::Blocked { ctx, scanner, reason });
         }
         Some(answer)
     }

@@ -15,6 +15,9 @@ use crate::events::{Emitters, Events, LogFormat, LogOptions, LogOutput, instance
 use crate::policy::kill_switch::{KillSwitch, TOKEN_VARIABLE};
 use crate::policy::{self, Policy};
 
+/// Sets `muselet.dns.listen` where the configuration must stay one that the reference loads too: in launched bottles.
+const DNS_VARIABLE: &str = "MUSELET_DNS_LISTEN";
+
 /// A process that is ready to bind.
 pub(super) struct Prepared {
     pub(super) options: Options,
@@ -39,6 +42,9 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
         None => (Config::defaults(), "defaults".to_owned()),
     };
     apply(&options.overrides, &mut config);
+    if let Some(listen) = std::env::var(DNS_VARIABLE).ok().filter(|listen| !listen.is_empty()) {
+        config.muselet.dns.listen = listen;
+    }
     let (advisories, checked) = config.finish(&Surroundings::of_process());
     print_advisories(&advisories);
     checked.map_err(|e| Failure::new(e.to_string()))?;

@@ -13,6 +13,7 @@ use crate::Strictness;
 use crate::cli::Failure;
 use crate::events::{Context, Event};
 use crate::policy::kill_switch::KillSwitch;
+use crate::server::dns::DnsRefuser;
 use crate::server::wire::Limits;
 use crate::server::{Server, Shared, admin};
 use crate::upstream::Upstream;
@@ -70,6 +71,13 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         others.push(tokio::spawn(admin::serve_metrics(server, Arc::clone(&shared))));
     }
 
+    let listen = config.muselet.dns.listen.as_str();
+    if !listen.is_empty() {
+        let server = bind_dns(listen).await?;
+        say(&format!("pipelock: refusing DNS look-ups on {listen}"));
+        others.push(tokio::spawn(server.serve(Arc::clone(&shared))));
+    }
+
     let listen = config.fetch_proxy.listen.as_str();
     if config.metrics_listen.is_empty() && is_exposed(listen) {
         events.record(&Event::Anomaly {
@@ -115,6 +123,17 @@ async fn bind_other(shared: &Arc<Shared>, address: &str, name: &str) -> Result<S
     Server::bind_with(Arc::clone(shared), address, Limits::ADMIN)
         .await
         .map_err(|e| Failure::new(format!("{name} bind {address}: {e}")))
+}
+
+async fn bind_dns(listen: &str) -> Result<DnsRefuser, Failure> {
+    let address = listen.parse().map_err(|_| {
+        Failure::new(format!(
+            "muselet.dns.listen {listen:?}: must be an IP address and a port, such as 0.0.0.0:53"
+        ))
+    })?;
+    DnsRefuser::bind(address)
+        .await
+        .map_err(|e| Failure::new(format!("DNS bind {listen}: {}", crate::cli::go_error(&e))))
 }
 
 /// An empty host or a literal address that is not loopback.

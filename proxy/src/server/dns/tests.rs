@@ -48,14 +48,20 @@ fn what_cannot_be_read_is_refused_without_a_name() {
 async fn with_server(test: impl AsyncFnOnce(SocketAddr)) {
     let server = DnsRefuser::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = server.local_addr().unwrap();
-    let config = crate::config::Config::defaults();
-    let scanner = muselet_rules::dlp::Scanner::new(muselet_rules::dlp::Settings::default()).unwrap();
-    let settings = crate::policy::url::Settings::from(&config);
-    let pipeline = Arc::new(Pipeline::new(settings, Arc::new(scanner)).unwrap());
-    let stop = CancellationToken::new();
-    let served = tokio::spawn(server.serve(Events::discard(), move || Arc::clone(&pipeline), stop.clone()));
+    let config = Arc::new(crate::config::Config::defaults());
+    let around = crate::policy::Surroundings::default();
+    let (policy, _) =
+        crate::policy::Policy::compile(Arc::clone(&config), "defaults".to_owned(), &around).unwrap();
+    let shared = Shared::new(
+        Arc::new(policy),
+        crate::events::Events::discard(),
+        crate::upstream::Upstream::from_environment(),
+        Arc::new(crate::policy::kill_switch::KillSwitch::new(&config, None)),
+        None,
+    );
+    let served = tokio::spawn(server.serve(Arc::clone(&shared)));
     test(address).await;
-    stop.cancel();
+    shared.stop.begin();
     served.await.unwrap();
 }
 
