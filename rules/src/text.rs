@@ -17,6 +17,8 @@ mod quick;
 mod tests;
 
 pub use confusables::confusable;
+use quick::Kind;
+
 pub use percent::{percent_decode_all, percent_decode_lenient, percent_decode_once};
 
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
@@ -102,22 +104,54 @@ pub fn is_nonspacing_mark(c: char) -> bool {
 
 /// The normalisation that every rule text goes through (spec: dlp §7.2). Not idempotent.
 pub fn norm_dlp(text: &[u8]) -> Cow<'_, str> {
-    match lossy(text) {
-        Cow::Borrowed(s) => norm_dlp_str(s),
-        Cow::Owned(s) => Cow::Owned(norm_dlp_str(&s).into_owned()),
-    }
+    normalise(Kind::Dlp, text)
 }
 
-/// [`norm_dlp`] into a buffer that is used again, in one pass where that gives the same. `None` when the text is its own
-/// normalisation, and `buffer` holds nothing then.
+/// [`norm_dlp`] of a text that is known to be UTF-8.
+pub fn norm_dlp_str(text: &str) -> Cow<'_, str> {
+    norm_dlp(text.as_bytes())
+}
+
+/// The normalisation for seed phrases: like [`norm_dlp`], but tab, LF and CR stay and exotic spaces that NFKC left
+/// become U+0020 (spec: dlp §7.4).
+pub fn norm_match(text: &[u8]) -> Cow<'_, str> {
+    normalise(Kind::Match, text)
+}
+
+/// [`norm_match`] of a text that is known to be UTF-8.
+pub fn norm_match_str(text: &str) -> Cow<'_, str> {
+    norm_match(text.as_bytes())
+}
+
+fn normalise(kind: Kind, text: &[u8]) -> Cow<'_, str> {
+    let kept = |b: u8| kind == Kind::Match && matches!(b, b'\t' | b'\n' | b'\r');
+    if (is_printable(text) || text.iter().all(|&b| matches!(b, 0x20..=0x7e) || kept(b)))
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::new();
+    if quick::normalise_into(kind, text, &mut out)
+        && let Ok(out) = String::from_utf8(out)
+    {
+        return Cow::Owned(out);
+    }
+    Cow::Owned(match kind {
+        Kind::Dlp => norm_dlp_by_steps(text),
+        Kind::Match => norm_match_by_steps(text),
+    })
+}
+
+/// [`norm_dlp`] into a buffer that is used again. `None` when the text is its own normalisation; `buffer` holds nothing
+/// then.
 pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     buffer.clear();
     if is_printable(text) {
         return None;
     }
-    if !quick::norm_dlp_into(text, buffer) {
+    if !quick::normalise_into(Kind::Dlp, text, buffer) {
         buffer.clear();
-        buffer.extend_from_slice(norm_dlp(text).as_bytes());
+        buffer.extend_from_slice(norm_dlp_by_steps(text).as_bytes());
     }
     Some(buffer)
 }
@@ -127,37 +161,27 @@ pub fn is_printable(text: &[u8]) -> bool {
     text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | (b.wrapping_sub(0x20) > 0x5e)))
 }
 
-/// [`norm_dlp`] of a text that is known to be UTF-8.
-pub fn norm_dlp_str(text: &str) -> Cow<'_, str> {
-    if is_printable(text.as_bytes()) {
-        return Cow::Borrowed(text);
-    }
-    if text.is_ascii() {
-        return Cow::Owned(text.chars().filter(|&c| !is_control(c)).collect());
-    }
+/// [`norm_dlp`] by the specification's steps: the oracle of the quick way, and what remains for hard texts.
+pub(crate) fn norm_dlp_by_steps(text: &[u8]) -> String {
+    norm_dlp_str_by_steps(&lossy(text))
+}
+
+fn norm_dlp_str_by_steps(text: &str) -> String {
     let stripped: String =
         text.chars().filter(|&c| !is_control(c) && !is_invisible(c) && !is_exotic_space(c)).collect();
-    Cow::Owned(fold(&stripped))
+    fold(&stripped)
 }
 
-/// The normalisation for seed phrases: like [`norm_dlp`], but tab, LF and CR stay and exotic spaces that NFKC left
-/// become U+0020 (spec: dlp §7.4).
-pub fn norm_match(text: &[u8]) -> Cow<'_, str> {
-    match lossy(text) {
-        Cow::Borrowed(s) => norm_match_str(s),
-        Cow::Owned(s) => Cow::Owned(norm_match_str(&s).into_owned()),
-    }
+/// [`norm_match`] by the specification's steps.
+pub(crate) fn norm_match_by_steps(text: &[u8]) -> String {
+    norm_match_str_by_steps(&lossy(text))
 }
 
-/// [`norm_match`] of a text that is known to be UTF-8.
-pub fn norm_match_str(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, 0x20..=0x7e | b'\t' | b'\n' | b'\r')) {
-        return Cow::Borrowed(text);
-    }
+fn norm_match_str_by_steps(text: &str) -> String {
     let keep = |c: char| matches!(c, '\t' | '\n' | '\r') || !(is_control(c) || is_invisible(c));
     let stripped: String = text.chars().filter(|&c| keep(c)).collect();
     let folded = fold(&stripped);
-    Cow::Owned(folded.chars().map(|c| if is_exotic_space(c) { ' ' } else { c }).collect())
+    folded.chars().map(|c| if is_exotic_space(c) { ' ' } else { c }).collect()
 }
 
 /// Steps 3 to 5 of both normalisations: NFKC, look-alikes, NFD without marks.

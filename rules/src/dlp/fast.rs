@@ -40,7 +40,7 @@ pub(super) fn is_clean(s: &Scanner, input: &[u8]) -> bool {
     let norm = norm_dlp_quick(input, &mut buffer).unwrap_or(input);
     // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
     let Ok(norm) = std::str::from_utf8(norm) else { return false };
-    let mut search = Search { s, rules: s.both_lists(), scratch: Vec::new() };
+    let mut search = Search { s, rules: s.both_lists(), scratch: Vec::new(), masks: Vec::new() };
     if s.kernel.any(&search.rules, norm) || !s.canaries.is_empty() {
         return false;
     }
@@ -69,6 +69,7 @@ struct Search<'s> {
     s: &'s Scanner,
     rules: Rules<'s>,
     scratch: Vec<u8>,
+    masks: Vec<u64>,
 }
 
 fn is_delimiter(b: u8) -> bool {
@@ -150,9 +151,12 @@ impl Search<'_> {
         let complete = |start: usize, end: usize| {
             (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
         };
-        if runs::each(norm, &PIECE, MIN_PIECE, |start, end| {
+        let mut masks = std::mem::take(&mut self.masks);
+        let found = runs::each(norm, &PIECE, MIN_PIECE, &mut masks, |start, end| {
             complete(start, end) && self.recurse(&norm[start..end], 0)
-        }) {
+        });
+        self.masks = masks;
+        if found {
             return true;
         }
         // Pieces with other characters change by percent-decoding alone.

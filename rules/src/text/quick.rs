@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use unicode_normalization::{IsNormalized, is_nfkc_quick};
 
-use super::{fold, is_control, is_exotic_space, is_invisible, is_nonspacing_mark};
+use super::{is_control, is_invisible, is_nonspacing_mark, norm_dlp_str_by_steps, norm_match_str_by_steps};
 
 const PAGES: usize = 0x200;
 /// Entry: the character stays as it is.
@@ -25,23 +25,35 @@ struct Page {
     text: Vec<Box<str>>,
 }
 
-fn page(code: u32) -> Option<&'static Page> {
-    static TABLE: [OnceLock<Box<Page>>; PAGES] = [const { OnceLock::new() }; PAGES];
+/// Which of the two normalisations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// For rules: all white space but U+0020 goes.
+    Dlp,
+    /// For seed phrases: tab, LF and CR stay, other spaces become U+0020.
+    Match,
+}
+
+fn page(kind: Kind, code: u32) -> Option<&'static Page> {
+    static TABLES: [[OnceLock<Box<Page>>; PAGES]; 2] = [const { [const { OnceLock::new() }; PAGES] }; 2];
     let number = code >> 8;
-    let slot = TABLE.get(number as usize)?;
+    let slot = TABLES[kind as usize].get(number as usize)?;
     Some(slot.get_or_init(|| {
         let mut page = Box::new(Page { entry: [HARD; 256], text: Vec::new() });
         for low in 0..256 {
             let Some(c) = char::from_u32(number << 8 | low) else { continue };
-            page.entry[low as usize] = if is_control(c) || is_invisible(c) || is_exotic_space(c) {
-                page.text.push("".into());
-                page.text.len() as u16 - 1
-            } else if is_nfkc_quick(std::iter::once(c)) == IsNormalized::Maybe
-                || unicode_normalization::char::canonical_combining_class(c) != 0
+            page.entry[low as usize] = if !removed(c)
+                && (is_nfkc_quick(std::iter::once(c)) == IsNormalized::Maybe
+                    || unicode_normalization::char::canonical_combining_class(c) != 0)
             {
                 if is_nonspacing_mark(c) { MARK } else { HARD }
             } else {
-                let folded = fold(c.encode_utf8(&mut [0; 4]));
+                let mut utf8 = [0; 4];
+                let alone = c.encode_utf8(&mut utf8);
+                let folded = match kind {
+                    Kind::Dlp => norm_dlp_str_by_steps(alone),
+                    Kind::Match => norm_match_str_by_steps(alone),
+                };
                 if folded.chars().eq(std::iter::once(c)) {
                     KEEP
                 } else {
@@ -54,8 +66,13 @@ fn page(code: u32) -> Option<&'static Page> {
     }))
 }
 
+/// Whether step 1 removes a character before any other is looked at.
+fn removed(c: char) -> bool {
+    is_control(c) || is_invisible(c)
+}
+
 /// Normalises into `out`, which is cleared first. False when the plain steps are needed; `out` is then of no use.
-pub(super) fn norm_dlp_into(input: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     out.reserve(input.len() + 8);
     let mut at = 0;
@@ -70,6 +87,10 @@ pub(super) fn norm_dlp_into(input: &[u8], out: &mut Vec<u8>) -> bool {
                 at = end;
                 after_ascii = true;
             } else {
+                if kind == Kind::Match && matches!(b, b'\t' | b'\n' | b'\r') {
+                    out.push(b);
+                    after_ascii = true;
+                }
                 at += 1;
             }
             continue;
@@ -80,7 +101,7 @@ pub(super) fn norm_dlp_into(input: &[u8], out: &mut Vec<u8>) -> bool {
             at += 1;
             continue;
         };
-        let Some(page) = page(c) else { return false };
+        let Some(page) = page(kind, c) else { return false };
         match page.entry[(c & 0xff) as usize] {
             KEEP => {
                 out.extend_from_slice(&input[at..at + len]);

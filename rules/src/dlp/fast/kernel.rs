@@ -159,7 +159,7 @@ impl Kernel {
             return true;
         }
         let matches = |id: u16| self.rule(rules, id).matches(text);
-        self.wif.is_some_and(|id| wif_in(bytes) && found(id))
+        self.wif.is_some_and(|id| wif_in(bytes, &mut Vec::new()) && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }
 
@@ -259,8 +259,8 @@ fn is_wif(spec: &RuleSpec) -> bool {
 
 /// The built-in rule for wallet keys: in every run of base58 letters of any case, successive stretches of 51 (after a
 /// 5) or 52 (after K or L) characters, each validated (spec: dlp §2.2 rule 40, §6.5).
-fn wif_in(text: &[u8]) -> bool {
-    runs::each(text, &BASE58_ANY_CASE, 51, |start, end| {
+fn wif_in(text: &[u8], masks: &mut Vec<u64>) -> bool {
+    runs::each(text, &BASE58_ANY_CASE, 51, masks, |start, end| {
         let mut at = start;
         while at < end {
             let len = match text[at] {

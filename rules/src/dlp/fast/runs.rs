@@ -34,34 +34,23 @@ impl Class {
 
 /// Calls `run(start, end)` for every maximal run of at least `min` (2 to 64) bytes of the class, in order, until it
 /// returns true; returns whether it did.
-pub(super) fn each(text: &[u8], class: &Class, min: u32, mut run: impl FnMut(usize, usize) -> bool) -> bool {
-    let mask = |block: usize| -> u64 {
-        let at = block * 64;
-        match text.get(at..) {
-            Some(rest) if rest.len() >= 64 => {
-                let block: &[u8; 64] = match rest.first_chunk() {
-                    Some(block) => block,
-                    None => return 0,
-                };
-                simd::class_mask(&class.low, &class.high, block)
-            }
-            Some(rest) if !rest.is_empty() => {
-                let mut block = [0u8; 64];
-                block[..rest.len()].copy_from_slice(rest);
-                // NUL is in no class that is used.
-                simd::class_mask(&class.low, &class.high, &block)
-            }
-            _ => 0,
-        }
-    };
-    let blocks = text.len().div_ceil(64);
-    let mut current = mask(0);
+pub(super) fn each(
+    text: &[u8],
+    class: &Class,
+    min: u32,
+    masks: &mut Vec<u64>,
+    mut run: impl FnMut(usize, usize) -> bool,
+) -> bool {
+    if text.len() < min as usize {
+        return false;
+    }
+    simd::class_masks(&class.low, &class.high, text, masks);
     let mut block = 0;
-    // End of the last run that was reported or is known to be too short.
+    // End of the last run that was reported.
     let mut done = 0;
-    while block < blocks {
-        let next = mask(block + 1);
-        let mut long = u128::from(next) << 64 | u128::from(current);
+    while block < masks.len() {
+        let next = masks.get(block + 1).copied().unwrap_or(0);
+        let mut long = u128::from(next) << 64 | u128::from(masks[block]);
         let mut have = 1;
         while have < min {
             let step = have.min(min - have);
@@ -71,43 +60,38 @@ pub(super) fn each(text: &[u8], class: &Class, min: u32, mut run: impl FnMut(usi
         // Positions of this block where `min` bytes of the class begin.
         let mut starts = long as u64;
         while starts != 0 {
-            let bit = starts.trailing_zeros();
-            let start = block * 64 + bit as usize;
+            let start = block * 64 + starts.trailing_zeros() as usize;
             if start >= done {
-                let mut end = start + min as usize;
-                // A few bytes at a time; then by blocks.
-                while end < text.len() && !end.is_multiple_of(64) && class.has(text[end]) {
-                    end += 1;
-                }
-                while end.is_multiple_of(64) && end + 64 <= text.len() && mask(end / 64) == u64::MAX {
-                    end += 64;
-                }
-                if end.is_multiple_of(64) {
-                    while end < text.len() && class.has(text[end]) {
-                        end += 1;
-                    }
-                }
-                if run(start, end) {
+                done = end_of_run(masks, start + min as usize);
+                if run(start, done) {
                     return true;
                 }
-                done = end;
             }
             // Drop the start bits that belong to this run.
-            let within = done.saturating_sub(block * 64);
-            if within >= 64 {
-                break;
+            match done - block * 64 {
+                within @ 0..64 => starts &= u64::MAX << within,
+                _ => break,
             }
-            starts &= u64::MAX << within;
         }
         // A run that covers whole blocks need not be looked at again.
-        let skip_to = done / 64;
-        if skip_to > block + 1 {
-            block = skip_to;
-            current = mask(block);
-        } else {
-            block += 1;
-            current = next;
-        }
+        block = (done / 64).max(block + 1);
     }
     false
+}
+
+/// The first position from `at` on that is not in the class.
+fn end_of_run(masks: &[u64], at: usize) -> usize {
+    let mut block = at / 64;
+    let mut outside = match masks.get(block) {
+        Some(mask) => !mask & u64::MAX << (at % 64),
+        None => return at,
+    };
+    while outside == 0 {
+        block += 1;
+        match masks.get(block) {
+            Some(mask) => outside = !mask,
+            None => return block * 64,
+        }
+    }
+    block * 64 + outside.trailing_zeros() as usize
 }

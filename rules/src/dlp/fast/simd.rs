@@ -25,19 +25,24 @@ pub(super) fn windows(
     Ok(0)
 }
 
-/// Bit `i` is set when byte `i` of the block is in the class given by nibble tables: `low[b & 15] & high[b >> 4] != 0`.
-#[inline]
-pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
+/// One word for each 64 bytes of the text; bit `i` is set when byte `i` of the block is in the class given by nibble
+/// tables: `low[b & 15] & high[b >> 4] != 0`. Beyond the text's end no bit is set.
+pub(super) fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
+    masks.clear();
+    let (blocks, rest) = text.as_chunks::<64>();
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
-        return unsafe { class_mask_avx2(low, high, block) };
+        unsafe { class_masks_avx2(low, high, blocks, masks) };
     }
-    class_mask_scalar(low, high, block)
+    for block in &blocks[masks.len()..] {
+        masks.push(class_mask(low, high, block));
+    }
+    masks.push(class_mask(low, high, rest));
 }
 
-/// Twin of [`class_mask`].
-pub(super) fn class_mask_scalar(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
+/// The scalar twin, for up to 64 bytes.
+pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8]) -> u64 {
     block.iter().enumerate().fold(0, |mask, (i, &b)| {
         let hit = low[usize::from(b & 15)] & high[usize::from(b >> 4)] != 0;
         mask | u64::from(hit) << i
@@ -68,12 +73,15 @@ mod avx2 {
         text: &[u8],
         candidate: &mut impl FnMut(usize, u16) -> bool,
     ) -> Result<usize, Stopped> {
-        let low: [[__m256i; 4]; 2] =
-            std::array::from_fn(|half| std::array::from_fn(|p| table(&tables.low[p], 8 * half as u32)));
-        let high: [[__m256i; 4]; 2] =
-            std::array::from_fn(|half| std::array::from_fn(|p| table(&tables.high[p], 8 * half as u32)));
         let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
+        let (mut low, mut high) = ([[zero; 4]; 2], [[zero; 4]; 2]);
+        for half in 0..2 {
+            for place in 0..4 {
+                low[half][place] = table(&tables.low[place], 8 * half as u32);
+                high[half][place] = table(&tables.high[place], 8 * half as u32);
+            }
+        }
         let mut at = 0;
         while at + 35 <= text.len() {
             let mut first = _mm256_set1_epi8(-1);
@@ -119,28 +127,32 @@ mod avx2 {
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn class_mask_avx2(low: &[u8; 16], high: &[u8; 16], block: &[u8; 64]) -> u64 {
-        // SAFETY: 16 bytes are read from 16-byte arrays, 32 at offsets 0 and 32 of a 64-byte one; no alignment needed.
-        let (low, high, blocks) = unsafe {
+    pub(super) unsafe fn class_masks_avx2(low: &[u8; 16], high: &[u8; 16], blocks: &[[u8; 64]], masks: &mut Vec<u64>) {
+        // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+        let (low, high) = unsafe {
             (
                 _mm256_broadcastsi128_si256(_mm_loadu_si128(low.as_ptr().cast())),
                 _mm256_broadcastsi128_si256(_mm_loadu_si128(high.as_ptr().cast())),
-                [
-                    _mm256_loadu_si256(block.as_ptr().cast()),
-                    _mm256_loadu_si256(block.as_ptr().add(32).cast()),
-                ],
             )
         };
         let nibble = _mm256_set1_epi8(15);
-        let masks = blocks.map(|bytes| {
-            let lo = _mm256_and_si256(bytes, nibble);
-            let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
-            let class = _mm256_and_si256(_mm256_shuffle_epi8(low, lo), _mm256_shuffle_epi8(high, hi));
-            !(_mm256_movemask_epi8(_mm256_cmpeq_epi8(class, _mm256_setzero_si256())) as u32)
-        });
-        u64::from(masks[0]) | u64::from(masks[1]) << 32
+        let zero = _mm256_setzero_si256();
+        masks.reserve(blocks.len() + 1);
+        for block in blocks {
+            let mut mask = 0u64;
+            for half in 0..2 {
+                // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
+                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * half).cast()) };
+                let lo = _mm256_and_si256(bytes, nibble);
+                let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let class = _mm256_and_si256(_mm256_shuffle_epi8(low, lo), _mm256_shuffle_epi8(high, hi));
+                let outside = _mm256_movemask_epi8(_mm256_cmpeq_epi8(class, zero)) as u32;
+                mask |= u64::from(!outside) << (32 * half);
+            }
+            masks.push(mask);
+        }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-use avx2::{class_mask_avx2, windows_avx2};
+use avx2::{class_masks_avx2, windows_avx2};

@@ -113,7 +113,8 @@ proptest! {
         let text = text.concat();
         let mut buffer = Vec::new();
         let quick = crate::text::norm_dlp_quick(&text, &mut buffer).unwrap_or(&text).to_vec();
-        prop_assert_eq!(&*String::from_utf8_lossy(&quick), &*crate::text::norm_dlp(&text));
+        prop_assert_eq!(&*String::from_utf8_lossy(&quick), &*crate::text::norm_dlp_by_steps(&text));
+        prop_assert_eq!(&*crate::text::norm_match(&text), &*crate::text::norm_match_by_steps(&text));
     }
 
     #[test]
@@ -121,7 +122,7 @@ proptest! {
         const CLASS: Class = Class::new(b"ab");
         let text = text.replace("  ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         let mut found = Vec::new();
-        runs::each(text.as_bytes(), &CLASS, min, |s, e| { found.push((s, e)); false });
+        runs::each(text.as_bytes(), &CLASS, min, &mut Vec::new(), |s, e| { found.push((s, e)); false });
         let mut wanted = Vec::new();
         let mut at = 0;
         for word in text.split(' ') {
@@ -146,12 +147,12 @@ proptest! {
         prop_assert_eq!(vector, scalar);
         let low: [u8; 16] = std::array::from_fn(|i| (i * 37) as u8);
         let high: [u8; 16] = std::array::from_fn(|i| (i * 91) as u8);
-        if let Some(block) = text.first_chunk::<64>() {
-            prop_assert_eq!(
-                super::simd::class_mask(&low, &high, block),
-                super::simd::class_mask_scalar(&low, &high, block)
-            );
-        }
+        let mut masks = Vec::new();
+        super::simd::class_masks(&low, &high, &text, &mut masks);
+        let twins: Vec<u64> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
+            .map(|block| super::simd::class_mask(&low, &high, block))
+            .collect();
+        prop_assert_eq!(masks, twins);
     }
 }
 
