@@ -42,11 +42,31 @@ pub struct Base64 {
 
 /// Base64 in any of the four variants.
 pub fn base64(text: &[u8]) -> Option<Base64> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let mut bytes = Vec::new();
+    base64_into(text, &mut bytes).map(|variants| Base64 { bytes, variants })
+}
+
+/// [`base64`] into a buffer that is used again; returns the number of variants.
+pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
+    out.clear();
+    out.reserve(text.len() / 4 * 3 + 3);
     let (mut acc, mut have) = (0u32, 0u8);
-    let (mut standard, mut url) = (true, true);
-    let mut digits = 0usize;
-    let mut chars = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n'));
+    let mut rest = text;
+    // Whole groups of plain digits first.
+    while let Some((group, after)) = rest.split_first_chunk::<4>() {
+        let [a, b, c, d] = group.map(|b| B64[b as usize]);
+        if (a | b | c | d) > 63 {
+            break;
+        }
+        let acc = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
+        out.extend_from_slice(&acc.to_be_bytes()[1..]);
+        rest = after;
+    }
+    let grouped = &text[..text.len() - rest.len()];
+    let mut digits = grouped.len();
+    let mut standard = !grouped.iter().fold(false, |any, b| any | matches!(b, b'-' | b'_'));
+    let mut url = !grouped.iter().fold(false, |any, b| any | matches!(b, b'+' | b'/'));
+    let mut chars = rest.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n'));
     let mut padding = 0usize;
     for b in chars.by_ref() {
         if b == b'=' {
@@ -94,7 +114,7 @@ pub fn base64(text: &[u8]) -> Option<Base64> {
     }
     // Without padding characters, a multiple of four satisfies the padded and the unpadded reading.
     let paddings = if padding == 0 && digits.is_multiple_of(4) { 2 } else { 1 };
-    Some(Base64 { bytes: out, variants: alphabets * paddings })
+    Some(alphabets * paddings)
 }
 
 fn hex_value(b: u8) -> Option<u8> {

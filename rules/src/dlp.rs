@@ -41,6 +41,11 @@ use fast::kernel::{Kernel, Rules};
 use fast::known::Known;
 use plain::Matcher;
 
+/// The byte-class sweep, for the normalisation.
+pub(crate) mod vector {
+    pub(crate) use super::fast::{class_masks, end_of_run};
+}
+
 /// Name of a BIP-39 finding.
 pub const SEED_PHRASE: &str = "BIP-39 Seed Phrase";
 /// Name of a finding of an environment secret.
@@ -210,10 +215,19 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        if fast::is_clean(self, text) {
-            return TextResult::default();
+        let mut result = if fast::is_clean(self, text) {
+            TextResult::default()
+        } else {
+            plain::scan(self, text, Matcher::Kernel)
+        };
+        if self.strictness == Strictness::Hardened {
+            let mut buffer = Vec::new();
+            let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+            if let Ok(norm) = std::str::from_utf8(norm) {
+                hardened::add(self, text, norm, &mut result);
+            }
         }
-        plain::scan(self, text, Matcher::Kernel)
+        result
     }
 
     fn both_lists(&self) -> Rules<'_> {

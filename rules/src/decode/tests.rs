@@ -1,1 +1,66 @@
+use super::*;
 
+#[test]
+fn base64_accepts_exactly_the_four_variants() {
+    let cases: [(&str, Option<(&str, u8)>); 13] = [
+        ("QUJDRA==", Some(("ABCD", 2))),
+        ("QUJDRB==", Some(("ABCD", 2))),
+        ("QUJDRA", Some(("ABCD", 2))),
+        ("QUJD", Some(("ABC", 4))),
+        ("QU\r\nJD", Some(("ABC", 4))),
+        ("QUJDRA=", None),
+        ("QUJD=", None),
+        ("QUJDRA==x", None),
+        ("QUJDR", None),
+        ("QU JD", None),
+        ("", None),
+        ("=", None),
+        ("+_AA", None),
+    ];
+    for (text, wanted) in cases {
+        let got = base64(text.as_bytes()).map(|d| (String::from_utf8(d.bytes).unwrap(), d.variants));
+        assert_eq!(got.as_ref().map(|(s, n)| (s.as_str(), *n)), wanted, "{text}");
+    }
+}
+
+#[test]
+fn hex_is_plain_or_delimited() {
+    let cases: [(&str, Option<&str>); 13] = [
+        ("6162", Some("ab")),
+        ("0x6162", Some("ab")),
+        ("61 62", Some("ab")),
+        ("61:62", Some("ab")),
+        ("\\x61\\x62", Some("ab")),
+        ("0x61, 0x62", Some("ab")),
+        ("6 162", Some("ab")),
+        ("100x41", Some("\u{10}A")),
+        ("616", None),
+        ("6g", None),
+        ("", None),
+        ("6:1", None),
+        ("::::", None),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(hex(text.as_bytes()).as_deref(), wanted.map(str::as_bytes), "{text}");
+    }
+}
+
+#[test]
+fn base32_is_upper_case_padded_and_lenient_after_its_padding() {
+    let cases: [(&str, Option<&str>); 8] = [
+        ("MFRA====", Some("ab")),
+        ("MFRA====0", Some("ab")),
+        ("MFRGGZDF", Some("abcde")),
+        ("MFRA", None),
+        ("mfra====", None),
+        ("MFRA===", None),
+        ("MF=A====", None),
+        ("", None),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(base32(text.as_bytes()).as_deref(), wanted.map(str::as_bytes), "{text}");
+    }
+    let long = "ONVS2YLOOQWWCYLBMFQWCYLBMFQQ====";
+    assert_eq!(base32(format!("{long}0").as_bytes()), base32(long.as_bytes()));
+    assert!(base32(long.as_bytes()).is_some());
+}

@@ -114,9 +114,14 @@ impl Canaries {
         self.needles.is_empty()
     }
 
-    /// The needles as (plain, canonical), for a prefilter.
-    pub(super) fn needles(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.needles.iter().map(|n| (n.plain.as_str(), n.canonical.as_str()))
+    /// Findings whose canonical needle is in the text as it is (spec: dlp §16, Oddity 20).
+    pub(super) fn bare(&self, c: &str) -> Vec<Arc<str>> {
+        if self.needles.is_empty() {
+            return Vec::new();
+        }
+        let lower = text::to_lower(c);
+        let found = self.needles.iter().filter(|n| n.canonical.len() >= MIN_SEGMENT && contains(&lower, &n.canonical));
+        found.map(|n| n.finding.clone()).collect()
     }
 
     fn plain_in(&self, text: &str, encoded: Encoding, hits: &mut Hits) {

@@ -44,6 +44,11 @@ impl Rule {
         &self.regex
     }
 
+    /// Whether the expression looks for the start or end of the text.
+    pub(super) fn looks_at_edges(&self) -> bool {
+        self.regex.hir().properties().look_set().contains_anchor()
+    }
+
     pub(super) fn to_match(&self, encoded: Encoding) -> Match {
         Match {
             name: self.spec.name.clone(),

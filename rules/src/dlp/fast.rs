@@ -5,7 +5,8 @@
 //! only where they differ from what was searched already, and encoded data is decoded only where a run of its alphabet
 //! is long enough. When something may be there, the step-by-step scan decides what it is, with the same kernel.
 
-use super::{Scanner, seed};
+use super::seed::{self, Between::Separators};
+use super::{Encoding, Scanner, Validator};
 use crate::decode;
 use crate::text::{is_printable, norm_dlp_quick, norm_match, percent_decode_all};
 
@@ -18,11 +19,16 @@ mod simd;
 mod tests;
 mod windows;
 
+pub(crate) use runs::end_of_run;
+pub(crate) use simd::class_masks;
+
 use kernel::Rules;
 use runs::Class;
 
 /// Bytes that a decodable piece of text consists of: both base64 alphabets, hex with its separators, percent signs.
 const PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%");
+/// The same before line ends are removed: base64 and base32 ignore a CR.
+const LINE_PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r");
 const BASE64: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/=\r\n");
 const HEX: Class = Class::new(b"0123456789abcdefABCDEF:-, xX\\");
 const BASE32: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=\r\n");
@@ -31,6 +37,8 @@ const BASE32: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=\r\n");
 const MIN_PIECE: u32 = 10;
 /// Shortest text that holds a seed phrase: twelve words of three letters.
 const MIN_PHRASE: usize = 47;
+/// Shortest base64 of such a text.
+const MIN_ENCODED_PHRASE: u32 = 60;
 /// Decode steps that are undone.
 const MAX_DEPTH: u32 = 3;
 
@@ -40,7 +48,7 @@ pub(super) fn is_clean(s: &Scanner, input: &[u8]) -> bool {
     let norm = norm_dlp_quick(input, &mut buffer).unwrap_or(input);
     // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
     let Ok(norm) = std::str::from_utf8(norm) else { return false };
-    let mut search = Search { s, rules: s.both_lists(), scratch: Vec::new(), masks: Vec::new() };
+    let mut search = Search::new(s);
     if s.kernel.any(&search.rules, norm) || !s.canaries.is_empty() {
         return false;
     }
@@ -70,6 +78,8 @@ struct Search<'s> {
     rules: Rules<'s>,
     scratch: Vec<u8>,
     masks: Vec<u64>,
+    /// Decoded base64, by depth.
+    decoded: [Vec<u8>; MAX_DEPTH as usize],
 }
 
 fn is_delimiter(b: u8) -> bool {
@@ -78,6 +88,12 @@ fn is_delimiter(b: u8) -> bool {
 
 fn consists_of(text: &[u8], class: &Class) -> bool {
     text.iter().all(|&b| class.has(b))
+}
+
+impl<'s> Search<'s> {
+    fn new(s: &'s Scanner) -> Search<'s> {
+        Search { s, rules: s.both_lists(), scratch: Vec::new(), masks: Vec::new(), decoded: Default::default() }
+    }
 }
 
 impl Search<'_> {
@@ -121,29 +137,31 @@ impl Search<'_> {
         if text.len() < 2 {
             return false;
         }
-        let mut step = |decoded: Vec<u8>| {
-            (depth == 0 && self.phrase_in(&decoded))
-                || self.in_decoded(&decoded)
-                || self.recurse(&decoded, depth + 1)
-        };
-        if consists_of(text, &BASE64)
-            && let Some(decoded) = decode::base64(text)
-            && step(decoded.bytes)
-        {
-            return true;
+        if consists_of(text, &BASE64) {
+            // Most words decode to a few bytes of no meaning: a buffer that is used again, and a look at the length.
+            let mut decoded = std::mem::take(&mut self.decoded[depth as usize]);
+            let found = decode::base64_into(text, &mut decoded).is_some() && self.step(&decoded, depth);
+            self.decoded[depth as usize] = decoded;
+            if found {
+                return true;
+            }
         }
         if consists_of(text, &HEX)
             && let Some(decoded) = decode::hex(text)
-            && step(decoded)
+            && self.step(&decoded, depth)
         {
             return true;
         }
         // What follows the padding is ignored and may be anything, so only the beginning tells.
-        consists_of(&text[..text.len().min(3)], &BASE32) && decode::base32(text).is_some_and(step)
+        consists_of(&text[..text.len().min(3)], &BASE32) && decode::base32(text).is_some_and(|decoded| self.step(&decoded, depth))
+    }
+
+    fn step(&mut self, decoded: &[u8], depth: u32) -> bool {
+        (depth == 0 && self.phrase_in(decoded)) || self.in_decoded(decoded) || self.recurse(decoded, depth + 1)
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {
-        decoded.len() >= MIN_PHRASE && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words))
+        decoded.len() >= MIN_PHRASE && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
     }
 
     /// Whether a piece between delimiters leads to a match (spec: dlp §8.6a).
@@ -188,16 +206,17 @@ impl Search<'_> {
             kept = norm_match(input);
             kept.as_bytes()
         };
-        if seed::possible(text, min_words) {
+        if seed::possible(text, min_words, Separators) {
             return false;
         }
-        if memchr::memchr2(b'%', b'+', text).is_some() && seed::possible(&percent_decode_all(text), min_words)
+        if memchr::memchr2(b'%', b'+', text).is_some() && seed::possible(&percent_decode_all(text), min_words, Separators)
         {
             return false;
         }
         if text.len() < MIN_PHRASE {
             return true;
         }
+        let mut masks = std::mem::take(&mut self.masks);
         let decodes_to_phrase = |piece: &[u8]| {
             let b64 = consists_of(piece, &BASE64).then(|| decode::base64(piece)).flatten().map(|d| d.bytes);
             let hex = consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
@@ -206,15 +225,144 @@ impl Search<'_> {
             [b64, hex, b32]
                 .into_iter()
                 .flatten()
-                .any(|d| d.len() >= MIN_PHRASE && seed::possible(&d, min_words))
+                .any(|d| d.len() >= MIN_PHRASE && seed::possible(&d, min_words, Separators))
         };
-        if decodes_to_phrase(text.trim_ascii()) {
+        // Printable texts are their own normalisation: their pieces were looked at with the rules.
+        let found = decodes_to_phrase(text.trim_ascii())
+            || !printable
+                && runs::each(text, &LINE_PIECE, MIN_ENCODED_PHRASE, &mut masks, |start, end| {
+                    decodes_to_phrase(&text[start..end])
+                });
+        self.masks = masks;
+        !found
+    }
+}
+
+/// Whether any rule of either list matches a normalised text.
+pub(super) fn any_rule(s: &Scanner, norm: &str) -> bool {
+    s.kernel.any(&s.both_lists(), norm)
+}
+
+/// A run that decodes to something of interest.
+pub(super) enum Encoded<'d> {
+    /// The normalised decoded text, which a rule matches.
+    Rules(&'d str, Encoding),
+    /// The decoded text, which may hold a seed phrase.
+    Phrase(&'d [u8], Encoding),
+}
+
+/// Runs of a base64 alphabet of this length are decoded wherever they stand.
+const MIN_RUN: u32 = 16;
+/// Both base64 alphabets, and what counts as one run of them.
+const RUN: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
+
+/// Decodes every run of base64, hex or base32 letters, whatever stands around it, one level deep and from there as the
+/// specification does with whole texts.
+pub(super) fn encoded_runs(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
+    let mut search = Search::new(s);
+    let mut masks = Vec::new();
+    runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
+        search.run(&text[start..end], 0, &mut found);
+        false
+    });
+}
+
+impl Search<'_> {
+    fn run(&mut self, run: &[u8], depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
+        let take = |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
+            if search.phrase_in(decoded) {
+                found(Encoded::Phrase(decoded, encoded));
+            }
+            if search.in_decoded(decoded) {
+                found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
+            }
+            if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
+                search.run(decoded, depth + 1, found);
+            }
+        };
+        // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
+        let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
+        let mut decoded = std::mem::take(&mut self.decoded[depth as usize]);
+        if decode::base64_into(whole, &mut decoded).is_some() {
+            take(self, &decoded, Encoding::Base64, found);
+        }
+        self.decoded[depth as usize] = decoded;
+        if run.iter().all(u8::is_ascii_hexdigit)
+            && let Some(decoded) = decode::hex_plain(&run[..run.len() & !1])
+        {
+            take(self, &decoded, Encoding::Hex, found);
+        }
+        if run.iter().all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
+            // Without its padding, down to a length that base32 has.
+            let mut upper = run.to_ascii_uppercase();
+            upper.truncate(upper.len() - [0, 1, 0, 1, 0, 0, 1, 0][upper.len() % 8]);
+            upper.resize(upper.len().next_multiple_of(8), b'=');
+            if let Some(decoded) = decode::base32(&upper) {
+                take(self, &decoded, Encoding::Base32, found);
+            }
+        }
+    }
+}
+
+/// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried.
+pub(super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
+    const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+    let mut left = most;
+    runs::each(text, &BASE58, 51, &mut Vec::new(), |start, end| {
+        for at in start..end - 50 {
+            let len = match (text[at], text[at + 1]) {
+                // Keys of the main network begin so.
+                (b'5', b'H' | b'J' | b'K') => 51,
+                (b'K' | b'L', _) => 52,
+                _ => continue,
+            };
+            if left == 0 {
+                return true;
+            }
+            left -= 1;
+            let key = text.get(at..at + len).filter(|_| at + len <= end);
+            if key.and_then(|k| std::str::from_utf8(k).ok()).is_some_and(|k| Validator::Wif.check(k)) {
+                left = usize::MAX;
+                return true;
+            }
+        }
+        false
+    }) && left == usize::MAX
+}
+
+/// Whether a valid card number stands before a separate group of up to four digits, as in number and code.
+pub(super) fn cards_with_a_tail(text: &[u8]) -> bool {
+    const CARD: Class = Class::new(b"0123456789 -");
+    runs::each(text, &CARD, 17, &mut Vec::new(), |start, end| {
+        let run = &text[start..end];
+        let digit = |i: usize| run.get(i).is_some_and(u8::is_ascii_digit);
+        if start > 0 && shape::is_word(text[start - 1]) && digit(0) {
             return false;
         }
-        // Printable texts are their own normalisation: their pieces were looked at with the rules.
-        printable
-            || !text.split(|&b| is_delimiter(b)).any(|piece| piece.len() >= 60 && decodes_to_phrase(piece))
-    }
+        (0..run.len()).filter(|&i| digit(i) && (i == 0 || !digit(i - 1))).any(|first| {
+            let mut at = first;
+            let mut digits = 0;
+            // Groups with single separators; a boundary after 15 to 19 digits that is followed by a short group.
+            while digits < 19 {
+                let group = (at..at + 20).take_while(|&i| digit(i)).count();
+                if group == 0 || (digits == 0 && group < 4) {
+                    return false;
+                }
+                digits += group;
+                at += group;
+                let tail = (at + 1..at + 6).take_while(|&i| digit(i)).count();
+                if (15..=19).contains(&digits)
+                    && (3..=4).contains(&tail)
+                    && at + 1 + tail >= run.trim_ascii_end().len()
+                    && std::str::from_utf8(&run[first..at]).is_ok_and(|card| Validator::Luhn.check(card))
+                {
+                    return true;
+                }
+                at += 1;
+            }
+            false
+        })
+    })
 }
 
 /// An upper bound of the characters that a text can have after normalisation, as far as it matters whether that is less

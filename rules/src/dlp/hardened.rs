@@ -1,4 +1,213 @@
-//! What hardened strictness finds beyond the reference.
+//! What hardened strictness finds beyond the reference (spec: dlp §16).
+//!
+//! Each difference is another view of the text, searched with the same rules: what it adds is only ever stricter, is
+//! named by its id, and has an entry in the list of differences. On clean text a view that does not differ from what was
+//! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
-/// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (spec: dlp §9, Oddity 1).
+use super::fast::{self, Encoded};
+use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed};
+use crate::text::{self, norm_dlp};
+
+/// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (Oddity 1).
 pub(super) const GATE: &str = "D-100";
+/// A rule that only warns does not hide an enforcing one (Oddities 4 and 7).
+pub(super) const WARN_MASKS: &str = "D-101";
+/// Encoded runs are decoded wherever they stand, base32 also unpadded or in lower case (Oddities 2, 6 and 14).
+const ENCODED_RUNS: &str = "D-102";
+/// Tab and line ends separate words (Oddity 2).
+const LINES: &str = "D-103";
+/// Normalisation is repeated until it settles, and leaves no invisible character (Oddities 9 and 10).
+const SETTLED: &str = "D-104";
+/// A malformed escape does not disable percent-decoding, and `+` may be itself (Oddity 12).
+const LENIENT_PERCENT: &str = "D-105";
+/// A number that fails its check does not hide one that passes (Oddity 16).
+const OVERLAPPING: &str = "D-106";
+/// Known secrets are also found unnormalised, normalised and percent-encoded (Oddity 15).
+const KNOWN_FORMS: &str = "D-107";
+/// A canary without its separators is found alone (Oddity 20).
+const BARE_CANARY: &str = "D-108";
+/// Seed phrases may be quoted, numbered or punctuated (Oddity 21).
+const PUNCTUATED_SEED: &str = "D-109";
+/// Rules with letters that normalisation removes also see the text as it was written (Oddity 11).
+const UNNORMALISED: &str = "D-110";
+
+/// Rounds after which a normalisation is taken as settled.
+const MAX_ROUNDS: usize = 4;
+/// Starts of wallet keys that are tried in one text.
+const MAX_KEYS: usize = 2048;
+
+/// Adds what the differences find. `norm` is the normalised input.
+pub(super) fn add(s: &Scanner, input: &[u8], norm: &str, result: &mut TextResult) {
+    let mut extra = Extra { s, result };
+    extra.encoded_runs(norm.as_bytes());
+    if memchr::memchr3(b'\t', b'\n', b'\r', input).is_some() {
+        extra.lines(input);
+    }
+    if !norm.is_ascii() || !input.is_ascii() {
+        extra.settled(norm);
+        extra.unnormalised(input);
+    }
+    extra.lenient_percent(norm);
+    extra.overlapping(norm);
+    extra.known_secrets(input, norm);
+    extra.canaries(norm);
+    extra.seeds(input);
+}
+
+struct Extra<'s, 'r> {
+    s: &'s Scanner,
+    result: &'r mut TextResult,
+}
+
+impl Extra<'_, '_> {
+    fn push(&mut self, m: Match, id: &'static str) {
+        let list = if m.warn { &mut self.result.informational } else { &mut self.result.matches };
+        if !list.iter().any(|have| have.name == m.name) {
+            list.push(Match { difference: Some(id), ..m });
+        }
+    }
+
+    /// Runs both rule lists on a normalised view.
+    fn view(&mut self, view: &str, encoded: Encoding, id: &'static str) {
+        self.view_of(view, encoded, id, |_| true);
+    }
+
+    fn view_of(&mut self, view: &str, encoded: Encoding, id: &'static str, takes: impl Fn(&super::Rule) -> bool) {
+        if !fast::any_rule(self.s, view) {
+            return;
+        }
+        for list in [RuleList::Core, RuleList::Main] {
+            let mut found = Vec::new();
+            self.s.for_each_hit(list, view, super::Matcher::Kernel, |rule, _| {
+                if takes(rule) {
+                    found.push(rule.to_match(encoded));
+                }
+                false
+            });
+            found.into_iter().for_each(|m| self.push(m, id));
+        }
+    }
+
+    fn encoded_runs(&mut self, text: &[u8]) {
+        let s = self.s;
+        fast::encoded_runs(s, text, |found| match found {
+            Encoded::Rules(norm, encoded) => self.view(norm, encoded, ENCODED_RUNS),
+            Encoded::Phrase(decoded, encoded) => {
+                let holds = |settings| seed::detect(&text::lossy(decoded), settings);
+                if s.seed.is_some_and(holds) {
+                    self.push(Match::special(SEED_PHRASE, encoded), ENCODED_RUNS);
+                }
+            }
+        });
+    }
+
+    /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
+    /// the start of a line is ordinary there.
+    fn lines(&mut self, input: &[u8]) {
+        let spaced: Vec<u8> =
+            input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }).collect();
+        let norm = norm_dlp(&spaced);
+        self.view_of(&norm, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
+        if let Some(joined) = text::without_dots(&norm) {
+            self.view_of(&joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
+        }
+        self.encoded_runs(norm.as_bytes());
+    }
+
+    fn settled(&mut self, norm: &str) {
+        let invisible = |c: char| {
+            matches!(c, '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}')
+                || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
+        };
+        let mut current: String = norm.chars().filter(|&c| !invisible(c)).collect();
+        for _ in 0..MAX_ROUNDS {
+            let next = norm_dlp(current.as_bytes()).into_owned();
+            if next == current {
+                break;
+            }
+            current = next;
+        }
+        if current != norm {
+            self.view(&current, Encoding::Plain, SETTLED);
+        }
+    }
+
+    /// Only rules that hold other characters than ASCII: they cannot match a normalised text.
+    fn unnormalised(&mut self, input: &[u8]) {
+        let rules: Vec<Match> = {
+            let written = text::strip_controls(input);
+            let mut rules = self.s.main.rules.iter().filter(|r| !r.spec().regex.is_ascii()).peekable();
+            if rules.peek().is_none() {
+                return;
+            }
+            rules.filter(|r| r.matches(&written)).map(|r| r.to_match(Encoding::Plain)).collect()
+        };
+        rules.into_iter().for_each(|m| self.push(m, UNNORMALISED));
+    }
+
+    fn lenient_percent(&mut self, norm: &str) {
+        if memchr::memchr(b'%', norm.as_bytes()).is_none() {
+            return;
+        }
+        let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
+        if *lenient == *norm.as_bytes() || *lenient == *text::percent_decode_all(norm.as_bytes()) {
+            return;
+        }
+        self.view(&norm_dlp(&lenient), Encoding::Url, LENIENT_PERCENT);
+        self.encoded_runs(norm_dlp(&lenient).as_bytes());
+    }
+
+    /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
+    fn overlapping(&mut self, norm: &str) {
+        let mut found = Vec::new();
+        for rule in &self.s.main.rules {
+            let hit = match rule.spec().validator {
+                Some(Validator::Wif) => fast::keys_anywhere(norm.as_bytes(), MAX_KEYS),
+                Some(Validator::Luhn) => fast::cards_with_a_tail(norm.as_bytes()),
+                _ => false,
+            };
+            if hit && super::builtin_rules().iter().any(|b| b.regex == rule.spec().regex) {
+                found.push(rule.to_match(Encoding::Plain));
+            }
+        }
+        found.into_iter().for_each(|m| self.push(m, OVERLAPPING));
+    }
+
+    fn known_secrets(&mut self, input: &[u8], norm: &str) {
+        if self.s.env.is_empty() && self.s.file.is_empty() {
+            return;
+        }
+        let mut texts: Vec<std::borrow::Cow<'_, [u8]>> = Vec::new();
+        if input != norm.as_bytes() {
+            texts.push(input.into());
+        }
+        if memchr::memchr(b'%', norm.as_bytes()).is_some() {
+            texts.push(text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS));
+        }
+        texts.retain(|t| self.s.known.possible(t));
+        let texts: Vec<&[u8]> = texts.iter().map(|t| &**t).collect();
+        if self.s.env.find(&texts).is_some() || self.s.env.folded_in(norm.as_bytes()) {
+            self.push(Match::special(ENV_LEAK, Encoding::Env), KNOWN_FORMS);
+        }
+        if self.s.file.find(&texts).is_some() || self.s.file.folded_in(norm.as_bytes()) {
+            self.push(Match::special(FILE_LEAK, Encoding::Plain), KNOWN_FORMS);
+        }
+    }
+
+    fn canaries(&mut self, norm: &str) {
+        for finding in self.s.canaries.bare(norm) {
+            self.push(Match::special(finding, Encoding::Split), BARE_CANARY);
+        }
+    }
+
+    /// Words may be separated by anything that is not a letter, a few characters at most.
+    fn seeds(&mut self, input: &[u8]) {
+        let Some(settings) = self.s.seed else { return };
+        if !seed::possible(input, settings.min_words, seed::Between::AnyPunctuation) {
+            return;
+        }
+        if seed::detect_punctuated(&text::norm_match(input), settings) {
+            self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
+        }
+    }
+}

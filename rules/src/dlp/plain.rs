@@ -4,6 +4,7 @@
 //! with, on recordings and on generated inputs.
 
 use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, seed};
+use crate::Strictness;
 use crate::decode::{base32, base64, decode_all, hex, hex_plain};
 use crate::text::{norm_dlp, norm_match, percent_decode_all, without_dots};
 
@@ -32,16 +33,16 @@ pub(super) fn scan(scanner: &Scanner, input: &[u8], matcher: Matcher) -> TextRes
     let norm = norm_dlp(input);
     let mut core = Vec::new();
     core_pass(Pass { s: scanner, list: RuleList::Core, matcher }, &norm, &mut core);
-    deduplicate(&mut core);
+    deduplicate(&mut core, scanner.strictness);
     let mut found = Vec::new();
     if !nothing_to_do(scanner) {
         main_pass(Pass { s: scanner, list: RuleList::Main, matcher }, input, &norm, &mut found);
-        deduplicate(&mut found);
+        deduplicate(&mut found, scanner.strictness);
     }
     if !core.is_empty() {
         core.append(&mut found);
         found = core;
-        deduplicate(&mut found);
+        deduplicate(&mut found, scanner.strictness);
     }
     let (informational, matches) = found.into_iter().partition(|m| m.warn);
     TextResult { matches, informational }
@@ -55,10 +56,20 @@ fn nothing_to_do(s: &Scanner) -> bool {
         && s.seed.is_none()
 }
 
-/// Keeps the first match of each (name, label).
-pub(super) fn deduplicate(matches: &mut Vec<Match>) {
+/// Keeps the first match of each (name, label). In hardened strictness an enforcing match also stays beside a warning.
+fn deduplicate(matches: &mut Vec<Match>, strictness: Strictness) {
     let mut seen = std::collections::HashSet::new();
-    matches.retain(|m| seen.insert((m.name.clone(), m.encoded)));
+    let mut enforced = std::collections::HashSet::new();
+    matches.retain_mut(|m| {
+        let key = (m.name.clone(), m.encoded);
+        let first = seen.insert(key.clone());
+        let first_enforcing = !m.warn && enforced.insert(key);
+        if first_enforcing && !first && strictness == Strictness::Hardened {
+            m.difference = m.difference.or(Some(super::hardened::WARN_MASKS));
+            return true;
+        }
+        first
+    });
 }
 
 /// A scanner, one of its rule lists, and how to run it.
@@ -150,18 +161,32 @@ fn split_segments(text: &str) -> impl Iterator<Item = &str> {
 
 /// Decodes the pieces between delimiters; the first piece with any match ends it (spec: dlp §8.6a).
 fn segments(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
+    let hardened = pass.s.strictness == Strictness::Hardened;
+    let mut warned = false;
     for piece in split_segments(norm).filter(|p| p.len() >= MIN_SEGMENT) {
         let before = out.len();
         for (decoded, encoded) in decode_all(piece.as_bytes()) {
             apply(pass, &norm_dlp(&decoded), encoded, out);
             if out.len() > before {
-                return;
+                break;
             }
         }
-        recurse(pass, piece.as_bytes(), 0, true, out);
-        if out.len() > before {
+        if out.len() == before {
+            recurse(pass, piece.as_bytes(), 0, true, out);
+        }
+        if out.len() == before {
+            continue;
+        }
+        if warned {
+            for m in &mut out[before..] {
+                m.difference = m.difference.or(Some(super::hardened::WARN_MASKS));
+            }
+        }
+        // A piece that only warns ends the search in the reference.
+        if !hardened || out[before..].iter().any(|m| !m.warn) {
             return;
         }
+        warned = true;
     }
 }
 

@@ -21,6 +21,9 @@ const FATAL_LINE: usize = 12288;
 /// Lines of a secrets file that are used.
 const MAX_ENTRIES: usize = 1000;
 
+/// Shortest normalised secret that is searched.
+const MIN_FOLDED: usize = 12;
+
 /// Names that never hold secrets.
 const EXCLUDED: &str = "PWD OLDPWD HOME PATH TMPDIR TEMP TMP _ USER LOGNAME USERNAME HOSTNAME HOST SHELL SHLVL TERM \
     TERM_PROGRAM COLORTERM COLORFGBG LANG LANGUAGE DISPLAY WAYLAND_DISPLAY EDITOR VISUAL PAGER LESS LS_COLORS \
@@ -71,6 +74,8 @@ impl SecretForm {
 #[derive(Clone)]
 pub struct Secret {
     value: Vec<u8>,
+    /// What normalisation makes of the secret, if that is something else.
+    folded: Option<Vec<u8>>,
     /// Case-sensitive forms in order, then the hex forms, lower-case, which are searched ignoring ASCII case.
     needles: Vec<(SecretForm, Vec<u8>)>,
 }
@@ -101,17 +106,14 @@ impl Secret {
             ));
         }
         needles.push((SecretForm::Base32, BASE32_NOPAD.encode(value).into_bytes()));
-        Secret { value: value.to_vec(), needles }
+        let folded = crate::text::norm_dlp(value).into_owned().into_bytes();
+        let folded = (folded != value && folded.len() >= MIN_FOLDED).then_some(folded);
+        Secret { value: value.to_vec(), folded, needles }
     }
 
     /// The forms that are searched, in order; [`SecretForm::Hex`] forms are lower-case and match any ASCII case.
     pub(super) fn needles(&self) -> &[(SecretForm, Vec<u8>)] {
         &self.needles
-    }
-
-    /// The secret itself.
-    pub(super) fn value(&self) -> &[u8] {
-        &self.value
     }
 }
 
@@ -242,6 +244,11 @@ impl Secrets {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Secret> {
         self.list.iter()
+    }
+
+    /// Whether a secret that normalisation changes is in a normalised text.
+    pub(super) fn folded_in(&self, norm: &[u8]) -> bool {
+        self.list.iter().filter_map(|s| s.folded.as_deref()).any(|f| memchr::memmem::find(norm, f).is_some())
     }
 
     /// The form in which the first secret that is in any of the texts is written there. Texts are compared as they are:

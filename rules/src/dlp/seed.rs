@@ -50,6 +50,26 @@ pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
     detect_tokens(&tokens, settings)
 }
 
+/// Like [`detect`], but the words are the runs of ASCII letters, with up to eight other characters between two.
+pub(super) fn detect_punctuated(text: &str, settings: SeedSettings) -> bool {
+    let bytes = text.as_bytes();
+    let mut tokens: Vec<Option<u16>> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let gap = bytes[at..].iter().take_while(|b| !b.is_ascii_alphabetic()).count();
+        if gap > 8 {
+            tokens.push(None);
+        }
+        at += gap;
+        let len = bytes[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        if len > 0 {
+            tokens.push(word_index(&text[at..at + len].to_ascii_lowercase()));
+        }
+        at += len;
+    }
+    detect_tokens(&tokens, settings)
+}
+
 /// Whether a sequence of words (as indices; `None` for other words) holds a phrase.
 pub(super) fn detect_tokens(tokens: &[Option<u16>], settings: SeedSettings) -> bool {
     for run in tokens.split(Option::is_none) {
@@ -103,15 +123,45 @@ fn place(packed: u64) -> usize {
     (packed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 51) as usize
 }
 
-/// Whether a byte may stand between two words. More than the detector's separators: a superset finds more only.
-fn may_separate(b: u8) -> bool {
-    !b.is_ascii_graphic() || matches!(b, b'-' | b',' | b'|' | b';' | b':')
+/// What a byte is to the search: 0 may stand between two words, 1 is a letter, 2 is anything else. More than the
+/// detector's separators are 0: a superset finds more only.
+const KIND: [u8; 256] = {
+    let mut kind = [0u8; 256];
+    let mut b = 0x21;
+    while b < 0x7f {
+        kind[b] = match b as u8 {
+            b'-' | b',' | b'|' | b';' | b':' => 0,
+            b'a'..=b'z' | b'A'..=b'Z' => 1,
+            _ => 2,
+        };
+        b += 1;
+    }
+    kind
+};
+
+/// What may stand between two words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Between {
+    /// The detector's separators (and what is no graphic character).
+    Separators,
+    /// Anything but letters.
+    AnyPunctuation,
+}
+
+impl Between {
+    #[inline]
+    fn separates(self, b: u8) -> bool {
+        match self {
+            Between::Separators => KIND[usize::from(b)] == 0,
+            Between::AnyPunctuation => KIND[usize::from(b)] != 1,
+        }
+    }
 }
 
 /// The word of the list around `at`, as its range; `at` must not be a separator.
-fn word_around(text: &[u8], at: usize, words: &[u64; TABLE]) -> Option<(usize, usize)> {
+fn word_around(text: &[u8], at: usize, words: &[u64; TABLE], between: Between) -> Option<(usize, usize)> {
     let mut start = at;
-    while start > 0 && !may_separate(text[start - 1]) {
+    while start > 0 && !between.separates(text[start - 1]) {
         start -= 1;
         if at - start > 8 {
             return None;
@@ -119,8 +169,8 @@ fn word_around(text: &[u8], at: usize, words: &[u64; TABLE]) -> Option<(usize, u
     }
     let mut packed = 0u64;
     let mut end = start;
-    while let Some(&b) = text.get(end).filter(|&&b| !may_separate(b)) {
-        if !b.is_ascii_alphabetic() || end - start == 8 {
+    while let Some(&b) = text.get(end).filter(|&&b| !between.separates(b)) {
+        if KIND[usize::from(b)] != 1 || end - start == 8 {
             return None;
         }
         packed = packed << 8 | u64::from(b | 0x20);
@@ -141,31 +191,31 @@ const STRIDE: usize = 40;
 
 /// Whether a text may hold a phrase: false is certain. Looks at one word in forty bytes; only where that is on the list,
 /// at its neighbours.
-pub(super) fn possible(text: &[u8], min_words: usize) -> bool {
+pub(super) fn possible(text: &[u8], min_words: usize, between: Between) -> bool {
     let words = packed_words();
     let mut at = 0;
     // Nothing before this position belongs to a phrase that is still possible.
     let mut floor = 0;
     while at < text.len() {
-        if may_separate(text[at]) {
+        if between.separates(text[at]) {
             at += 1;
             continue;
         }
-        let Some((mut start, mut end)) = word_around(text, at, words) else {
+        let Some((mut start, mut end)) = word_around(text, at, words, between) else {
             floor = at + 1;
             at += STRIDE;
             continue;
         };
         let mut count = 1;
         while count < min_words {
-            let Some(before) = (floor..start).rev().find(|&i| !may_separate(text[i])) else { break };
-            let Some((s, _)) = word_around(text, before, words) else { break };
+            let Some(before) = (floor..start).rev().find(|&i| !between.separates(text[i])) else { break };
+            let Some((s, _)) = word_around(text, before, words, between) else { break };
             start = s;
             count += 1;
         }
         while count < min_words {
-            let Some(after) = (end..text.len()).find(|&i| !may_separate(text[i])) else { break };
-            match word_around(text, after, words) {
+            let Some(after) = (end..text.len()).find(|&i| !between.separates(text[i])) else { break };
+            match word_around(text, after, words, between) {
                 Some((_, e)) => end = e,
                 None => break,
             }

@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use unicode_normalization::{IsNormalized, is_nfkc_quick};
 
+use crate::dlp::vector::{class_masks, end_of_run};
+
 use super::{is_control, is_invisible, is_nonspacing_mark, norm_dlp_str_by_steps, norm_match_str_by_steps};
 
 const PAGES: usize = 0x200;
@@ -75,13 +77,16 @@ fn removed(c: char) -> bool {
 pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     out.reserve(input.len() + 8);
+    // Runs of printable ASCII, found by blocks.
+    let mut masks = Vec::new();
+    class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
     let mut at = 0;
     // Whether a mark now would follow an ASCII character (or nothing).
     let mut after_ascii = true;
     while at < input.len() {
         let b = input[at];
         if b < 0x80 {
-            let end = plain_run(input, at);
+            let end = end_of_run(&masks, at);
             if end > at {
                 out.extend_from_slice(&input[at..end]);
                 at = end;
@@ -122,23 +127,9 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> boo
     true
 }
 
-/// End of the run of printable ASCII that starts at `at`.
-#[inline]
-fn plain_run(input: &[u8], at: usize) -> usize {
-    let special = |b: u8| b.wrapping_sub(0x20) > 0x5e;
-    let mut i = at;
-    // Whole chunks without an exit, so that the compiler can use vectors.
-    while let Some(chunk) = input.get(i..i + 16) {
-        if chunk.iter().fold(false, |any, &b| any | special(b)) {
-            break;
-        }
-        i += 16;
-    }
-    while i < input.len() && !special(input[i]) {
-        i += 1;
-    }
-    i
-}
+/// U+0020 to U+007E as nibble tables: each upper half from 2 to 7 has a bit, and 0x7F lacks it.
+const PRINTABLE_HIGH: [u8; 16] = [0, 0, 1, 2, 4, 8, 16, 32, 0, 0, 0, 0, 0, 0, 0, 0];
+const PRINTABLE_LOW: [u8; 16] = [63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 31];
 
 /// The character at the start of `bytes` (which is not ASCII) and its length; `None` when the first byte is not part of
 /// valid UTF-8.

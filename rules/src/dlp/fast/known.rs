@@ -74,7 +74,7 @@ impl Known {
     }
 
     /// False is certain.
-    pub(super) fn possible(&self, text: &[u8]) -> bool {
+    pub(in super::super) fn possible(&self, text: &[u8]) -> bool {
         match self {
             Known::Nothing => false,
             Known::Unknown => true,

@@ -50,6 +50,11 @@ pub(super) fn each(
     let mut done = 0;
     while block < masks.len() {
         let next = masks.get(block + 1).copied().unwrap_or(0);
+        // A run that begins here has half its length in one of two blocks.
+        if min > 32 && !has_16(masks[block]) && !has_16(next) {
+            block += 1;
+            continue;
+        }
         let mut long = u128::from(next) << 64 | u128::from(masks[block]);
         let mut have = 1;
         while have < min {
@@ -79,8 +84,17 @@ pub(super) fn each(
     false
 }
 
+/// Whether 16 neighbouring bits are set.
+#[inline]
+fn has_16(mask: u64) -> bool {
+    let mut long = mask & mask >> 1;
+    long &= long >> 2;
+    long &= long >> 4;
+    long & long >> 8 != 0
+}
+
 /// The first position from `at` on that is not in the class.
-fn end_of_run(masks: &[u64], at: usize) -> usize {
+pub(crate) fn end_of_run(masks: &[u64], at: usize) -> usize {
     let mut block = at / 64;
     let mut outside = match masks.get(block) {
         Some(mask) => !mask & u64::MAX << (at % 64),

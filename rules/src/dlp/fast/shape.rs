@@ -138,7 +138,13 @@ fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
         HirKind::Literal(literal) => Some(vec![literal.0.iter().map(|&b| Slot::Byte(Set::one(b))).collect()]),
         HirKind::Class(class) => match byte_set(class) {
             Some(set) => one(Slot::Byte(set)),
-            None => one(Slot::Gap { set: None, min: 1 }),
+            // Either one of its ASCII characters, or two to four bytes that are not ASCII.
+            None => {
+                let mut high = Set::default();
+                (0x80..=0xff).for_each(|b| high.add(b));
+                let wide = vec![Slot::Byte(high), Slot::Gap { set: None, min: 1 }];
+                Some(vec![vec![Slot::Byte(ascii_part(class))], wide])
+            }
         },
         HirKind::Look(look) => one(Slot::Look(*look)),
         HirKind::Capture(capture) => rows(&capture.sub),
@@ -227,6 +233,18 @@ fn byte_set(class: &Class) -> Option<Set> {
         }
     }
     Some(set)
+}
+
+/// The ASCII characters of a class.
+fn ascii_part(class: &Class) -> Set {
+    let mut set = Set::default();
+    if let Class::Unicode(class) = class {
+        for range in class.ranges() {
+            let (lo, hi) = (u32::from(range.start()), u32::from(range.end()).min(0x7f));
+            (lo..=hi).for_each(|b| set.add(b as u8));
+        }
+    }
+    set
 }
 
 fn branch(row: &[Slot]) -> Option<Branch> {

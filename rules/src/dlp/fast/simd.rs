@@ -27,7 +27,7 @@ pub(super) fn windows(
 
 /// One word for each 64 bytes of the text; bit `i` is set when byte `i` of the block is in the class given by nibble
 /// tables: `low[b & 15] & high[b >> 4] != 0`. Beyond the text's end no bit is set.
-pub(super) fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
+pub(crate) fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
     masks.clear();
     let (blocks, rest) = text.as_chunks::<64>();
     #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,83 @@
+//! One bypass for each difference: clean in reference strictness, found with the id in hardened strictness.
+
+use super::{configuration, expand, user, warning};
+use crate::Strictness;
+use crate::dlp::{Canary, Scanner, SeedSettings, Secrets, Settings, builtin_rules, merge};
+
+fn scan(settings: &Settings, strictness: Strictness, text: &str) -> Vec<(String, Option<&'static str>)> {
+    let scanner = Scanner::new(Settings { strictness, ..settings.clone() }).unwrap();
+    let result = scanner.scan_text(&expand(text));
+    result.matches.iter().map(|m| (m.name.to_string(), m.difference)).collect()
+}
+
+#[test]
+fn each_difference_finds_what_it_is_for() {
+    let d = || configuration("D", "");
+    let c = || configuration("C", "");
+    let rule = |regex: &str| Settings { rules: vec![user("U", regex)], ..d() };
+    let zzz = || user("U", "zzz_[0-9]{4}");
+    let warned = || Settings { rules: merge(true, &[warning(user("W", "warnme-[a-z]{4}"))]), ..d() };
+    let env = |value: &str| Settings { env_secrets: Secrets::from_env([("S", expand(value))], 16), ..d() };
+    let canary = || {
+        let token = Canary { name: "c1".into(), value: "CANARY-Token_42.xyz".into() };
+        Settings { canaries: vec![token], ..d() }
+    };
+    let cases: Vec<(&str, Settings, &str, &str)> = vec![
+        ("D-100", rule("foo_[0-9]{4}|bar_[0-9]{4}"), "bar_1234", "U"),
+        ("D-101", warned(), "«B64:warnme-abcd» «B64:sk-ant-«a*10»»", "Anthropic API Key"),
+        ("D-101", Settings { rules: vec![warning(zzz()), zzz()], ..d() }, "zzz_1234", "U"),
+        ("D-102", d(), "{\"k\":\"«B64:sk-ant-«a*10»»\"}", "Anthropic API Key"),
+        ("D-102", d(), "data:«B64:sk-ant-«a*10»»", "Anthropic API Key"),
+        ("D-102", d(), "\"«HEX:sk-ant-«a*10»»\"", "Anthropic API Key"),
+        ("D-102", d(), "«B32L:sk-ant-«a*10»»", "Anthropic API Key"),
+        ("D-102", d(), "«B32N:sk-ant-«a*10»»", "Anthropic API Key"),
+        ("D-102", c(), "x «B64:AKIA«A*16»»", "AWS Access ID"),
+        ("D-102", d(), "see«n»«B64:sk-ant-«a*10»»«n»end", "Anthropic API Key"),
+        ("D-102", c(), "\"«B64:«SEED12»»\"", "BIP-39 Seed Phrase"),
+        ("D-103", d(), "-----BEGIN«t»PRIVATE KEY-----", "Private Key Header"),
+        ("D-103", d(), "ssn 000-00-0000«n»next", "Social Security Number"),
+        ("D-104", d(), "v«U+0451»rcel_«a*24»", "Vercel Token"),
+        ("D-104", d(), "sk-ant-«U+061C»«a*10»", "Anthropic API Key"),
+        ("D-104", d(), "sk-ant-«x80»«a*10»", "Anthropic API Key"),
+        ("D-105", d(), "sk%2Dant%2D«a*10»%", "Anthropic API Key"),
+        ("D-106", d(), "4111111111111111 123", "Credit Card Number"),
+        ("D-106", d(), "wallet«WIF»", "Bitcoin WIF Private Key"),
+        ("D-106", d(), "5«WIF»", "Bitcoin WIF Private Key"),
+        ("D-107", env("p«U+00E4»sswort-geheim-4711"), "p«U+00E4»sswort-geheim-4711", "Environment Variable Leak"),
+        ("D-107", env("line1-abcdefgh«n»line2-ijklmnop"), "line1-abcdefgh«n»line2-ijklmnop", "Environment Variable Leak"),
+        ("D-107", env("Zx9-Test_Secret/Value+1234"), "Zx9-Test_Secret%2FValue%2B1234", "Environment Variable Leak"),
+        ("D-108", canary(), "CANARYToken42xyz", "Canary Token (c1)"),
+        ("D-109", c(), "\"«SEED12»\".", "BIP-39 Seed Phrase"),
+        ("D-109", c(), "[\"«SEP:\",\"»\"]", "BIP-39 Seed Phrase"),
+        ("D-109", c(), "«SEP: 1. »", "BIP-39 Seed Phrase"),
+        ("D-110", rule("\u{e9}[0-9]{4}"), "«U+00E9»1234", "U"),
+    ];
+    for (id, settings, text, name) in cases {
+        assert_eq!(scan(&settings, Strictness::Reference, text), [], "{id} {text} is not clean in the reference");
+        let found = scan(&settings, Strictness::Hardened, text);
+        assert_eq!(found, [(name.to_owned(), Some(id))], "{id} {text}");
+    }
+}
+
+#[test]
+fn ordinary_texts_stay_clean() {
+    let settings = Settings {
+        rules: builtin_rules().to_vec(),
+        seed: Some(SeedSettings::default()),
+        ..Settings::default()
+    };
+    let texts = [
+        "def f():\n    token = get_token()\n    password = read()\n",
+        "const config = {\n\tapi_key: process.env.API_KEY,\n};",
+        "date\t2024-01-15\norder 4111-22\n",
+        "The quick brown fox. \"Jumps\" over, the lazy dog; 1. One 2. Two 3. Three",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "100% of users, 5% off, a%b",
+        "naïve café — Привет, мир… 日本語テキスト 😀",
+        "1024 2048 4096 8192 16384 32768",
+    ];
+    for text in texts {
+        assert_eq!(scan(&settings, Strictness::Hardened, text), [], "{text}");
+    }
+}
