@@ -52,7 +52,11 @@ fn main() {
             let fast =
                 median(|| _ = black_box(scanner.scan_text(black_box(part))), Duration::from_millis(300));
             if std::env::args().nth(2).is_some() {
-                println!("  {size:>8} bytes clean={clean}: {:.2} us {:.0} MB/s", fast * 1e6, size as f64 / fast / 1e6);
+                println!(
+                    "  {size:>8} bytes clean={clean}: {:.2} us {:.0} MB/s",
+                    fast * 1e6,
+                    size as f64 / fast / 1e6
+                );
                 continue;
             }
             let slow = median(

@@ -120,7 +120,10 @@ impl Canaries {
             return Vec::new();
         }
         let lower = text::to_lower(c);
-        let found = self.needles.iter().filter(|n| n.canonical.len() >= MIN_SEGMENT && contains(&lower, &n.canonical));
+        let found = self
+            .needles
+            .iter()
+            .filter(|n| n.canonical.len() >= MIN_SEGMENT && contains(&lower, &n.canonical));
         found.map(|n| n.finding.clone()).collect()
     }
 

@@ -28,7 +28,8 @@ use runs::Class;
 /// Bytes that a decodable piece of text consists of: both base64 alphabets, hex with its separators, percent signs.
 const PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%");
 /// The same before line ends are removed: base64 and base32 ignore a CR.
-const LINE_PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r");
+const LINE_PIECE: Class =
+    Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r");
 const BASE64: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/=\r\n");
 const HEX: Class = Class::new(b"0123456789abcdefABCDEF:-, xX\\");
 const BASE32: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=\r\n");
@@ -92,7 +93,13 @@ fn consists_of(text: &[u8], class: &Class) -> bool {
 
 impl<'s> Search<'s> {
     fn new(s: &'s Scanner) -> Search<'s> {
-        Search { s, rules: s.both_lists(), scratch: Vec::new(), masks: Vec::new(), decoded: Default::default() }
+        Search {
+            s,
+            rules: s.both_lists(),
+            scratch: Vec::new(),
+            masks: Vec::new(),
+            decoded: Default::default(),
+        }
     }
 }
 
@@ -153,15 +160,19 @@ impl Search<'_> {
             return true;
         }
         // What follows the padding is ignored and may be anything, so only the beginning tells.
-        consists_of(&text[..text.len().min(3)], &BASE32) && decode::base32(text).is_some_and(|decoded| self.step(&decoded, depth))
+        consists_of(&text[..text.len().min(3)], &BASE32)
+            && decode::base32(text).is_some_and(|decoded| self.step(&decoded, depth))
     }
 
     fn step(&mut self, decoded: &[u8], depth: u32) -> bool {
-        (depth == 0 && self.phrase_in(decoded)) || self.in_decoded(decoded) || self.recurse(decoded, depth + 1)
+        (depth == 0 && self.phrase_in(decoded))
+            || self.in_decoded(decoded)
+            || self.recurse(decoded, depth + 1)
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {
-        decoded.len() >= MIN_PHRASE && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
+        decoded.len() >= MIN_PHRASE
+            && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
     }
 
     /// Whether a piece between delimiters leads to a match (spec: dlp §8.6a).
@@ -209,7 +220,8 @@ impl Search<'_> {
         if seed::possible(text, min_words, Separators) {
             return false;
         }
-        if memchr::memchr2(b'%', b'+', text).is_some() && seed::possible(&percent_decode_all(text), min_words, Separators)
+        if memchr::memchr2(b'%', b'+', text).is_some()
+            && seed::possible(&percent_decode_all(text), min_words, Separators)
         {
             return false;
         }
@@ -269,17 +281,18 @@ pub(super) fn encoded_runs(s: &Scanner, text: &[u8], mut found: impl FnMut(Encod
 
 impl Search<'_> {
     fn run(&mut self, run: &[u8], depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
-        let take = |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
-            if search.phrase_in(decoded) {
-                found(Encoded::Phrase(decoded, encoded));
-            }
-            if search.in_decoded(decoded) {
-                found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
-            }
-            if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
-                search.run(decoded, depth + 1, found);
-            }
-        };
+        let take =
+            |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
+                if search.phrase_in(decoded) {
+                    found(Encoded::Phrase(decoded, encoded));
+                }
+                if search.in_decoded(decoded) {
+                    found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
+                }
+                if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
+                    search.run(decoded, depth + 1, found);
+                }
+            };
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
         let mut decoded = std::mem::take(&mut self.decoded[depth as usize]);

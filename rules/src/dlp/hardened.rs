@@ -5,7 +5,9 @@
 //! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
 use super::fast::{self, Encoded};
-use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed};
+use super::{
+    ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed,
+};
 use crate::text::{self, norm_dlp};
 
 /// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (Oddity 1).
@@ -72,7 +74,13 @@ impl Extra<'_, '_> {
         self.view_of(view, encoded, id, |_| true);
     }
 
-    fn view_of(&mut self, view: &str, encoded: Encoding, id: &'static str, takes: impl Fn(&super::Rule) -> bool) {
+    fn view_of(
+        &mut self,
+        view: &str,
+        encoded: Encoding,
+        id: &'static str,
+        takes: impl Fn(&super::Rule) -> bool,
+    ) {
         if !fast::any_rule(self.s, view) {
             return;
         }
@@ -116,8 +124,10 @@ impl Extra<'_, '_> {
 
     fn settled(&mut self, norm: &str) {
         let invisible = |c: char| {
-            matches!(c, '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}')
-                || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
+            matches!(
+                c,
+                '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}'
+            ) || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
         };
         let mut current: String = norm.chars().filter(|&c| !invisible(c)).collect();
         for _ in 0..MAX_ROUNDS {

@@ -113,7 +113,9 @@ fn every_example_of_the_specification_gives_its_result() {
             let same = match row.configuration {
                 "Kh" if how == "plain" => true,
                 // D-110 is not what that column is about.
-                "Kh" => result.matches.iter().any(|m| m.difference != Some("D-110")) == (row.wanted != "clean"),
+                "Kh" => {
+                    result.matches.iter().any(|m| m.difference != Some("D-110")) == (row.wanted != "clean")
+                }
                 _ => got == row.wanted,
             };
             if !same {

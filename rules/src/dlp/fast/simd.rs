@@ -127,7 +127,12 @@ mod avx2 {
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn class_masks_avx2(low: &[u8; 16], high: &[u8; 16], blocks: &[[u8; 64]], masks: &mut Vec<u64>) {
+    pub(super) unsafe fn class_masks_avx2(
+        low: &[u8; 16],
+        high: &[u8; 16],
+        blocks: &[[u8; 64]],
+        masks: &mut Vec<u64>,
+    ) {
         // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
         let (low, high) = unsafe {
             (

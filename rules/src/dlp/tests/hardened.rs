@@ -2,7 +2,7 @@
 
 use super::{configuration, expand, user, warning};
 use crate::Strictness;
-use crate::dlp::{Canary, Scanner, SeedSettings, Secrets, Settings, builtin_rules, merge};
+use crate::dlp::{Canary, Scanner, Secrets, SeedSettings, Settings, builtin_rules, merge};
 
 fn scan(settings: &Settings, strictness: Strictness, text: &str) -> Vec<(String, Option<&'static str>)> {
     let scanner = Scanner::new(Settings { strictness, ..settings.clone() }).unwrap();
@@ -43,9 +43,24 @@ fn each_difference_finds_what_it_is_for() {
         ("D-106", d(), "4111111111111111 123", "Credit Card Number"),
         ("D-106", d(), "wallet«WIF»", "Bitcoin WIF Private Key"),
         ("D-106", d(), "5«WIF»", "Bitcoin WIF Private Key"),
-        ("D-107", env("p«U+00E4»sswort-geheim-4711"), "p«U+00E4»sswort-geheim-4711", "Environment Variable Leak"),
-        ("D-107", env("line1-abcdefgh«n»line2-ijklmnop"), "line1-abcdefgh«n»line2-ijklmnop", "Environment Variable Leak"),
-        ("D-107", env("Zx9-Test_Secret/Value+1234"), "Zx9-Test_Secret%2FValue%2B1234", "Environment Variable Leak"),
+        (
+            "D-107",
+            env("p«U+00E4»sswort-geheim-4711"),
+            "p«U+00E4»sswort-geheim-4711",
+            "Environment Variable Leak",
+        ),
+        (
+            "D-107",
+            env("line1-abcdefgh«n»line2-ijklmnop"),
+            "line1-abcdefgh«n»line2-ijklmnop",
+            "Environment Variable Leak",
+        ),
+        (
+            "D-107",
+            env("Zx9-Test_Secret/Value+1234"),
+            "Zx9-Test_Secret%2FValue%2B1234",
+            "Environment Variable Leak",
+        ),
         ("D-108", canary(), "CANARYToken42xyz", "Canary Token (c1)"),
         ("D-109", c(), "\"«SEED12»\".", "BIP-39 Seed Phrase"),
         ("D-109", c(), "[\"«SEP:\",\"»\"]", "BIP-39 Seed Phrase"),
@@ -53,7 +68,11 @@ fn each_difference_finds_what_it_is_for() {
         ("D-110", rule("\u{e9}[0-9]{4}"), "«U+00E9»1234", "U"),
     ];
     for (id, settings, text, name) in cases {
-        assert_eq!(scan(&settings, Strictness::Reference, text), [], "{id} {text} is not clean in the reference");
+        assert_eq!(
+            scan(&settings, Strictness::Reference, text),
+            [],
+            "{id} {text} is not clean in the reference"
+        );
         let found = scan(&settings, Strictness::Hardened, text);
         assert_eq!(found, [(name.to_owned(), Some(id))], "{id} {text}");
     }
