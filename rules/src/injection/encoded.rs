@@ -15,7 +15,16 @@ const RUN: usize = 8;
 const PADDING: usize = 2;
 
 fn in_alphabet(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+    static TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            table[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
+            b += 1;
+        }
+        table
+    };
+    TABLE[b as usize]
 }
 
 /// Whether a normalised text can hold a payload at all.
@@ -46,7 +55,7 @@ fn at_depth<T>(text: &[u8], depth: u8, check: &mut impl FnMut(&[u8]) -> Option<T
         }
     }
     for segment in segments(text) {
-        if whole.as_deref() == Some(segment) {
+        if whole.as_deref() == Some(segment) || !may_be_text(segment) {
             continue;
         }
         for payload in decodings(segment).into_iter().filter(|p| is_text(p)) {
@@ -64,25 +73,37 @@ fn decodings(text: &[u8]) -> Vec<Vec<u8>> {
     base64.into_iter().chain(hex_plain(text)).collect()
 }
 
-/// Maximal runs of the alphabet with their padding, where long enough.
+/// Maximal runs of the alphabet with their padding, where long enough. Only every fourteenth byte is looked at until one
+/// belongs to a run, because a shorter run is too short even with its padding.
 fn segments(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
+    const STRIDE: usize = SEGMENT - PADDING;
+    let mut from = 0;
     std::iter::from_fn(move || {
-        while at < text.len() {
-            let Some(start) = text[at..].iter().position(|&b| in_alphabet(b)) else { break };
-            let start = at + start;
-            let mut end =
-                text[start..].iter().position(|&b| !in_alphabet(b)).map_or(text.len(), |n| start + n);
-            at = end;
-            while end < text.len() && end - at < PADDING && text[end] == b'=' {
-                end += 1;
+        loop {
+            let mut probe = from + STRIDE - 1;
+            while !in_alphabet(*text.get(probe)?) {
+                probe += STRIDE;
             }
-            if end - start >= SEGMENT {
-                return Some(&text[start..end]);
+            let before = text[from..probe].iter().rev().take_while(|&&b| in_alphabet(b)).count();
+            let start = probe - before;
+            let end = probe + text[probe..].iter().take_while(|&&b| in_alphabet(b)).count();
+            let padding = text[end..].iter().take(PADDING).take_while(|&&b| b == b'=').count();
+            from = end;
+            if end + padding - start >= SEGMENT {
+                return Some(&text[start..end + padding]);
             }
         }
-        None
     })
+}
+
+/// Characters of a segment whose decoding tells most binary payloads from text.
+const SAMPLE: usize = 64;
+
+/// Whether some decoding of a segment can be UTF-8, judged by its first bytes.
+fn may_be_text(segment: &[u8]) -> bool {
+    let sample = &segment[..segment.len().min(SAMPLE) & !3];
+    let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_some());
+    segment.len() <= SAMPLE || decodings(sample).iter().any(|bytes| !broken(bytes))
 }
 
 /// UTF-8 of which at least four fifths are printable.

@@ -5,24 +5,28 @@
 //! joined words, folded vowels, decoded payloads); the first view of the first tier that has a match decides, and all
 //! matches of that view are reported. The rules themselves are data: `builtin/injection/*.yaml`.
 //!
-//! `plain` follows the specification step by step. spec: response-scan §1-4.
+//! `plain` follows the specification step by step and is the oracle; `filter` stands in front of it and proves most texts
+//! clean with one search, or names the few rules that are worth running. spec: response-scan §1-4
 
 mod builtin;
 mod encoded;
+mod filter;
 mod gate;
 mod plain;
 mod rule;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod views;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use builtin::{builtin_examples, builtin_rules, core_rules};
 pub use rule::{RuleSpec, merge};
 
 use crate::Strictness;
+use filter::{Filter, Suspects};
 
 /// Everything a scan depends on besides the text.
 #[derive(Debug, Clone)]
@@ -93,6 +97,8 @@ impl ScanResult {
 /// The compiled rules. Cheap to share, safe to use from many threads.
 pub struct Scanner {
     rules: plain::Rules,
+    /// Built for the first text, so that a start of the program does not wait for it.
+    filter: OnceLock<Filter>,
 }
 
 impl fmt::Debug for Scanner {
@@ -107,12 +113,37 @@ impl Scanner {
     /// # Errors
     /// The first rule whose expression is not valid.
     pub fn new(settings: Settings) -> Result<Self, RuleError> {
-        Ok(Self { rules: plain::Rules::new(settings)? })
+        Ok(Self { rules: plain::Rules::new(settings)?, filter: OnceLock::new() })
     }
 
     /// Looks for instructions in `text`, which may be any bytes. Linear in its length. spec: response-scan §4.1
     pub fn scan(&self, text: &[u8]) -> ScanResult {
-        self.rules.scan(text)
+        let suspects = self.suspects(text);
+        if suspects.any() { self.rules.scan(text, Some(&suspects)) } else { ScanResult::default() }
+    }
+
+    /// The same without the filter: every rule on every view. Slow; what [`Scanner::scan`] is compared with.
+    #[doc(hidden)]
+    pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
+        self.rules.scan(text, None)
+    }
+
+    /// The rules that may match, over all texts that the passes read.
+    fn suspects(&self, text: &[u8]) -> Suspects {
+        let hardened = self.rules.is_hardened();
+        let filter = self.filter.get_or_init(|| Filter::new(self.rules.all(), hardened));
+        let (normalised, other_forms) = views::normalised_noting(text);
+        if !other_forms {
+            return filter.suspects(&normalised, None);
+        }
+        let mut suspects = filter.suspects(&normalised, views::spaced(text, &normalised).as_deref());
+        if hardened {
+            let thorough = views::thorough(text);
+            if thorough != normalised {
+                suspects.add(filter.suspects(&thorough, None));
+            }
+        }
+        suspects
     }
 
     /// The text that the actions `strip` and `ask` deliver instead: the normalised text with every match of the tier

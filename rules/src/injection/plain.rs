@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use super::filter::Suspects;
 use super::rule::{Expression, Family, Rule};
 use super::{Match, RuleError, ScanResult, Settings, Tier, core_rules, encoded, views};
 use crate::{Strictness, text};
@@ -51,27 +52,46 @@ impl Rules {
         self.strictness == Strictness::Hardened
     }
 
-    pub(super) fn tiers(&self) -> impl Iterator<Item = (Tier, &[Rule])> {
-        let standard = self.standard.as_deref().map(|rules| (Tier::Standard, rules));
-        std::iter::once((Tier::Core, &self.core[..])).chain(standard)
+    /// All rules by number: core, then standard.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.core.iter().chain(self.standard.iter().flatten())
     }
 
-    /// The whole scan.
-    pub(super) fn scan(&self, text: &[u8]) -> ScanResult {
+    /// The whole scan. With suspects, rules that are not among them are taken not to match.
+    pub(super) fn scan(&self, text: &[u8], suspects: Option<&Suspects>) -> ScanResult {
         let normalised = views::normalised(text);
-        let found = self.passes(text, &normalised, Reading::Exact);
+        let found = self.passes(text, &normalised, Reading::Exact, suspects);
         if !found.is_clean() || !self.is_hardened() {
             return found;
         }
         let thorough = views::thorough(text);
         let other_text = thorough != normalised;
-        self.passes(text, &thorough, Reading::Thorough { other_text })
+        self.passes(text, &thorough, Reading::Thorough { other_text }, suspects)
     }
 
-    fn passes(&self, text: &[u8], normalised: &str, reading: Reading) -> ScanResult {
+    fn passes(
+        &self,
+        text: &[u8],
+        normalised: &str,
+        reading: Reading,
+        suspects: Option<&Suspects>,
+    ) -> ScanResult {
         let views = Views::new(text, normalised);
-        for (tier, rules) in self.tiers() {
+        let all: Vec<&Rule> = self.all().collect();
+        let (core, standard) = all.split_at(self.core.len());
+        let is_suspect = |number: usize| suspects.is_none_or(|s| s.has(number));
+        let payloads = suspects.is_none_or(|s| s.payload);
+        let mut first = 0;
+        for (tier, rules) in [(Tier::Core, core), (Tier::Standard, standard)] {
+            let likely: Vec<&Rule> =
+                rules.iter().enumerate().filter(|(i, _)| is_suspect(first + i)).map(|(_, r)| *r).collect();
+            first += rules.len();
             for pass in 1..=6 {
+                // A payload is another text, in which other rules may match.
+                let rules = if pass == 6 { rules } else { &likely };
+                if rules.is_empty() || pass == 6 && !payloads {
+                    continue;
+                }
                 let matches = run_pass(tier, rules, pass, &views, reading);
                 if !matches.is_empty() {
                     return ScanResult { matches, origin: Some((tier, pass)) };
@@ -86,7 +106,7 @@ impl Rules {
         let (tier, pass) = result.origin?;
         let exact = result.matches.iter().all(|m| m.difference.is_none());
         let start = match (tier, pass) {
-            (Tier::Standard, 2) => Cow::Owned(views::spaced(text)?),
+            (Tier::Standard, 2) => Cow::Owned(views::spaced(text, &views::normalised(text))?),
             _ if exact => views::normalised(text),
             _ => views::thorough(text),
         };
@@ -118,7 +138,7 @@ impl<'t> Views<'t> {
     }
 
     fn spaced(&self) -> Option<&str> {
-        self.spaced.get_or_init(|| views::spaced(self.text)).as_deref()
+        self.spaced.get_or_init(|| views::spaced(self.text, self.normalised)).as_deref()
     }
 
     fn leet(&self) -> Option<&str> {
@@ -131,7 +151,7 @@ impl<'t> Views<'t> {
 }
 
 /// One pass of one tier; empty when it is skipped. spec: response-scan §4.2
-fn run_pass(tier: Tier, rules: &[Rule], pass: u8, views: &Views<'_>, reading: Reading) -> Vec<Match> {
+fn run_pass(tier: Tier, rules: &[&Rule], pass: u8, views: &Views<'_>, reading: Reading) -> Vec<Match> {
     let on =
         |text: Option<&str>, variant| text.map(|text| run(rules, variant, text, reading)).unwrap_or_default();
     match pass {
@@ -152,7 +172,7 @@ fn run_pass(tier: Tier, rules: &[Rule], pass: u8, views: &Views<'_>, reading: Re
 }
 
 /// A decoded payload: base rules, and for the standard tier the variants. spec: response-scan §4.3, §4.4
-fn check_payload(tier: Tier, rules: &[Rule], payload: &[u8], reading: Reading) -> Vec<Match> {
+fn check_payload(tier: Tier, rules: &[&Rule], payload: &[u8], reading: Reading) -> Vec<Match> {
     let text = match reading {
         Reading::Exact => views::normalised(payload),
         Reading::Thorough { .. } => views::thorough(payload),
@@ -180,7 +200,7 @@ fn pick(family: &Family, variant: Variant) -> Option<&Expression> {
 }
 
 /// All matches of one variant of every rule.
-fn run(rules: &[Rule], variant: Variant, text: &str, reading: Reading) -> Vec<Match> {
+fn run(rules: &[&Rule], variant: Variant, text: &str, reading: Reading) -> Vec<Match> {
     let lower = OnceCell::new();
     let mut found = Vec::new();
     for rule in rules {

@@ -1,0 +1,165 @@
+//! The search for all atoms' literals at once: SIMD searchers for up to 64 short windows each, over the folded text; and
+//! a second one over the text itself for literals whose exact spelling is known.
+//!
+//! A literal is represented by its rarest window of a few bytes, because that is what the searcher looks at first.
+
+use aho_corasick::packed;
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::atoms::{Atom, share};
+use super::fold::{full, sign};
+
+/// Bytes the SIMD searcher tells apart by its first look.
+const WINDOW: usize = 4;
+/// Longest window, bytes.
+const LONGEST: usize = 8;
+/// Windows of one searcher.
+const GROUP: usize = 48;
+
+/// What a window stands for.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    atom: usize,
+    /// Bytes from the start of the literal to the window.
+    offset: usize,
+}
+
+/// Searchers over one form of the text.
+#[derive(Default)]
+struct Index {
+    engines: Vec<(Engine, Vec<Vec<Target>>)>,
+}
+
+enum Engine {
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Engine {
+    fn new(windows: &[Vec<u8>]) -> Option<Self> {
+        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
+        builder.extend(windows);
+        if let Some(searcher) = builder.build() {
+            return Some(Self::Packed(searcher));
+        }
+        // No SIMD on this machine.
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(windows).ok().map(Self::Automaton)
+    }
+
+    fn find(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
+        let found = match self {
+            Self::Packed(searcher) => {
+                searcher.find_in(text, aho_corasick::Span { start: at, end: text.len() })?
+            }
+            Self::Automaton(automaton) => automaton.find(aho_corasick::Input::new(text).range(at..))?,
+        };
+        Some((found.pattern().as_usize(), found.start()))
+    }
+}
+
+impl Index {
+    fn new(mut entries: Vec<(Vec<u8>, Target)>) -> Self {
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut windows: Vec<(Vec<u8>, Vec<Target>)> = Vec::new();
+        for (window, target) in entries {
+            match windows.last_mut() {
+                // At one place only one window is reported, so a window that another one begins with stands for both.
+                Some((shorter, targets)) if window.starts_with(shorter) => targets.push(target),
+                _ => windows.push((window, vec![target])),
+            }
+        }
+        // Short windows would blunt the searcher for the others; windows that begin alike share its buckets best.
+        let (short, long): (Vec<_>, Vec<_>) = windows.into_iter().partition(|(w, _)| w.len() < WINDOW);
+        let groups = [short, long];
+        let groups = groups.iter().flat_map(|all| all.chunks(GROUP)).filter_map(|group| {
+            let (windows, targets): (Vec<_>, Vec<_>) = group.iter().cloned().unzip();
+            Engine::new(&windows).map(|engine| (engine, targets))
+        });
+        Self { engines: groups.collect() }
+    }
+
+    /// Calls `hit` for every place at which a literal may begin. `text` begins at `base` of the whole text.
+    fn search(&self, text: &[u8], base: usize, hit: &mut impl FnMut(usize, usize)) {
+        for (engine, targets) in &self.engines {
+            let mut at = 0;
+            while let Some((window, place)) = engine.find(text, at) {
+                for target in &targets[window] {
+                    if let Some(begin) = (base + place).checked_sub(target.offset) {
+                        hit(target.atom, begin);
+                    }
+                }
+                at = place + 1;
+            }
+        }
+    }
+}
+
+/// Every atom's literals.
+pub(super) struct Literals {
+    folded: Index,
+    ascii: Index,
+    other: Index,
+}
+
+impl Literals {
+    pub fn new(atoms: &[Atom]) -> Self {
+        let (mut folded, mut ascii, mut other) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, atom) in atoms.iter().enumerate() {
+            for literal in &atom.literals {
+                let (offset, window) = window(literal);
+                let entry = (window, Target { atom: number, offset });
+                // Most texts hold nothing but ASCII and need no search for the rest.
+                if !entry.0.is_ascii() {
+                    other.push(entry);
+                } else if atom.exact {
+                    ascii.push(entry);
+                } else {
+                    folded.push(entry);
+                }
+            }
+        }
+        Self { folded: Index::new(folded), ascii: Index::new(ascii), other: Index::new(other) }
+    }
+
+    /// Calls `hit` with atom and place for every literal of the text, whose folded form is `folded`. With `signs` the
+    /// surroundings of each `@` and `$` are looked at a second time with these read as letters.
+    pub fn search(&self, text: &str, folded: &[u8], signs: bool, hit: &mut impl FnMut(usize, usize)) {
+        let bytes = text.as_bytes();
+        self.ascii.search(bytes, 0, hit);
+        if !text.is_ascii() {
+            self.other.search(bytes, 0, hit);
+        }
+        self.folded.search(folded, 0, hit);
+        if signs {
+            self.search_signs(bytes, hit);
+        }
+    }
+
+    /// Only windows that hold a sign are new. Places that are close to each other are searched as one.
+    fn search_signs(&self, bytes: &[u8], hit: &mut impl FnMut(usize, usize)) {
+        let around = |at: usize| (at.saturating_sub(LONGEST - 1), (at + LONGEST).min(bytes.len()));
+        let mut places = memchr::memchr2_iter(b'@', b'$', bytes).map(around).peekable();
+        let mut read = Vec::new();
+        while let Some((start, mut end)) = places.next() {
+            while let Some((_, later)) = places.next_if(|(next, _)| *next <= end) {
+                end = later;
+            }
+            read.clear();
+            read.extend(bytes[start..end].iter().map(|&b| full(sign(b))));
+            self.folded.search(&read, start, hit);
+        }
+    }
+}
+
+/// The window of a literal whose first bytes are rarest; of one that is not ASCII a part without any ASCII, which is the
+/// same in every form of the text.
+fn window(literal: &[u8]) -> (usize, Vec<u8>) {
+    if let Some(at) = literal.iter().position(|b| !b.is_ascii()) {
+        let run = literal[at..].iter().take_while(|b| !b.is_ascii()).take(LONGEST);
+        return (at, run.copied().collect());
+    }
+    let width = WINDOW.min(literal.len());
+    let cost = |at: usize| literal[at..at + width].iter().map(|&b| share(b)).product::<f64>();
+    let at = (0..=literal.len() - width).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or_default();
+    (at, literal[at..literal.len().min(at + LONGEST)].to_vec())
+}
