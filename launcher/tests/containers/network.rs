@@ -60,11 +60,13 @@ async fn the_agent_reaches_its_siblings_and_nothing_else() {
     let plan = place.plan("island", SIDECAR_IMAGE);
     let body = async |launched: Launched<'_, _>| {
         let names = &launched.plan.names;
-        let (_, routes) = sh(&engine, &names.agent, "cat /proc/net/route").await;
-        expect(
-            !routes.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000")),
-            || format!("a default route: {routes}"),
-        )?;
+        // Engines before 28 leave a default route through an address that no longer exists; that nothing is behind it
+        // is what the attempts below show. Newer ones leave none.
+        if engine.info().await.unwrap().major() >= 28 {
+            let (_, routes) = sh(&engine, &names.agent, "cat /proc/net/route").await;
+            let default = |line: &str| line.split_whitespace().nth(1) == Some("00000000");
+            expect(!routes.lines().skip(1).any(default), || format!("a default route: {routes}"))?;
+        }
         let network = engine.inspect_network(&names.internal).await.unwrap();
         let gateway = networks::forbidden_addresses(&network)[0];
         for (what, script) in [

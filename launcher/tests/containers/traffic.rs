@@ -41,7 +41,7 @@ async fn allowed_hosts_work_with_interception_and_everything_else_is_refused_and
             let log = engine.last_logs(&names.sidecar, 1000).await.unwrap();
             expect(!log.contains(&token), || "the token is in the log".to_owned())?;
             let event = |wanted: &[&str]| log.lines().any(|line| wanted.iter().all(|word| line.contains(word)));
-            expect(event(&["\"event\":\"body_dlp\"", "GitHub Token", "\"action\":\"block\""]), || log.clone())?;
+            expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"body_dlp\"", "GitHub Token"]), || log.clone())?;
             expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"subdomain_entropy\""]), || log.clone())?;
             expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"allowlist\"", "other.test"]), || log.clone())
         }
