@@ -107,6 +107,22 @@ fn limits(pipeline: &Pipeline, pending: Pending<'_>, now: Instant) -> UrlVerdict
     UrlVerdict::allow(pending.warn_matches)
 }
 
+/// Layers 14 and 15 for a URL that layer 13 stopped, where that stop does not count.
+pub(super) fn behind_rate_limit(
+    pipeline: &Pipeline,
+    scan: &mut Scan<'_>,
+    now: Instant,
+) -> Option<UrlVerdict> {
+    let pending = Pending {
+        is_folded: false,
+        host: std::mem::take(&mut scan.host),
+        url_len: scan.raw.len(),
+        warn_matches: Vec::new(),
+    };
+    let [_, behind @ ..] = AFTER;
+    behind.iter().find_map(|layer| layer(pipeline, &pending, now))
+}
+
 /// Layer 13. (spec: url-scan §16)
 fn rate_limit(pipeline: &Pipeline, pending: &Pending<'_>, now: Instant) -> Option<UrlVerdict> {
     (!pipeline.rate.take(limit_host(pipeline, pending), now)).then(|| {

@@ -178,18 +178,17 @@ impl Tunnel {
         relay::run(&self.exchange, &self.target.host, client, self.upstream, &seen, self.deadline).await;
     }
 
-    /// Opens the tunnel up. The connection that was dialled to see whether there is anybody is not the one that is used: origins
-    /// are reached through a pool.
+    /// Opens the tunnel up.
     async fn intercept(self, client: TcpStream, seen: Vec<u8>) {
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         let ends = (client.local_addr().unwrap_or(none), client.peer_addr().unwrap_or(none));
-        drop(self.upstream);
         let tunnel = intercept::Tunnel {
             exchange: self.exchange,
             host: self.target.host,
             port: self.target.port,
             deadline: self.deadline,
             ends,
+            dialled: intercept::Dialled::new(self.upstream),
             permit: self.permit,
         };
         intercept::serve(tunnel, client, seen.into()).await;

@@ -1,10 +1,14 @@
 //! The request to the origin: framing, connection, failures. spec: tls-and-request-bodies §9.3, §9.4, §10.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode};
+
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::Tunnel;
 use super::origin::{OriginKey, Outbound, OutboundBody, ResponseBody, SendError, Transport};
@@ -43,6 +47,8 @@ pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<Re
     } else {
         origins.send(&key, outbound, || connect(tunnel, protocols)).await
     };
+    // One that was not needed does not wait for a later request.
+    drop(tunnel.dialled.take());
     sent.map_err(|error| {
         deliver::record_error(&case.exchange, &error.to_string());
         answer::text(StatusCode::BAD_GATEWAY, "upstream error")
@@ -52,12 +58,29 @@ pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<Re
 /// A checked address, then TLS for the CONNECT's host. The dial rules are the live ones, not the tunnel's.
 async fn connect(tunnel: &Arc<Tunnel>, protocols: Protocols) -> Result<Transport, ConnectError> {
     let shared = &tunnel.exchange.shared;
-    let policy = shared.policy.load_full();
-    let stream = shared.upstream.dial(&policy.dial, &tunnel.host, &tunnel.port).await?;
     let began = Instant::now();
-    let tls = shared.upstream.tls.connect(&tunnel.host, protocols, stream).await?;
+    let tls = match tunnel.dialled.take() {
+        Some(stream) => match shared.upstream.tls.connect(&tunnel.host, protocols, stream).await {
+            // The origin gave up on it meanwhile.
+            Err(TlsError::Handshake(error)) if is_gone(&error) => fresh(tunnel, protocols).await?,
+            connected => connected?,
+        },
+        None => fresh(tunnel, protocols).await?,
+    };
     shared.events.metrics().tls_handshake("upstream", began.elapsed());
     Ok(Transport::Tls(Box::new(tls)))
+}
+
+async fn fresh(tunnel: &Tunnel, protocols: Protocols) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let shared = &tunnel.exchange.shared;
+    let policy = shared.policy.load_full();
+    let stream = shared.upstream.dial(&policy.dial, &tunnel.host, &tunnel.port).await?;
+    Ok(shared.upstream.tls.connect(&tunnel.host, protocols, stream).await?)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn outbound(case: &mut Case<'_>) -> Outbound {

@@ -20,11 +20,12 @@ mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -44,6 +45,28 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// "No limit of its own": the tunnel's deadline comes first.
 const UNLIMITED: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// How long a connection may wait for its first request: an origin soon gives up on a silent client.
+const DIALLED_FOR: Duration = Duration::from_secs(2);
+
+/// A connection to the origin that was made, and its addresses checked, for CONNECT. The reference throws it away (§20 O17).
+#[derive(Debug)]
+pub struct Dialled(Mutex<Option<(TcpStream, Instant)>>);
+
+impl Dialled {
+    /// Just connected.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self(Mutex::new(Some((stream, Instant::now()))))
+    }
+
+    /// The connection, once, and only while it is fresh.
+    fn take(&self) -> Option<TcpStream> {
+        // The lock guards one assignment.
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.filter(|(_, since)| since.elapsed() < DIALLED_FOR).map(|(stream, _)| stream)
+    }
+}
+
 /// A tunnel that is to be opened up.
 #[derive(Debug)]
 pub struct Tunnel {
@@ -57,6 +80,8 @@ pub struct Tunnel {
     pub deadline: Instant,
     /// Local and peer address of the client's connection.
     pub ends: (SocketAddr, SocketAddr),
+    /// The connection that showed that somebody answers; the first request may use it.
+    pub dialled: Dialled,
     /// The tunnel's place among the tunnels under way, held as long as anything of it lives.
     pub permit: OwnedSemaphorePermit,
 }

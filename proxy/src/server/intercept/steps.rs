@@ -5,6 +5,7 @@
 //! of theirs between the others.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
@@ -13,7 +14,7 @@ use muselet_rules::dlp::Match;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::request::{Inner, InnerBody};
-use super::{Tunnel, forward, respond, websocket};
+use super::{Tunnel, forward, grpc, respond, websocket};
 use crate::Strictness;
 use crate::events::{Context, Event};
 use crate::policy::body::{BodyFinding, Outcome, Transport};
@@ -158,11 +159,9 @@ impl<'t> Case<'t> {
         exchange.method = request.method.as_str().into();
         exchange.url = format!("https://{}{path}", tunnel.authority()).into();
         exchange.target = "".into();
-        exchange.began = std::time::Instant::now();
-        // The reference takes every HTTP/2 request to have a body, even one that ended with its header.
-        let reference = exchange.shared.fixed.strictness == Strictness::Reference;
-        let http2 = request.version == http::Version::HTTP_2;
-        let bodyless = if http2 { request.ended && !reference } else { request.framing == Framing::None };
+        exchange.began = Instant::now();
+        // An HTTP/2 request is taken to have a body even when it ended with its header: its headers are judged like one's.
+        let bodyless = request.version != http::Version::HTTP_2 && request.framing == Framing::None;
         let case = Self {
             tunnel,
             exchange,
@@ -187,9 +186,15 @@ impl<'t> Case<'t> {
     /// Step 6: the URL pipeline. A rate limit is not enforced here, only at CONNECT (§20 O2).
     async fn url(&self) -> Result<(), Answer> {
         let exchange = &self.exchange;
-        let verdict = exchange.scan_url(exchange.url.as_bytes()).await;
+        let mut verdict = exchange.scan_url(exchange.url.as_bytes()).await;
         exchange.report_warnings(&verdict, "intercept");
-        if verdict.allowed || verdict.label == Label::RateLimit {
+        if verdict.label == Label::RateLimit {
+            match exchange.policy.url.behind_rate_limit(exchange.url.as_bytes(), Instant::now()) {
+                Some(stricter) => verdict = stricter,
+                None => return Ok(()),
+            }
+        }
+        if verdict.allowed {
             return Ok(());
         }
         let (scanner, config) = (verdict.label.as_str(), &exchange.policy.config);
@@ -225,6 +230,7 @@ impl<'t> Case<'t> {
         let policy = &self.exchange.policy.body;
         let offload = &self.exchange.shared.offload;
         match inspect::inspect(policy, offload, &self.headers, &self.tunnel.host, body, carries).await {
+            Inspected::Streamed(_) if self.framing == Framing::None => {}
             Inspected::Streamed(body) => self.body = CaseBody::Unread(body),
             Inspected::Refused(finding) => self.body_finding(&finding)?,
             Inspected::Buffered { body, trailers, verdict } => {
@@ -311,13 +317,9 @@ impl<'t> Case<'t> {
 
     /// Step 13: what concerns this connection or says who asked does not leave.
     fn clean_up(&mut self, upgrade: Option<&websocket::Upgrade>) {
-        // gRPC needs to know that its client takes trailers; ours are judged before they go on.
-        let trailers = self.hardened()
-            && self
-                .headers
-                .get_all(http::header::TE)
-                .iter()
-                .any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        // A gRPC server answers only clients that say they take trailers.
+        let trailers =
+            self.hardened() && grpc::is_grpc(&self.headers) && self.headers.contains_key(http::header::TE);
         scrub::strip_hop_by_hop(&mut self.headers);
         scrub::strip_identity(&mut self.headers);
         if trailers {
