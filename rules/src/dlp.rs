@@ -334,18 +334,19 @@ impl Scanner {
         &self.file
     }
 
-    /// An automaton over every written form of every literal secret, ignoring case: what it does not find,
-    /// [`Secrets::find`] does not find either. The inner `None`: there are no secrets; the outer: they are too many.
-    pub fn secrets_automaton(&self) -> Option<Option<aho_corasick::AhoCorasick>> {
-        let needles: Vec<&[u8]> = [&self.env, &self.file]
-            .into_iter()
-            .flat_map(Secrets::iter)
-            .flat_map(|secret| secret.needles().iter().map(|(_, needle)| needle.as_slice()))
-            .collect();
-        if needles.is_empty() {
-            return Some(None);
-        }
-        aho_corasick::AhoCorasick::builder().ascii_case_insensitive(true).build(needles).ok().map(Some)
+    /// Whether a literal secret may be in `text` in any of its written forms; false is certain.
+    pub fn may_hold_secret(&self, text: &[u8]) -> bool {
+        self.known.possible(text)
+    }
+
+    /// Whether any rule of either list matches a normalised text, gates left aside.
+    pub fn has_hit(&self, norm: &str) -> bool {
+        !self.kernel.hits(&self.both_lists(), norm).is_empty()
+    }
+
+    /// Whether `word`, in lower case, is a word of seed phrases.
+    pub fn is_seed_word(word: &str) -> bool {
+        seed::word_index(word).is_some()
     }
 
     /// Whether there are canary tokens.

@@ -52,7 +52,6 @@ pub struct Screen {
     shapes: Vec<Shape>,
     /// Rules without literals.
     without: Set,
-    core_rules: usize,
     /// Least length of any match.
     shortest: usize,
     /// Nothing can be screened: every text may match.
@@ -70,7 +69,6 @@ impl Screen {
             owners: Vec::new(),
             shapes: Vec::new(),
             without: [0; MOST_RULES / 64],
-            core_rules: core.len(),
             shortest: usize::MAX,
             is_blind: rules.len() > MOST_RULES,
         };
@@ -117,17 +115,21 @@ impl Screen {
         if text::is_printable(text) {
             return self.printable_may_match(scanner, text);
         }
-        let normalised = text::norm_dlp(text);
-        // The two characters beyond ASCII that a case-insensitive ASCII letter matches.
-        if normalised.contains(['\u{17f}', '\u{212a}']) {
-            return true;
+        let mut buffer = Vec::new();
+        let normalised = text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        if normalised.is_ascii() {
+            return self.printable_may_match(scanner, normalised);
         }
-        self.printable_may_match(scanner, normalised.as_bytes())
+        // Two characters beyond ASCII match a case-insensitive ASCII letter, which the literals do not know.
+        normalised.len() >= self.shortest && hits(scanner, normalised)
     }
 
     fn printable_may_match(&self, scanner: &Scanner, text: &[u8]) -> bool {
         if text.len() < self.shortest {
             return false;
+        }
+        if text.len() > LONG {
+            return hits(scanner, text);
         }
         let mut candidates = self.without;
         self.add_literals(text, &mut candidates);
@@ -135,9 +137,7 @@ impl Screen {
             return false;
         }
         let counts = Counts::of(text);
-        let Ok(text) = std::str::from_utf8(text) else { return true };
-        numbers(&candidates)
-            .any(|number| self.shapes[number].allows(&counts) && self.rule(scanner, number).matches(text))
+        numbers(&candidates).any(|number| self.shapes[number].allows(&counts)) && hits(scanner, text)
     }
 
     fn add_literals(&self, text: &[u8], found: &mut Set) {
@@ -151,13 +151,6 @@ impl Screen {
                     insert(found, usize::from(self.owners[literal]));
                 }
             }
-        }
-    }
-
-    fn rule<'s>(&self, scanner: &'s Scanner, number: usize) -> &'s Rule {
-        match number.checked_sub(self.core_rules) {
-            None => &scanner.rules(RuleList::Core)[number],
-            Some(number) => &scanner.rules(RuleList::Main)[number],
         }
     }
 
@@ -220,11 +213,7 @@ impl Screen {
                 for &(at, _) in stack.iter() {
                     joined.extend_from_slice(values[at]);
                 }
-                let text = std::str::from_utf8(joined).unwrap_or_default();
-                let matches = |&number: &usize| {
-                    self.shapes[number].allows(&counts) && self.rule(scanner, number).matches(text)
-                };
-                if rules.iter().any(matches) {
+                if hits(scanner, joined) {
                     return true;
                 }
             }
@@ -290,6 +279,14 @@ impl Screen {
             }
         }
     }
+}
+
+/// Texts longer than this go straight to the scanner's own search, which has a higher fixed cost.
+const LONG: usize = 512;
+
+/// Asks the rules; a text that is not UTF-8 is not normalised, and nothing is known about it.
+fn hits(scanner: &Scanner, norm: &[u8]) -> bool {
+    std::str::from_utf8(norm).map_or(true, |norm| scanner.has_hit(norm))
 }
 
 /// Shortest text that normalisation could make long enough for a match: one code point may become 18 letters.

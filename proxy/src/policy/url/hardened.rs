@@ -304,7 +304,7 @@ fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Ur
         return None;
     }
     let canonical = scan.canonical();
-    let has_no_secret = |text: &[u8]| pipeline.quick.as_ref().is_some_and(|quick| quick.has_no_secret(text));
+    let has_no_secret = |text: &[u8]| pipeline.quick.is_some() && !dlp.may_hold_secret(text);
     if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') {
         return None;
     }

@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 
-use aho_corasick::AhoCorasick;
 use muselet_rules::dlp::{Scanner, Screen};
 use muselet_rules::text;
 
@@ -29,24 +28,21 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Quick {
     screen: Screen,
-    /// Every written form of every literal secret, ignoring case.
-    secrets: Option<AhoCorasick>,
     depth: usize,
     /// A text shorter than this decodes to nothing long enough to match.
     shortest_encoded: usize,
 }
 
 impl Quick {
-    pub(super) fn new(dlp: &Scanner, is_hardened: bool) -> Option<Self> {
+    pub(super) fn new(dlp: &Scanner, is_hardened: bool) -> Self {
         let screen = Screen::new(dlp);
         let shortest = screen.shortest_match();
-        Some(Self {
+        Self {
             screen,
-            secrets: dlp.secrets_automaton()?,
             depth: if is_hardened { DEPTH } else { 1 },
             // Base64 keeps three quarters, and normalisation at most doubles what is left.
             shortest_encoded: shortest * 2 / 3,
-        })
+        }
     }
 
     /// Whether a rule may match `text`.
@@ -134,13 +130,27 @@ impl Quick {
                 _ => {}
             }
         }
-        separators + 1 < SEED_WORDS && longest.max(part) < SEED_ENCODED
+        longest.max(part) < SEED_ENCODED && (separators + 1 < SEED_WORDS || has_few_seed_words(canonical))
     }
+}
 
-    /// Whether `text` holds no written form of a literal secret.
-    pub(super) fn has_no_secret(&self, text: &[u8]) -> bool {
-        self.secrets.as_ref().is_none_or(|secrets| !secrets.is_match(text))
-    }
+/// Whether a URL, in whatever way it is cut into words, has too few words of seed phrases. A word stands between characters
+/// that are not letters and that decoding does not change, so each one is seen in the fully decoded text.
+fn has_few_seed_words(canonical: &[u8]) -> bool {
+    let decoded = text::percent_decode_lenient(canonical, 500);
+    // Letters beyond ASCII may become ASCII ones in lower case.
+    decoded.is_ascii() && seed_words(&decoded) < SEED_WORDS
+}
+
+fn seed_words(text: &[u8]) -> usize {
+    let mut buffer = [0u8; 8];
+    let is_word = |word: &&[u8]| {
+        let Some(lower) = buffer.get_mut(..word.len()) else { return false };
+        lower.copy_from_slice(word);
+        lower.make_ascii_lowercase();
+        word.len() >= 3 && std::str::from_utf8(lower).is_ok_and(Scanner::is_seed_word)
+    };
+    text.split(|byte| !byte.is_ascii_alphabetic()).filter(is_word).count()
 }
 
 /// Whether the text decodes to itself and has nothing to strip.
