@@ -87,7 +87,9 @@ fn hosts(criterion: &mut Criterion) {
     let patterns: Vec<String> = (0..10_000).map(|number| format!("*.host{number}.example.com")).collect();
     let list = HostList::new(&patterns, Dialect::Domains);
     let mut group = criterion.benchmark_group("host");
-    group.bench_function("miss-in-10000", |bencher| bencher.iter(|| list.matches(black_box("docs.python.org"))));
+    group.bench_function("miss-in-10000", |bencher| {
+        bencher.iter(|| list.matches(black_box("docs.python.org")))
+    });
     group.bench_function("hit-in-10000", |bencher| {
         bencher.iter(|| list.matches(black_box("a.b.host9999.example.com")));
     });
