@@ -74,6 +74,28 @@ pub(super) fn is_clean(s: &Scanner, input: &[u8]) -> bool {
     s.seed.is_none_or(|settings| search.no_phrase(input, norm, settings.min_words))
 }
 
+/// What the later passes of the step-by-step scan can find; false is certain.
+pub(super) struct Later {
+    /// In encoded form, as a whole or between delimiters.
+    pub(super) encoded: bool,
+    /// A seed phrase.
+    pub(super) phrase: bool,
+    /// A known secret.
+    pub(super) known: bool,
+}
+
+/// Surveys a text that is not clean, so that the passes that find nothing need not be made.
+pub(super) fn later(s: &Scanner, input: &[u8], norm: &str) -> Later {
+    let mut search = Search::new(s);
+    let bytes = norm.as_bytes();
+    let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
+    let encoded = search.encoded(bytes, 0)
+        || (percent && search.recurse(&percent_decode_all(bytes), 1))
+        || search.pieces(bytes, percent);
+    let phrase = encoded || s.seed.is_some_and(|settings| !search.no_phrase(input, norm, settings.min_words));
+    Later { encoded, phrase, known: s.known.possible(bytes) }
+}
+
 struct Search<'s> {
     s: &'s Scanner,
     rules: Rules<'s>,

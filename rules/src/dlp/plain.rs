@@ -3,6 +3,7 @@
 //! Every derived form is made and every rule is run on it. Slow and obvious: this is what the fast scanner is compared
 //! with, on recordings and on generated inputs.
 
+use super::fast::{self, Later};
 use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, seed};
 use crate::Strictness;
 use crate::decode::{base32, base64, decode_all, hex, hex_plain};
@@ -31,12 +32,16 @@ pub fn scan_text(scanner: &Scanner, input: &[u8]) -> TextResult {
 
 pub(super) fn scan(scanner: &Scanner, input: &[u8], matcher: Matcher) -> TextResult {
     let norm = norm_dlp(input);
+    let later = match matcher {
+        Matcher::EachRule => fast::Later { encoded: true, phrase: true, known: true },
+        Matcher::Kernel => fast::later(scanner, input, &norm),
+    };
     let mut core = Vec::new();
-    core_pass(Pass { s: scanner, list: RuleList::Core, matcher }, &norm, &mut core);
+    core_pass(Pass { s: scanner, list: RuleList::Core, matcher }, &norm, &later, &mut core);
     deduplicate(&mut core, scanner.strictness);
     let mut found = Vec::new();
     if !nothing_to_do(scanner) {
-        main_pass(Pass { s: scanner, list: RuleList::Main, matcher }, input, &norm, &mut found);
+        main_pass(Pass { s: scanner, list: RuleList::Main, matcher }, input, &norm, &later, &mut found);
         deduplicate(&mut found, scanner.strictness);
     }
     if !core.is_empty() {
@@ -89,9 +94,11 @@ fn apply(pass: Pass<'_>, norm: &str, encoded: Encoding, out: &mut Vec<Match>) {
     });
 }
 
-fn core_pass(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
+fn core_pass(pass: Pass<'_>, norm: &str, later: &Later, out: &mut Vec<Match>) {
     apply_forms(pass, norm, out);
-    recurse(pass, norm.as_bytes(), 0, false, out);
+    if later.encoded {
+        recurse(pass, norm.as_bytes(), 0, false, out);
+    }
 }
 
 /// The text itself, URL-decoded, and without dots.
@@ -133,9 +140,11 @@ fn recurse(pass: Pass<'_>, text: &[u8], depth: u32, url_steps: bool, out: &mut V
     }
 }
 
-fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, out: &mut Vec<Match>) {
+fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, later: &Later, out: &mut Vec<Match>) {
     let s = pass.s;
-    if let Some(encoded) = seed_in_text(s, input) {
+    if later.phrase
+        && let Some(encoded) = seed_in_text(s, input)
+    {
         out.push(Match::special(SEED_PHRASE, encoded));
     }
     if !s.canaries.is_empty() {
@@ -143,9 +152,15 @@ fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, out: &mut Vec<Match>) {
         out.extend(s.canaries.search(&again).into_iter().map(|h| Match::special(h.finding, h.encoded)));
     }
     apply_forms(pass, norm, out);
-    recurse(pass, norm.as_bytes(), 0, true, out);
-    if out.iter().all(|m| m.warn) {
-        segments(pass, norm, out);
+    // The first percent-decoding step of the recursion repeats the form above: same name, same label.
+    if later.encoded {
+        recurse(pass, norm.as_bytes(), 0, true, out);
+        if out.iter().all(|m| m.warn) {
+            segments(pass, norm, out);
+        }
+    }
+    if !later.known {
+        return;
     }
     if s.env.find(&[norm.as_bytes()]).is_some() {
         out.push(Match::special(ENV_LEAK, Encoding::Env));

@@ -230,6 +230,10 @@ fn wif(text: &str) -> bool {
     if text.len() > 64 {
         return false;
     }
+    // Version byte 0x80 in front of 36 or 37 bytes always gives one of these; most candidates end here, at little cost.
+    if !text.starts_with(['5', 'K', 'L']) || text.bytes().any(|b| BASE58_VALUE[b as usize] == 0xff) {
+        return false;
+    }
     let mut number = [0u8; 48];
     for b in text.bytes() {
         let v = BASE58_VALUE[b as usize];
