@@ -2,6 +2,7 @@
 
 mod channels;
 mod differences;
+mod properties;
 
 use std::sync::OnceLock;
 
