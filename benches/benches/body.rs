@@ -74,14 +74,27 @@ fn shapes(c: &mut Criterion) {
         let text = fill(&|n| items(n) + ",");
         format!("[{}]", text.trim_end_matches(','))
     };
-    let field = |n: usize| format!("--B\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n{}\r\n", "some text ".repeat(300));
+    let field = |n: usize| {
+        format!(
+            "--B\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n{}\r\n",
+            "some text ".repeat(300)
+        )
+    };
     let shapes = [
         ("integers", "application/json", list(&|n| n.to_string())),
         ("floats", "application/json", list(&|n| format!("0.{:017}", n as u64 * 7_919_993 + 1))),
         ("short strings", "application/json", list(&|n| format!("\"v{n}\""))),
-        ("members", "application/json", list(&|n| format!("{{\"id\":{n},\"name\":\"item {n}\",\"ok\":true}}"))),
+        (
+            "members",
+            "application/json",
+            list(&|n| format!("{{\"id\":{n},\"name\":\"item {n}\",\"ok\":true}}")),
+        ),
         ("escapes", "application/json", format!("[\"{}\"]", fill(&|_| "\\u0061\\n".to_owned()))),
-        ("base64", "application/json", format!("{{\"data\":\"{}\"}}", fill(&|n| format!("{:X}gY", n * 2_654_435_761)))),
+        (
+            "base64",
+            "application/json",
+            format!("{{\"data\":\"{}\"}}", fill(&|n| format!("{:X}gY", n * 2_654_435_761))),
+        ),
         ("form", "application/x-www-form-urlencoded", fill(&|n| format!("k{n}={}&", "a+b%20c".repeat(20)))),
         ("multipart", "multipart/form-data; boundary=B", fill(&field) + "--B--\r\n"),
     ];

@@ -22,11 +22,43 @@ const TYPES: &[&str] = &[
 /// Pieces that bodies of all kinds are made of, so that random rows of them come close to being well-formed.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let fixed: Vec<&[u8]> = vec![
-        b"{", b"}", b"[", b"]", b":", b",", b"\"", b"\"a\"", b"\"a\":", b"1e999", b"4111111111111111", b"\\u0041", b"\\", b"null",
-        b"&", b"=", b"%41", b"%", b";", b"+", b"--B", b"--B--", b"\r\n", b"\n", b" ", b"\0",
-        b"Content-Disposition: form-data; name=\"f\"; filename=\"x\"", b"Content-Transfer-Encoding: base64",
-        b"Content-Transfer-Encoding: quoted-printable", b"\xff\xfe", b"\xe2\x82", b"&#65;", b"AKIAIOSFOD", b"NN7EXAMPLE",
-        b"AKIAIOSFODNN7EXAMPLE", b"QUtJQUlPU0ZPRE5ON0VYQU1QTEU=", b"password=hunter22",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b":",
+        b",",
+        b"\"",
+        b"\"a\"",
+        b"\"a\":",
+        b"1e999",
+        b"4111111111111111",
+        b"\\u0041",
+        b"\\",
+        b"null",
+        b"&",
+        b"=",
+        b"%41",
+        b"%",
+        b";",
+        b"+",
+        b"--B",
+        b"--B--",
+        b"\r\n",
+        b"\n",
+        b" ",
+        b"\0",
+        b"Content-Disposition: form-data; name=\"f\"; filename=\"x\"",
+        b"Content-Transfer-Encoding: base64",
+        b"Content-Transfer-Encoding: quoted-printable",
+        b"\xff\xfe",
+        b"\xe2\x82",
+        b"&#65;",
+        b"AKIAIOSFOD",
+        b"NN7EXAMPLE",
+        b"AKIAIOSFODNN7EXAMPLE",
+        b"QUtJQUlPU0ZPRE5ON0VYQU1QTEU=",
+        b"password=hunter22",
     ];
     prop_oneof![4 => prop::sample::select(fixed).prop_map(<[u8]>::to_vec), 1 => prop::collection::vec(any::<u8>(), 0..6)]
 }
@@ -39,7 +71,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         [body, b",\"n\":[1.50,true]}".to_vec()].concat()
     });
     let multipart = rows.clone().prop_map(|text| {
-        [b"--B\r\nContent-Disposition: form-data; name=f\r\n\r\n".to_vec(), text, b"\r\n--B--\r\n".to_vec()].concat()
+        [b"--B\r\nContent-Disposition: form-data; name=f\r\n\r\n".to_vec(), text, b"\r\n--B--\r\n".to_vec()]
+            .concat()
     });
     prop_oneof![rows, json, multipart]
 }
