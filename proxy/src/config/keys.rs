@@ -33,10 +33,10 @@ fn seed(text: &str) -> Option<[u8; 32]> {
     let raw = match data_encoding::HEXLOWER_PERMISSIVE.decode(body.as_bytes()) {
         Ok(raw) => raw,
         Err(_) => {
-            let lines =
+            let mut lines =
                 text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("-----"));
             // A header line may stand before the key itself.
-            let last: String = lines.last().unwrap_or_default().to_owned();
+            let last: String = lines.next_back().unwrap_or_default().to_owned();
             let standard = base64::engine::general_purpose::STANDARD;
             standard.decode(&body).or_else(|_| standard.decode(last)).ok()?
         }

@@ -110,9 +110,7 @@ impl Reloader {
         say_all(&remarks);
         let (advisories, _) = config.clone().finish(&Surroundings::of_process());
         print_advisories(&advisories);
-        if hardened {
-            say_ignored(&config, &running);
-        }
+        say_all(reload::ignored_until_restart(&running, &config));
         let weaker = reload::comparison(&running, &config);
         say_all(weaker.iter().map(reload::Warning::line));
         if running.mode == "strict" && !weaker.is_empty() {
@@ -153,28 +151,5 @@ impl Reloader {
 fn say_all<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) {
     for line in lines {
         say(line.as_ref());
-    }
-}
-
-/// Keys that silently wait for a restart in the reference. spec: cli-and-image §26 item 24
-fn say_ignored(config: &Config, running: &Config) {
-    let mut ignored = Vec::new();
-    if config.fetch_proxy.listen != running.fetch_proxy.listen {
-        ignored.push("fetch_proxy.listen");
-    }
-    if config.fetch_proxy.timeout_seconds != running.fetch_proxy.timeout_seconds {
-        ignored.push("fetch_proxy.timeout_seconds");
-    }
-    if config.logging != running.logging {
-        ignored.push("logging");
-    }
-    if config.emit.instance_id != running.emit.instance_id {
-        ignored.push("emit.instance_id");
-    }
-    if config.muselet.strictness != running.muselet.strictness {
-        ignored.push("muselet.strictness");
-    }
-    for key in ignored {
-        say(&format!("WARNING: config reload: {key} changed — requires restart, ignoring"));
     }
 }

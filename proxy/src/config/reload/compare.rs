@@ -156,6 +156,9 @@ fn surfaces(f: &mut Findings<'_>) {
     );
 }
 
+/// One of the two upgrades of a level.
+type Upgrade = fn(&EscalationActions) -> &Option<String>;
+
 fn escalation(f: &mut Findings<'_>) {
     let (old, new) = (&f.old.adaptive_enforcement, &f.new.adaptive_enforcement);
     if !(old.enabled && new.enabled) {
@@ -168,7 +171,7 @@ fn escalation(f: &mut Findings<'_>) {
         ("critical", &old.levels.critical, &new.levels.critical),
     ];
     for (level, before, after) in levels {
-        let weakened: [(&str, fn(&EscalationActions) -> &Option<String>); 2] = [
+        let weakened: [(&str, Upgrade); 2] = [
             ("upgrade_warn", |actions| &actions.upgrade_warn),
             ("upgrade_ask", |actions| &actions.upgrade_ask),
         ];
@@ -454,8 +457,11 @@ fn sandboxes(config: &Config) -> (&Sandbox, Vec<(&String, &AgentSandboxOverride)
     (&config.sandbox, overrides.collect())
 }
 
+/// A switch of the media policy, with its default.
+type Switch = fn(&MediaPolicy) -> bool;
+
 fn media(f: &mut Findings<'_>) {
-    let switches: [(&str, fn(&MediaPolicy) -> bool, &str); 6] = [
+    let switches: [(&str, Switch, &str); 6] = [
         (
             "enabled",
             MediaPolicy::is_enabled,

@@ -68,10 +68,10 @@ pub fn put_back(running: &Config, new: &mut Config) -> Vec<String> {
 /// D-304: the lines about changes that are accepted and have no effect until a restart. The reference says nothing.
 #[must_use]
 pub fn ignored_until_restart(running: &Config, new: &Config) -> Vec<String> {
-    if new.muselet.strictness == Strictness::Reference {
+    if running.muselet.strictness == Strictness::Reference {
         return Vec::new();
     }
-    let changed: [(&str, bool); 6] = [
+    let changed = [
         ("fetch_proxy.listen", running.fetch_proxy.listen != new.fetch_proxy.listen),
         (
             "fetch_proxy.timeout_seconds",
@@ -84,6 +84,7 @@ pub fn ignored_until_restart(running: &Config, new: &Config) -> Vec<String> {
             running.websocket_proxy.max_concurrent_connections
                 != new.websocket_proxy.max_concurrent_connections,
         ),
+        ("muselet.strictness", running.muselet.strictness != new.muselet.strictness),
         ("muselet.dns settings", running.muselet.dns != new.muselet.dns),
     ];
     let lines = changed.iter().filter(|(_, changed)| *changed);

@@ -200,5 +200,6 @@ fn names_what_waits_for_a_restart() {
         changed.map(|what| format!("WARNING: config reload: {what} changed — requires restart, ignoring"));
     assert_eq!(ignored_until_restart(&running, &new), lines);
     let exact = load("muselet: {strictness: reference}\nfetch_proxy: {timeout_seconds: 5}");
-    assert!(ignored_until_restart(&running, &exact).is_empty());
+    assert!(ignored_until_restart(&exact, &new).is_empty());
+    assert_eq!(ignored_until_restart(&running, &exact).len(), 2);
 }

@@ -76,6 +76,9 @@ pub trait Value {
     }
 }
 
+/// Reads the value of one key of a struct; `None` when there is no such key.
+pub type FieldReader<V> = fn(&mut V, &str, &mut Decoder<'_>, NodeId) -> Option<Result<bool, Fatal>>;
+
 /// Walks a document and collects what is wrong with it.
 pub struct Decoder<'d> {
     doc: &'d Document,
@@ -231,7 +234,7 @@ impl<'d> Decoder<'d> {
         id: NodeId,
         value: &mut V,
         known: &[&'static str],
-        field: fn(&mut V, &str, &mut Decoder<'_>, NodeId) -> Option<Result<bool, Fatal>>,
+        field: FieldReader<V>,
     ) -> Result<bool, Fatal> {
         let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return Ok(false) };
         let mut settled = self.merged.take();
@@ -406,16 +409,39 @@ fn accepted_forms(go_type: &str) -> String {
     form.to_owned()
 }
 
-/// The nearest known key, or all of them when none is near.
+/// Most keys that are listed when none is near.
+const LISTED: usize = 12;
+
+/// The nearest known keys, or all of them when none is near.
 fn suggestion(name: &str, known: &[&str]) -> String {
-    let near = known.iter().filter(|key| {
-        let (a, b) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
-        a == b || (b.len() > 2 && (a.starts_with(&b) || b.starts_with(&a) || a.contains(&b)))
-    });
-    let near: Vec<_> = near.copied().collect();
-    if near.is_empty() {
-        format!("known keys: {}", known.join(", "))
-    } else {
+    let name = name.to_ascii_lowercase();
+    let is_near = |key: &&&str| {
+        key.starts_with(&name) || name.starts_with(**key) || (name.len() > 3 && distance(key, &name) <= 2)
+    };
+    let near: Vec<_> = known.iter().filter(is_near).filter(|_| name.len() > 2).copied().collect();
+    if !near.is_empty() {
         format!("did you mean {}?", near.join(" or "))
+    } else if known.len() > LISTED {
+        "every key is in docs/configuration.md".to_owned()
+    } else {
+        format!("known keys: {}", known.join(", "))
     }
+}
+
+/// How many characters must be added, removed or replaced; texts that differ much in length count as far apart.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len().abs_diff(b.len()) > 2 || b.len() > 64 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
 }

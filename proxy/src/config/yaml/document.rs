@@ -188,8 +188,11 @@ impl<'i> Builder<'i> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = style != ScalarStyle::Plain;
-                // Inside brackets the reference's parser always takes a leading colon as the one between key and value.
-                if !quoted && text.starts_with(':') && self.open.last().is_some_and(|open| open.is_flow) {
+                // Inside brackets the reference's parser takes these for something else than the start of a text.
+                if !quoted
+                    && text.starts_with([':', '?', '|', '>'])
+                    && self.open.last().is_some_and(|open| open.is_flow)
+                {
                     let place = span.start;
                     let message = "did not find expected node content".to_owned();
                     return Err(syntax(place.line(), place.col() + 1, message));

@@ -91,6 +91,13 @@ fn names_the_place_and_the_nearest_key() {
         "yaml: unmarshal errors:\n  line 4: field max_url_len not found in type config.Monitoring \
          (column 5; did you mean max_url_length?)"
     );
+    for (text, hint) in [
+        ("loging: {}", "did you mean logging?"),
+        ("xyz: 1", "every key is in docs/configuration.md"),
+        ("logging: {xyz: 1}", "known keys: format, output, file, include_allowed, include_blocked"),
+    ] {
+        assert!(error(text).contains(hint), "{text:?}: {}", error(text));
+    }
 }
 
 #[test]
@@ -156,8 +163,25 @@ fn refuses_broken_and_self_containing_documents() {
         "kill_switch: {message: !!binary '***'}",
         "a: b: c",
         "{metrics_listen: :0}",
+        "{metrics_listen: ?x}",
+        "{metrics_listen: |x}",
+        "{metrics_listen: >}",
     ] {
         assert!(read(text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(read(b"mode: \xff").is_err());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, cases: 2000, ..Default::default() })]
+
+    #[test]
+    fn never_panics_on_any_text(text in "([{}\\[\\]:,?&*!|>'\"#%@<~ \n\t\\-]|mode|dlp|a|1|\u{e9}|\u{85}|\r\n|- |: |<<: |\\\\x){0,60}") {
+        let _ = read(text.as_bytes());
+    }
+
+    #[test]
+    fn never_panics_on_any_bytes(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
+        let _ = read(&bytes);
+    }
 }
