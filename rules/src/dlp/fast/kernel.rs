@@ -134,26 +134,17 @@ impl Kernel {
     fn search(&self, rules: &Rules<'_>, text: &str, mut found: impl FnMut(u16) -> bool) -> bool {
         let mut states: Vec<State> = Vec::new();
         let bytes = text.as_bytes();
-        let stopped = self.windows.search(bytes, |at, mut buckets| {
-            while buckets != 0 {
-                let bucket = buckets.trailing_zeros() as usize;
-                buckets &= buckets - 1;
-                for &member in &self.windows.members[bucket] {
-                    let (pattern, branch) = &self.branches[member as usize];
-                    if !branch.holds(bytes, at) {
-                        continue;
-                    }
-                    if states.is_empty() {
-                        states.resize(self.patterns.len(), State::default());
-                    }
-                    if self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
-                        && found(*pattern)
-                    {
-                        return true;
-                    }
+        let stopped = self.windows.search(bytes, |at, buckets| {
+            self.windows.owners(bytes, at, buckets, |number| {
+                let (pattern, branch) = &self.branches[number as usize];
+                if !branch.holds(bytes, at) {
+                    return false;
                 }
-            }
-            false
+                if states.is_empty() {
+                    states.resize(self.patterns.len(), State::default());
+                }
+                self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)]) && found(*pattern)
+            })
         });
         if stopped {
             return true;

@@ -79,15 +79,8 @@ impl Known {
             Known::Nothing => false,
             Known::Unknown => true,
             Known::Automaton(automaton) => automaton.is_match(text),
-            Known::Windowed { windows, needles } => windows.search(text, |at, mut buckets| {
-                while buckets != 0 {
-                    let bucket = buckets.trailing_zeros() as usize;
-                    buckets &= buckets - 1;
-                    if windows.members[bucket].iter().any(|&i| needles[i as usize].is_at(text, at)) {
-                        return true;
-                    }
-                }
-                false
+            Known::Windowed { windows, needles } => windows.search(text, |at, buckets| {
+                windows.owners(text, at, buckets, |number| needles[number as usize].is_at(text, at))
             }),
         }
     }

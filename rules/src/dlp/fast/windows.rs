@@ -23,8 +23,8 @@ pub(in super::super) struct Tables {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Windows {
     pub(super) tables: Tables,
-    /// The owners' numbers of each bucket.
-    pub(super) members: Vec<Vec<u32>>,
+    /// The windows of each bucket, with their owners' numbers.
+    members: Vec<Vec<([Set; 4], Vec<u32>)>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -84,7 +84,7 @@ impl Windows {
         // The costly ones first: they shape the buckets, the others fit in.
         distinct.sort_by(|a, b| b.1.cost(&by_nibble).total_cmp(&a.1.cost(&by_nibble)));
         let mut buckets = [(Nibbles::default(), 0.0); BUCKETS];
-        let mut members = vec![Vec::new(); BUCKETS];
+        let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
         let mut short = 0;
         for (window, nibbles, owners) in distinct {
             let added = |(have, cost): &(Nibbles, f64)| have.union(&nibbles).cost(&by_nibble) - cost;
@@ -92,7 +92,7 @@ impl Windows {
             let best = (0..BUCKETS).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
             let joined = buckets[best].0.union(&nibbles);
             buckets[best] = (joined, joined.cost(&by_nibble));
-            members[best].extend(owners);
+            members[best].push((window, owners));
             if window[3] == Set::ALL {
                 short |= 1 << best;
             }
@@ -106,6 +106,25 @@ impl Windows {
             short,
         };
         Windows { tables, members }
+    }
+
+    /// Calls `owner(number)` for every owner of a window of these buckets that is at the position, until it returns true;
+    /// returns whether it did.
+    #[inline]
+    pub(super) fn owners(&self, text: &[u8], at: usize, mut buckets: u16, mut owner: impl FnMut(u32) -> bool) -> bool {
+        while buckets != 0 {
+            let bucket = buckets.trailing_zeros() as usize;
+            buckets &= buckets - 1;
+            for (window, owners) in &self.members[bucket] {
+                // The first place is the likeliest to differ in a bucket's other windows; the last may lie outside.
+                let here = text.get(at..at + 3).is_some_and(|b| (0..3).all(|i| window[i].has(b[i])))
+                    && text.get(at + 3).map_or(window[3] == Set::ALL, |&b| window[3].has(b));
+                if here && owners.iter().any(|&number| owner(number)) {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Calls `candidate(position, buckets)` for every candidate in ascending order, until it returns true.
