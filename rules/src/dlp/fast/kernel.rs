@@ -143,7 +143,8 @@ impl Kernel {
                 if states.is_empty() {
                     states.resize(self.patterns.len(), State::default());
                 }
-                self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)]) && found(*pattern)
+                self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
+                    && found(*pattern)
             })
         });
         if stopped {

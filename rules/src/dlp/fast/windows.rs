@@ -111,7 +111,13 @@ impl Windows {
     /// Calls `owner(number)` for every owner of a window of these buckets that is at the position, until it returns true;
     /// returns whether it did.
     #[inline]
-    pub(super) fn owners(&self, text: &[u8], at: usize, mut buckets: u16, mut owner: impl FnMut(u32) -> bool) -> bool {
+    pub(super) fn owners(
+        &self,
+        text: &[u8],
+        at: usize,
+        mut buckets: u16,
+        mut owner: impl FnMut(u32) -> bool,
+    ) -> bool {
         while buckets != 0 {
             let bucket = buckets.trailing_zeros() as usize;
             buckets &= buckets - 1;
