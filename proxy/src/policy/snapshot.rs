@@ -10,6 +10,7 @@ use muselet_rules::{dlp, injection};
 use super::body::{BodyPolicy, RedactionError};
 use super::dial::DialRules;
 use super::headers::HeaderPolicy;
+use super::host::{Dialect, HostList};
 use super::response::{self, ResponsePolicy};
 use super::{secrets, url};
 use crate::config::Config;
@@ -29,6 +30,8 @@ pub struct Policy {
     pub dial: DialRules,
     /// Request headers.
     pub headers: HeaderPolicy,
+    /// `adaptive_enforcement.exempt_domains`: findings on their hosts are no evidence.
+    pub adaptive_exempt: HostList,
     /// Request bodies.
     pub body: Arc<BodyPolicy>,
     /// Responses.
@@ -77,6 +80,7 @@ impl Policy {
         let policy = Self {
             url: url::Pipeline::new(url::Settings::from(&*config), Arc::clone(&dlp))?,
             dial: DialRules::new(&config)?,
+            adaptive_exempt: HostList::new(&config.adaptive_enforcement.exempt_domains, Dialect::Domains),
             headers: HeaderPolicy::new(&config, Arc::clone(&dlp)),
             body: Arc::new(BodyPolicy::new(&config, Arc::clone(&dlp))?),
             response: Arc::new(ResponsePolicy::new(

@@ -1,6 +1,7 @@
 //! One request on its way through a handler: who asks, under which policy, and how it is reported.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
@@ -27,8 +28,44 @@ pub struct Exchange {
     pub url: Arc<str>,
     /// `host:port` as logged; empty for requests with a URL.
     pub target: Arc<str>,
+    /// Its lines carry the agent even where the event has no such field (`/fetch`, `/ws`).
+    pub tagged: bool,
     /// When the request began.
     pub began: Instant,
+    /// What has been found so far, shared by all copies of this value.
+    pub findings: Arc<Findings>,
+}
+
+/// Whether anything was found in an exchange. Only an exchange without any finding lets its session's score decay.
+#[derive(Debug, Default)]
+pub struct Findings {
+    any: AtomicBool,
+    hostile: AtomicBool,
+}
+
+impl Findings {
+    /// Something was found.
+    pub fn mark(&self) {
+        self.any.store(true, Relaxed);
+    }
+
+    /// The response carried an injection.
+    pub fn mark_hostile(&self) {
+        self.mark();
+        self.hostile.store(true, Relaxed);
+    }
+
+    /// Whether anything was found.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.any.load(Relaxed)
+    }
+
+    /// Whether the response carried an injection.
+    #[must_use]
+    pub fn hostile(&self) -> bool {
+        self.hostile.load(Relaxed)
+    }
 }
 
 impl Exchange {
@@ -50,7 +87,17 @@ impl Exchange {
             agent: agent.into(),
         };
         let (method, url, target) = ("".into(), "".into(), "".into());
-        Self { shared: Arc::clone(shared), policy, identity, method, url, target, began: Instant::now() }
+        Self {
+            shared: Arc::clone(shared),
+            policy,
+            identity,
+            method,
+            url,
+            target,
+            began: Instant::now(),
+            tagged: false,
+            findings: Arc::default(),
+        }
     }
 
     /// The fields that events about this request share.
@@ -75,7 +122,8 @@ impl Exchange {
 
     /// Writes an event.
     pub fn record(&self, event: &Event<'_>) {
-        self.shared.events.record(event);
+        let agent = if self.tagged { &*self.identity.agent } else { "" };
+        self.shared.events.record_tagged(agent, event);
     }
 
     /// Time since the request began.

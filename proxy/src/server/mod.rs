@@ -21,6 +21,7 @@ pub mod offload;
 mod report;
 mod routing;
 pub mod scrub;
+pub mod session;
 mod shared;
 mod sniff;
 pub mod wire;

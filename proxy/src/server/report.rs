@@ -7,6 +7,7 @@ use super::identity::DEFAULT_PROFILE;
 use crate::events::{BundleRule, Context, Event};
 use crate::policy::body::{Action, BodyFinding};
 use crate::policy::headers::HeaderFinding;
+use crate::policy::session::Signal;
 
 /// Matches of warn-mode rules: one event each. `transport` as in the metric.
 pub(super) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) {
@@ -21,8 +22,8 @@ pub(super) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) 
     }
 }
 
-/// Reports a secret in a header; `true`: the request is refused.
-pub(super) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bool {
+/// Reports a secret in a header of a request to `host`; `true`: the request is refused.
+pub(super) fn header_finding(exchange: &Exchange, host: &str, finding: &HeaderFinding) -> bool {
     let metrics = exchange.shared.events.metrics();
     let action = finding.action.as_str();
     // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
@@ -34,12 +35,20 @@ pub(super) fn header_finding(exchange: &Exchange, finding: &HeaderFinding) -> bo
         patterns: finding.patterns(),
         bundle_rules: bundle_rules(&finding.matches),
     });
-    finding.blocks(exchange.policy.config.enforces())
+    exchange.findings.mark();
+    let blocks = finding.blocks(exchange.policy.config.enforces());
+    // A blocked CONNECT is recorded as a refused request instead, which is the same evidence. (spec: http-proxy §6.2 C3)
+    let recorded = blocks && &*exchange.method == "CONNECT";
+    if !recorded && !exchange.policy.adaptive_exempt.matches(&host.to_lowercase()) {
+        exchange.signal(if blocks { Signal::Block } else { Signal::NearMiss });
+    }
+    blocks
 }
 
 /// Reports what a body scan found.
 pub(super) fn body_finding(exchange: &Exchange, finding: &BodyFinding, action: Action) {
     let metrics = exchange.shared.events.metrics();
+    exchange.findings.mark();
     if !finding.matches.is_empty() {
         metrics.body_dlp_hit(action.as_str(), DEFAULT_PROFILE);
         exchange.record(&Event::BodyDlp {

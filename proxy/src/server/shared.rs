@@ -17,6 +17,7 @@ use crate::ca::LeafCache;
 use crate::events::Events;
 use crate::policy::Policy;
 use crate::policy::kill_switch::KillSwitch;
+use crate::policy::session::{self, Sessions};
 use crate::upstream::Upstream;
 
 /// Simultaneous CONNECT handlers, intercepted ones included. (spec: http-proxy §6.2 C13)
@@ -35,6 +36,8 @@ pub struct Shared {
     pub upstream: Upstream,
     /// The switch that stops all traffic.
     pub kill_switch: Arc<KillSwitch>,
+    /// What is remembered about clients.
+    pub sessions: Sessions,
     /// Rate windows of the admin endpoints.
     pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
@@ -92,6 +95,7 @@ impl Shared {
         let streams = config.forward_proxy.enabled || config.websocket_proxy.enabled;
         let write = (!streams).then(|| exchange_timeout + Duration::from_secs(10));
         let strictness = config.muselet.strictness;
+        let sessions = Sessions::new(session::Settings::of(config));
         Arc::new(Self {
             fixed: Fixed {
                 exchange_timeout,
@@ -104,6 +108,7 @@ impl Shared {
             events,
             upstream,
             kill_switch,
+            sessions,
             admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
             origins: super::intercept::origin::Pool::new(super::intercept::origin::PoolSettings::default()),

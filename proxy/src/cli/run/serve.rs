@@ -100,6 +100,7 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         events.record(&startup);
     }
 
+    tokio::spawn(crate::server::session::keep(Arc::clone(&shared)));
     let main = tokio::spawn(server.serve());
     tokio::select! {
         _ = ends.0.recv() => {}

@@ -6,8 +6,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::TaintLevel;
 use super::table::Session;
-use super::taint::TaintLevel;
 use super::{Sessions, Tier};
 
 /// Why a command has no effect.

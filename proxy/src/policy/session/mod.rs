@@ -14,17 +14,21 @@ mod taint;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::response::Escalation;
+
+pub use crate::policy::response::TaintLevel;
 pub use admin::{
     AdminError, Explanation, Inspection, Reset, Snapshot, TaskChange, Terminated, TierChange, Trust,
 };
 pub use level::{Action, Level, Signal};
 pub use settings::Settings;
-pub use taint::{Judgement, Observation, TaintLevel};
+pub use taint::{AUTHORITY, Judgement, Observation, Target};
 
 use table::{Session, Table};
 
@@ -120,6 +124,8 @@ pub struct Seeing<'a> {
 /// The sessions of the process.
 pub struct Sessions {
     table: Mutex<Table>,
+    /// `session_profiling.enabled`, readable without the lock: most proxies keep no sessions.
+    on: AtomicBool,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -132,7 +138,7 @@ impl Sessions {
     /// An empty table.
     #[must_use]
     pub fn new(settings: Settings) -> Sessions {
-        Sessions { table: Mutex::new(Table::new(Arc::new(settings))) }
+        Sessions { on: AtomicBool::new(settings.enabled), table: Mutex::new(Table::new(Arc::new(settings))) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -141,13 +147,14 @@ impl Sessions {
 
     /// Takes over a reloaded configuration. Profiling switched off drops every session.
     pub fn configure(&self, settings: Settings) {
+        self.on.store(settings.enabled, Relaxed);
         self.lock().configure(Arc::new(settings));
     }
 
     /// Whether `session_profiling.enabled`.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.lock().settings.enabled
+        self.on.load(Relaxed)
     }
 
     /// Sessions now.
@@ -212,6 +219,18 @@ impl Sessions {
         (self.lock().settings.upgrade(base, level), level)
     }
 
+    /// What the session's level does to the actions of a response scan.
+    #[must_use]
+    pub fn escalation(&self, key: &str) -> Escalation {
+        let level = self.level(key);
+        let settings = Arc::clone(&self.lock().settings);
+        Escalation {
+            block_all: settings.blocks_all(level),
+            upgrade_warn: settings.upgrade(Action::Warn, level) == Action::Block,
+            upgrade_ask: settings.upgrade(Action::Ask, level) == Action::Block,
+        }
+    }
+
     /// The session's quarantine tier.
     #[must_use]
     pub fn tier(&self, key: &str) -> Tier {
@@ -259,7 +278,7 @@ impl Sessions {
 
     /// Judges a forward request by what its session has seen; `None`: allowed. `wall`: seconds since 1970, for expiry dates.
     #[must_use]
-    pub fn judge(&self, key: &str, method: &str, url: &taint::Target<'_>, wall: i64) -> Option<Judgement> {
+    pub fn judge(&self, key: &str, method: &str, url: &Target<'_>, wall: i64) -> Option<Judgement> {
         let table = self.lock();
         let session = table.sessions.get(key)?;
         if !table.settings.enabled || !table.settings.taint.enabled {
@@ -275,5 +294,3 @@ impl Sessions {
         table.sessions.get_mut(key).map(|session| run(&settings, session)).ok_or(AdminError::NotFound)
     }
 }
-
-pub use taint::Target;

@@ -6,29 +6,8 @@
 use std::collections::VecDeque;
 
 use crate::config::Taint as TaintConfig;
-
-/// How far what was read can be trusted, best first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum TaintLevel {
-    #[default]
-    Trusted,
-    AllowlistedReference,
-    ExternalUntrusted,
-    ExternalHostile,
-}
-
-impl TaintLevel {
-    /// The word in logs and answers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaintLevel::Trusted => "trusted",
-            TaintLevel::AllowlistedReference => "allowlisted_reference",
-            TaintLevel::ExternalUntrusted => "external_untrusted",
-            TaintLevel::ExternalHostile => "external_hostile",
-        }
-    }
-}
+use crate::policy::host::{Dialect, HostList};
+use crate::policy::response::{TaintLevel, source_level};
 
 /// A response that reached a session.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +65,7 @@ pub(super) struct TaintSettings {
     pub(super) enabled: bool,
     strict: bool,
     recent: usize,
-    allowlisted: Vec<String>,
+    allowlisted: HostList,
     protected: Vec<String>,
     elevated: Vec<String>,
     overrides: Vec<Override>,
@@ -116,7 +95,7 @@ impl TaintSettings {
             enabled: config.enabled,
             strict: config.policy == "strict",
             recent: usize::try_from(config.recent_sources).ok().filter(|n| *n > 0).unwrap_or(10),
-            allowlisted: config.allowlisted_domains.iter().map(|d| d.to_lowercase()).collect(),
+            allowlisted: HostList::new(&config.allowlisted_domains, Dialect::Domains),
             protected: config.protected_paths.iter().cloned().collect(),
             elevated: config.elevated_paths.iter().cloned().collect(),
             overrides,
@@ -124,19 +103,7 @@ impl TaintSettings {
     }
 
     fn level_of(&self, observation: &Observation<'_>) -> TaintLevel {
-        if observation.hostile {
-            return TaintLevel::ExternalHostile;
-        }
-        let host = observation.host.trim_end_matches('.').to_lowercase();
-        let local = host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
-        if local {
-            TaintLevel::Trusted
-        } else if self.allowlisted.iter().any(|pattern| domain_matches(pattern, &host)) {
-            TaintLevel::AllowlistedReference
-        } else {
-            TaintLevel::ExternalUntrusted
-        }
+        source_level(observation.host, &self.allowlisted, "", observation.hostile).level
     }
 
     fn sensitivity(&self, path: &str) -> &'static str {
@@ -148,15 +115,6 @@ impl TaintSettings {
         } else {
             "normal"
         }
-    }
-}
-
-/// `*.x` matches `x` and below; anything else exactly. `host` is lower-cased and has no trailing dot.
-fn domain_matches(pattern: &str, host: &str) -> bool {
-    let pattern = pattern.trim_end_matches('.');
-    match pattern.strip_prefix("*.") {
-        Some(apex) => host == apex || host.strip_suffix(apex).is_some_and(|rest| rest.ends_with('.')),
-        None => pattern == host,
     }
 }
 

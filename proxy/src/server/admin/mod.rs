@@ -67,7 +67,10 @@ pub fn health(shared: &Shared) -> Answer {
 /// `/stats`. spec: http-proxy §15.2
 #[must_use]
 pub fn stats(shared: &Shared) -> Answer {
-    answer::json(StatusCode::OK, &shared.events.metrics().stats(0, CrossRequestStats::default()))
+    answer::json(
+        StatusCode::OK,
+        &shared.events.metrics().stats(shared.sessions.count(), CrossRequestStats::default()),
+    )
 }
 
 /// `/metrics`: the text exposition, compressed when the scraper accepts that. spec: http-proxy §17

@@ -24,12 +24,16 @@ use super::wire::{Head, Request, Takeover};
 use super::{report, scrub};
 use crate::Strictness;
 use crate::events::{Event, SniCategory};
+use crate::policy::headers::HeaderFinding;
+use crate::policy::session::{Action, Tier};
 use crate::policy::verdict::UrlVerdict;
 use sni::{Category, Need};
 use target::Target;
 
 /// Time for the first bytes of a tunnel.
 const SNI_TIMEOUT: Duration = Duration::from_secs(5);
+/// Score under which a session remembers a CONNECT that was refused for its headers.
+const HEADER_SCORE: f64 = 0.9;
 /// Score of the hint that a host speaks WebSocket.
 const WEBSOCKET_HINT_SCORE: f64 = 0.2;
 
@@ -57,16 +61,39 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     if let Some(refusal) = header_dlp(&exchange, &target, &head) {
         return refusal;
     }
+    // C4: session recording. What it says is applied at C6.
+    let anomaly = exchange.record_session(&target.host, &verdict);
     // C5: URL verdict.
     if let Some(refusal) = url_verdict(&exchange, &verdict) {
         return refusal;
     }
+    // C6: session anomaly.
+    if let Some(detail) = anomaly {
+        return answer::text(StatusCode::FORBIDDEN, &detail);
+    }
+    // C7: a level that denies everything.
+    if let Some(level) = exchange.session_denied() {
+        exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+        let text = format!("CONNECT blocked: session escalation level {}", level.as_str());
+        return answer::text(StatusCode::FORBIDDEN, &text);
+    }
+    // C11: the exchange counts as clean before anything is dialled.
+    exchange.clean();
     // C12: a hint for the log, nothing else.
     hint_websocket(&exchange, &target);
     // C13: limit of simultaneous tunnels.
     let Ok(permit) = Arc::clone(&shared.tunnels).try_acquire_owned() else {
         return answer::text(StatusCode::SERVICE_UNAVAILABLE, "too many active tunnels");
     };
+    // C14: airlock, for tunnels that nobody looks into.
+    if !intercept::is_intercepted(&exchange.policy.config, &target.host) {
+        let tier = exchange.tier();
+        if tier >= Tier::Hard {
+            exchange.airlock_denied(tier, "connect", "CONNECT");
+            exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+            return answer::text(StatusCode::FORBIDDEN, "airlock: CONNECT blocked during quarantine");
+        }
+    }
     // C15: dial.
     let limit = u64::try_from(exchange.policy.config.forward_proxy.max_tunnel_seconds).unwrap_or(0);
     let deadline = Instant::from_std(exchange.began) + Duration::from_secs(limit);
@@ -97,9 +124,16 @@ fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {
     let config = &exchange.policy.config;
     let scanner = verdict.label.as_str();
     let ctx = exchange.context_of(verdict);
+    exchange.findings.mark();
     if !config.enforces() {
-        exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
-        return None;
+        if exchange.upgrade(Action::Warn, scanner) != Action::Block {
+            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
+            return None;
+        }
+        let reason = format!("{} (escalated)", verdict.reason);
+        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
+        exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+        return Some(answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {reason}")));
     }
     exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
     exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
@@ -113,9 +147,22 @@ fn header_dlp(exchange: &Exchange, target: &Target, head: &Head) -> Option<Answe
     let verdict = exchange.policy.headers.scan(&head.headers);
     report::warnings(exchange, &verdict.warnings, "connect");
     let finding = verdict.finding?;
-    if !report::header_finding(exchange, &finding) {
+    if !report::header_finding(exchange, &target.host, &finding) {
         return None;
     }
+    // The session sees a refused request, unless its host is exempt.
+    let exempt = exchange.policy.adaptive_exempt.matches(&target.host.to_lowercase());
+    let seen = if exempt {
+        UrlVerdict::allow(Vec::new())
+    } else {
+        UrlVerdict {
+            allowed: false,
+            reason: HeaderFinding::REASON.into(),
+            score: HEADER_SCORE,
+            ..UrlVerdict::allow(Vec::new())
+        }
+    };
+    let _ = exchange.record_session(&target.host, &seen);
     let metrics = exchange.shared.events.metrics();
     metrics.tunnel_blocked(DEFAULT_PROFILE);
     // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
@@ -191,7 +238,11 @@ impl Tunnel {
             dialled: intercept::Dialled::new(self.upstream),
             permit: self.permit,
         };
-        intercept::serve(tunnel, client, seen.into()).await;
+        let quarantine = tunnel.exchange.quarantine();
+        tokio::select! {
+            () = intercept::serve(tunnel, client, seen.into()) => {}
+            () = quarantine.cancelled() => {}
+        }
     }
 
     /// Reads the first bytes and compares names; `false`: close both ends.

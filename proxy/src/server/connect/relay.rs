@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Strictness;
 use crate::events::Event;
+use crate::policy::kill_switch::KillSwitch;
 use crate::server::exchange::Exchange;
 use crate::server::identity::DEFAULT_PROFILE;
 
@@ -62,15 +63,18 @@ pub(super) async fn run(
     metrics.tunnel_opened();
     exchange.record(&Event::TunnelOpen { ctx: exchange.context() });
     let moved = Moved::default();
+    let switch = &*exchange.shared.kill_switch;
     if early_sent {
         let both = async {
             tokio::join!(
-                direction(&client, &upstream, idle, deadline, &moved.up),
-                direction(&upstream, &client, idle, deadline, &moved.down),
+                direction(&client, &upstream, idle, deadline, &moved.up, switch),
+                direction(&upstream, &client, idle, deadline, &moved.down, switch),
             )
         };
+        let quarantine = exchange.quarantine();
         tokio::select! {
             _ = both => {}
+            () = quarantine.cancelled() => {}
             // A tunnel has no request to finish, so it ends with the first word of a shutdown.
             () = exchange.shared.stop.drain.cancelled() => {
                 if exchange.shared.fixed.strictness == Strictness::Reference {
@@ -108,9 +112,17 @@ impl Count {
     }
 }
 
-/// Moves bytes from `from` to `to` until the source ends, fails or falls silent, then half-closes `to`.
-async fn direction(from: &TcpStream, to: &TcpStream, idle: Duration, deadline: Instant, moved: &Count) {
-    let _ = copy(from, to, idle, deadline, moved).await;
+/// Moves bytes from `from` to `to` until the source ends, fails, falls silent or everything is switched off, then half-closes
+/// `to`.
+async fn direction(
+    from: &TcpStream,
+    to: &TcpStream,
+    idle: Duration,
+    deadline: Instant,
+    moved: &Count,
+    switch: &KillSwitch,
+) {
+    let _ = copy(from, to, idle, deadline, moved, switch).await;
     // Sending FIN is all; the other direction goes on.
     let _ = socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write);
 }
@@ -121,6 +133,7 @@ async fn copy(
     idle: Duration,
     deadline: Instant,
     moved: &Count,
+    switch: &KillSwitch,
 ) -> io::Result<()> {
     loop {
         let limit = deadline.min(Instant::now() + idle);
@@ -133,6 +146,10 @@ async fn copy(
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             };
+            // Asked about what was read: bytes that came after the switch was thrown go nowhere.
+            if switch.active().is_some() {
+                return Ok(());
+            }
             let mut left = &buffer.bytes()[..n];
             while !left.is_empty() {
                 match to.try_write(left) {

@@ -28,9 +28,10 @@ use super::scrub;
 use super::wire::KeepLength;
 use crate::events::Event;
 use crate::policy::response::{
-    Buffering, Escalation, Head, HeaderEdits, Outcome, Over, Plan, Refusal, RefusalLog, ResponsePolicy,
-    Transport,
+    self as policy, Buffering, Head, HeaderEdits, Judgement, Outcome, Over, Plan, Refusal, RefusalLog,
+    ResponsePolicy, Transport,
 };
+use crate::policy::session::Signal;
 
 const DIGEST: HeaderName = HeaderName::from_static("digest");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -76,7 +77,7 @@ impl Delivery<'_> {
             host: self.host,
             target: &self.exchange.url,
             headers,
-            escalation: Escalation::default(),
+            escalation: self.exchange.escalation(),
             budget: None,
         }
     }
@@ -145,8 +146,9 @@ impl Delivery<'_> {
             let (policy, host, target) =
                 (Arc::clone(self.policy), self.host.to_owned(), Arc::clone(&self.exchange.url));
             let (transport, headers) = (self.transport, headers.clone());
+            let escalation = self.exchange.escalation();
             let judge = move || {
-                let (escalation, budget) = (Escalation::default(), None);
+                let budget = None;
                 let head =
                     Head { transport, host: &host, target: &target, headers: &headers, escalation, budget };
                 policy.judge(&head, &buffering, body)
@@ -158,6 +160,7 @@ impl Delivery<'_> {
             return self.abandoned();
         };
         record_notes(self.exchange, self.transport, self.host, &judgement.notes);
+        self.note_findings(&judgement);
         match judgement.outcome {
             Outcome::Refuse(refusal) => self.refuse(&refusal),
             Outcome::Deliver { body, edits } => {
@@ -171,6 +174,24 @@ impl Delivery<'_> {
                 }
                 delivered
             }
+        }
+    }
+
+    /// What the judgement means for the session. (spec: http-proxy §11.3, §11.6)
+    fn note_findings(&self, judgement: &Judgement) {
+        let findings = &self.exchange.findings;
+        if judgement.finding {
+            findings.mark();
+        }
+        if judgement.prompt_hit {
+            findings.mark_hostile();
+        }
+        if let Some(score) = judgement.score {
+            self.exchange.signal(match score {
+                policy::Signal::Block => Signal::Block,
+                policy::Signal::Strip => Signal::Strip,
+                policy::Signal::NearMiss => Signal::NearMiss,
+            });
         }
     }
 

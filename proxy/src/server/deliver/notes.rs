@@ -36,8 +36,7 @@ fn one(exchange: &Exchange, transport: Transport, host: &str, note: &Note) {
                 bundle_rules: Vec::new(),
             });
         }
-        // Only sessions raise actions, and `run` refuses a configuration with sessions.
-        Note::Upgrade { .. } => {}
+        Note::Upgrade { from } => exchange.response_upgraded(from),
         Note::Media(exposure) => exchange.record(&Event::MediaExposure {
             ctx: exchange.context(),
             transport: way,

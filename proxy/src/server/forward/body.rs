@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use crate::policy::body::{BodyFinding, Outcome, Transport};
+use crate::policy::body::{Action, BodyFinding, Outcome, Transport};
+use crate::policy::session;
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{Inspected, inspect as read_and_scan};
@@ -34,14 +35,22 @@ pub(super) async fn inspect(
         let action = finding.action(policy.action());
         report::body_finding(exchange, &finding, action);
         let enforce = exchange.policy.config.enforces();
-        if let Outcome::Block { escalated } = finding.outcome(Transport::Forward, action, false, enforce) {
+        let label = finding.label.as_str();
+        let exempt = label == "body_dlp"
+            && !finding.matches.is_empty()
+            && exchange.policy.adaptive_exempt.matches(&host.to_lowercase());
+        let upgraded = !exempt
+            && action == Action::Warn
+            && exchange.upgrade(session::Action::Warn, label) == session::Action::Block;
+        let action = if upgraded { Action::Block } else { action };
+        if let Outcome::Block { escalated } = finding.outcome(Transport::Forward, action, upgraded, enforce) {
             return Err(refuse(exchange, host, &finding, escalated));
         }
     }
     if let Some(trailers) = &trailers {
         let verdict = exchange.policy.headers.scan_trailers(trailers);
         if let Some(finding) = verdict.finding
-            && report::header_finding(exchange, &finding)
+            && report::header_finding(exchange, host, &finding)
         {
             exchange.count_blocked(host, "header_dlp");
             let text = format!("blocked: {}", crate::policy::headers::HeaderFinding::REASON);

@@ -12,11 +12,13 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::exchange::{self, Exchange};
+use super::session::SESSION_DENY;
 use super::shared::Shared;
 use super::wire::{Head, Request};
 use super::{report, scrub};
 use crate::events::Event;
 use crate::policy::headers::HeaderFinding;
+use crate::policy::session::Action;
 use crate::policy::verdict::UrlVerdict;
 use redirect::Failure;
 
@@ -32,9 +34,29 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // F2: URL scan. Its verdict is applied at F7.
     let verdict = exchange.scan_url(&head.url.to_bytes()).await;
     exchange.report_warnings(&verdict, "forward");
+    // F4: session recording. What it says is applied at F8.
+    let anomaly = exchange.record_session(&host, &verdict);
+    // F6: airlock.
+    if let Some(refusal) = exchange.airlock("forward", "forward proxy") {
+        return refusal;
+    }
     // F7: URL verdict.
     if let Some(refusal) = url_verdict(&exchange, &host, &verdict) {
         return refusal;
+    }
+    // F8: session anomaly.
+    if let Some(detail) = anomaly {
+        return answer::text(StatusCode::FORBIDDEN, &detail);
+    }
+    // F9: a level that denies everything.
+    if let Some(level) = exchange.session_denied() {
+        exchange.count_blocked(&host, SESSION_DENY);
+        return session_refusal(level.as_str());
+    }
+    // F10: taint.
+    if let Some(reason) = exchange.tainted(&head.url) {
+        exchange.count_blocked(&host, "taint_policy");
+        return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"));
     }
     // F12: body scan.
     let body = match body::inspect(&exchange, &head, &host, body).await {
@@ -44,6 +66,10 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // F13: header DLP, on the headers as they came.
     if let Some(refusal) = header_dlp(&exchange, &host, &head) {
         return refusal;
+    }
+    // F14: a finding of F13 may have raised the level.
+    if exchange.findings.any() && exchange.session_denied().is_some() {
+        return session_refusal("critical");
     }
     // F16: outbound request.
     let outbound = request::build(head, body);
@@ -61,6 +87,10 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     response::deliver(exchange, &host, &url, response, deadline).await
 }
 
+fn session_refusal(level: &str) -> Answer {
+    answer::text(StatusCode::FORBIDDEN, &format!("blocked: session escalation level {level}"))
+}
+
 fn url_verdict(exchange: &Exchange, host: &str, verdict: &UrlVerdict) -> Option<Answer> {
     if verdict.allowed {
         return None;
@@ -68,9 +98,16 @@ fn url_verdict(exchange: &Exchange, host: &str, verdict: &UrlVerdict) -> Option<
     let config = &exchange.policy.config;
     let scanner = verdict.label.as_str();
     let ctx = exchange.context_of(verdict);
+    exchange.findings.mark();
     if !config.enforces() {
-        exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
-        return None;
+        if exchange.upgrade(Action::Warn, scanner) != Action::Block {
+            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
+            return None;
+        }
+        let reason = format!("{} (escalated)", verdict.reason);
+        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
+        exchange.count_blocked(host, scanner);
+        return Some(answer::text(answer::block_status(verdict), &format!("blocked: {reason}")));
     }
     exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
     exchange.count_blocked(host, scanner);
@@ -83,7 +120,7 @@ fn header_dlp(exchange: &Exchange, host: &str, head: &Head) -> Option<Answer> {
     let verdict = exchange.policy.headers.scan(&head.headers);
     report::warnings(exchange, &verdict.warnings, "forward");
     let finding = verdict.finding?;
-    if !report::header_finding(exchange, &finding) {
+    if !report::header_finding(exchange, host, &finding) {
         return None;
     }
     // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)

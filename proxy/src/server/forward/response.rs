@@ -41,6 +41,7 @@ pub(super) async fn deliver(
     };
     let response = response.map(|body| InTime { body, deadline: Box::pin(sleep_until(deadline)) });
     let delivered = delivery.run(response, ended).await;
+    exchange.observe(&String::from_utf8_lossy(&final_url.to_bytes()), &final_host, "forward_response");
     if let Kind::Whole { delivered: bytes, .. } = delivered.kind {
         deliver::account(&exchange, host, bytes);
         allowed(&exchange, status, bytes);
@@ -50,6 +51,7 @@ pub(super) async fn deliver(
 
 fn allowed(exchange: &Exchange, status_code: u16, size_bytes: u64) {
     exchange.count_allowed();
+    exchange.clean();
     exchange.record(&Event::ForwardHttp {
         ctx: exchange.context(),
         status_code,

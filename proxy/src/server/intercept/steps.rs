@@ -1,7 +1,7 @@
 //! What happens to one request inside the tunnel, in the specification's order. spec: tls-and-request-bodies §8.
 //!
-//! [`run`] is that list: every step is one call, and a step that refuses ends it with its answer. Steps 4 (airlock), 7 (A2A),
-//! 11 (cross-request), 12 (session) and 14 (envelope) belong to sections that `run` does not start with, so there is nothing
+//! [`run`] is that list: every step is one call, and a step that refuses ends it with its answer. Steps 7 (A2A),
+//! 11 (cross-request) and 14 (envelope) belong to sections that `run` does not start with, so there is nothing
 //! of theirs between the others.
 
 use std::sync::Arc;
@@ -17,13 +17,15 @@ use super::request::{Inner, InnerBody};
 use super::{Tunnel, forward, grpc, respond, websocket};
 use crate::Strictness;
 use crate::events::{Context, Event};
-use crate::policy::body::{BodyFinding, Outcome, Transport};
+use crate::policy::body::{Action, BodyFinding, Outcome, Transport};
 use crate::policy::headers::{HeaderFinding, HeaderVerdict};
-use crate::policy::verdict::Label;
+use crate::policy::session::{self, Signal};
+use crate::policy::verdict::{Class, Label};
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{self, Inspected};
 use crate::server::scrub;
+use crate::server::session::SESSION_DENY;
 use crate::server::wire::Framing;
 
 /// Score of a body or header finding that is only reported.
@@ -74,11 +76,13 @@ where
     kill_switch(tunnel, &request)?; //                                   2
     authority(tunnel, &request)?; //                                     3
     let (mut case, takeover) = Case::new(tunnel, request); //            5
+    case.airlock()?; //                                                  4
     case.url().await?; //                                                6
     let upgrade = websocket::wanted(&case, takeover.is_some());
     case.accept_only_plain(); //                                         8
     case.body().await?; //                                               9
     case.header_dlp()?; //                                              10
+    case.session()?; //                                                 12
     case.clean_up(upgrade.as_ref()); //                                 13
     let response = forward::send(&mut case, upgrade.is_some()).await?; // 15
     if let (Some(upgrade), Some(takeover)) = (upgrade, takeover)
@@ -160,6 +164,7 @@ impl<'t> Case<'t> {
         exchange.url = format!("https://{}{path}", tunnel.authority()).into();
         exchange.target = "".into();
         exchange.began = Instant::now();
+        exchange.findings = Arc::default();
         // An HTTP/2 request is taken to have a body even when it ended with its header: its headers are judged like one's.
         let bodyless = request.version != http::Version::HTTP_2 && request.framing == Framing::None;
         let case = Self {
@@ -183,6 +188,25 @@ impl<'t> Case<'t> {
         self.exchange.policy.config.enforces()
     }
 
+    /// Step 4: what a quarantined session may still do.
+    fn airlock(&self) -> Result<(), Answer> {
+        match self.exchange.airlock("connect", "CONNECT tunnel") {
+            Some(refusal) => {
+                self.exchange.shared.events.metrics().tls_request_blocked("airlock");
+                Err(refusal)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Step 12: a level that denies everything.
+    fn session(&self) -> Result<(), Answer> {
+        let Some(level) = self.exchange.session_denied() else { return Ok(()) };
+        self.exchange.shared.events.metrics().tls_request_blocked(SESSION_DENY);
+        let text = format!("blocked: session escalation level {}", level.as_str());
+        Err(answer::text(StatusCode::FORBIDDEN, &text))
+    }
+
     /// Step 6: the URL pipeline. A rate limit is not enforced here, only at CONNECT (§20 O2).
     async fn url(&self) -> Result<(), Answer> {
         let exchange = &self.exchange;
@@ -199,10 +223,30 @@ impl<'t> Case<'t> {
         }
         let (scanner, config) = (verdict.label.as_str(), &exchange.policy.config);
         let ctx = exchange.context_of(&verdict);
+        let evidence = |signal| {
+            if verdict.class != Class::Infrastructure {
+                exchange.signal(signal);
+            }
+        };
+        let signal = if verdict.class == Class::ConfigMismatch { Signal::NearMiss } else { Signal::Block };
         if !self.enforces() {
-            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
-            return Ok(());
+            if exchange.upgrade(session::Action::Warn, scanner) != session::Action::Block {
+                evidence(Signal::NearMiss);
+                exchange.record(&Event::Anomaly {
+                    ctx,
+                    scanner,
+                    reason: &verdict.reason,
+                    score: verdict.score,
+                });
+                return Ok(());
+            }
+            evidence(signal);
+            let reason = format!("{} (escalated)", verdict.reason);
+            exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
+            exchange.shared.events.metrics().tls_request_blocked("url_scan");
+            return Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}")));
         }
+        evidence(signal);
         exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
         exchange.shared.events.metrics().tls_request_blocked("url_scan");
         let refusal = answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", verdict.reason));
@@ -256,8 +300,20 @@ impl<'t> Case<'t> {
         let exchange = &self.exchange;
         let action = finding.action(exchange.policy.body.action());
         let scanner = finding.label.as_str();
+        let exempt = scanner == "body_dlp"
+            && !finding.matches.is_empty()
+            && exchange.policy.adaptive_exempt.matches(&self.tunnel.host.to_lowercase());
+        let upgraded = !exempt
+            && action == Action::Warn
+            && exchange.upgrade(session::Action::Warn, scanner) == session::Action::Block;
+        let action = if upgraded { Action::Block } else { action };
+        let outcome = finding.outcome(Transport::Intercept, action, upgraded, self.enforces());
+        exchange.findings.mark();
+        if !exempt && matches!(outcome, Outcome::Block { .. }) {
+            exchange.signal(Signal::Block);
+        }
         let ctx = Context { difference: finding.difference.unwrap_or_default(), ..exchange.context() };
-        match finding.outcome(Transport::Intercept, action, false, self.enforces()) {
+        match outcome {
             Outcome::Forward => {
                 exchange.record(&Event::Anomaly {
                     ctx,
