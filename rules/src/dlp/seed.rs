@@ -67,7 +67,19 @@ pub(super) fn detect_punctuated(text: &str, settings: SeedSettings) -> bool {
         }
         at += len;
     }
+    drop_word_list(&mut tokens);
     detect_tokens(&tokens, settings)
+}
+
+/// Takes out stretches of the word list itself: four words that follow each other there are source code, not a phrase.
+fn drop_word_list(tokens: &mut [Option<u16>]) {
+    let follows = |a: Option<u16>, b: Option<u16>| matches!((a, b), (Some(a), Some(b)) if b == a + 1);
+    let listed: Vec<usize> = (0..tokens.len().saturating_sub(3))
+        .filter(|&i| (i..i + 3).all(|j| follows(tokens[j], tokens[j + 1])))
+        .collect();
+    for start in listed {
+        tokens[start..start + 4].fill(None);
+    }
 }
 
 /// Whether a sequence of words (as indices; `None` for other words) holds a phrase.
