@@ -298,6 +298,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 }
 
+/// Whether the handler may answer with 101; hyper gives a connection away only to those who asked for an upgrade.
+fn wants_upgrade(head: &Head) -> bool {
+    head.version == http::Version::HTTP_11
+        && head.framing == Framing::None
+        && head::has_token(&head.headers, http::header::CONNECTION, b"upgrade")
+        && head::has_token(&head.headers, http::header::UPGRADE, b"websocket")
+}
+
 /// What hyper needs to know of a request: method, version, framing, persistence, expectation.
 fn minimal(head: &Head, inner: bool) -> Bytes {
     let opens_tunnel = head.method == http::Method::CONNECT && !inner;
@@ -316,6 +324,10 @@ fn minimal(head: &Head, inner: bool) -> Bytes {
         if head.expect == Expect::Continue && head.framing != Framing::None {
             put("expect: 100-continue\r\n");
         }
+    }
+    if wants_upgrade(head) {
+        put("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+        return out.into();
     }
     put(match (head.version, head.keep_alive) {
         (http::Version::HTTP_10, true) => "connection: keep-alive\r\n",

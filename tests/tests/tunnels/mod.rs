@@ -1,0 +1,182 @@
+//! The proxy with interception on, between real clients and an origin that can do more than say `ok`.
+//!
+//! Everything but the client programs runs in this process, so that a test can hold an origin's answer back until the client has
+//! seen the part before it.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+pub mod origin;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use muselet::ca::{Ca, LeafCache, LeafSettings};
+use muselet::config::Config;
+use muselet::events::Events;
+use muselet::policy::kill_switch::KillSwitch;
+use muselet::policy::{Policy, Surroundings};
+use muselet::server::{Server, Shared};
+use muselet::upstream::tls::{TlsClient, TrustLocations};
+use muselet::upstream::{Resolver, Upstream};
+use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+const CONFIG: &str = "
+internal: []
+ssrf: {ip_allowlist: [127.0.0.0/8]}
+fetch_proxy:
+  monitoring: {max_requests_per_minute: 100000}
+forward_proxy: {enabled: true}
+websocket_proxy: {enabled: true}
+request_body_scanning: {action: block}
+response_scanning: {action: block}
+";
+
+/// A proxy, an origin behind TLS, and the files that clients need.
+pub struct World {
+    pub proxy: SocketAddr,
+    /// `localhost:port`
+    pub origin: String,
+    pub events: origin::Control,
+    directory: tempfile::TempDir,
+    roots: Arc<rustls::RootCertStore>,
+}
+
+impl World {
+    /// With every tunnel opened up.
+    pub async fn intercepting() -> Self {
+        Self::start("").await
+    }
+
+    /// With tunnels to the origin relayed as they are.
+    pub async fn relaying() -> Self {
+        Self::start("passthrough_domains: [localhost], ").await
+    }
+
+    async fn start(section: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let pem =
+            Ca::generate("test", time::Duration::hours(1), time::OffsetDateTime::now_utc()).expect("a CA");
+        let certificate = directory.path().join("ca.pem");
+        let key = directory.path().join("ca-key.pem");
+        for (path, text) in [(&certificate, &pem.certificate_pem), (&key, &pem.key_pem)] {
+            write_private(path, text);
+        }
+        let section = format!(
+            "tls_interception: {{{section}enabled: true, ca_cert: {}, ca_key: {}}}\n",
+            certificate.display(),
+            key.display()
+        );
+        let config = Config::parse(format!("{CONFIG}{section}").as_bytes(), Path::new("/"))
+            .expect("valid configuration");
+        let ca = Ca::load(&certificate, &key, config.muselet.strictness).expect("our CA loads");
+        let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
+        let leaves = Arc::new(LeafCache::new(Arc::new(ca), settings).expect("leaves"));
+        let leaf = leaves.get("localhost").await.expect("a leaf");
+        let (address, events) =
+            origin::start(Arc::clone(&leaf.server_config), directory.path().join("git")).await;
+
+        let trust = TrustLocations { files: vec![certificate], directories: Vec::new() };
+        let upstream = Upstream::new(Resolver::system(), TlsClient::new(trust));
+        let kill_switch = Arc::new(KillSwitch::new(&config, None));
+        let around = Surroundings { env: Vec::new(), secrets_file: None };
+        let (policy, _) = Policy::compile(Arc::new(config), String::new(), &around).expect("compiles");
+        let shared = Shared::new(Arc::new(policy), Events::discard(), upstream, kill_switch, Some(leaves));
+        let server = Server::bind(shared, "127.0.0.1:0").await.expect("bound");
+        let proxy = server.local_addr().expect("an address");
+        tokio::spawn(server.serve());
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(PemObject::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate"))
+            .expect("a root");
+        let origin = format!("localhost:{}", address.port());
+        Self { proxy, origin, events, directory, roots: Arc::new(roots) }
+    }
+
+    /// The CA's certificate, for clients that take a file.
+    pub fn ca(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// A place for a client's files.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// `http://127.0.0.1:port` of the proxy.
+    pub fn proxy_url(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
+    /// A tunnel to the origin with TLS inside.
+    pub async fn tunnel(&self, alpn: &[u8]) -> TlsStream<TcpStream> {
+        let mut stream = TcpStream::connect(self.proxy).await.expect("connected");
+        stream.set_nodelay(true).expect("a socket");
+        let connect = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", self.origin);
+        stream.write_all(connect.as_bytes()).await.expect("sent");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("an answer to CONNECT"));
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 "), "{}", head.escape_ascii());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("known versions")
+            .with_root_certificates(Arc::clone(&self.roots))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let name = ServerName::try_from("localhost").expect("a name");
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
+    }
+}
+
+fn write_private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode set");
+}
+
+/// Whether a client program is there; says so when a test is skipped for lack of it.
+pub fn has(program: &str, probe: &[&str]) -> bool {
+    let found = Command::new(program).args(probe).output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("skipped: `{program} {}` does not work here", probe.join(" "));
+    }
+    found
+}
+
+/// Runs a client to its end off the async workers, in an environment that names no other proxy.
+pub async fn run(mut command: Command) -> Output {
+    for name in [
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ] {
+        command.env_remove(name);
+    }
+    tokio::task::spawn_blocking(move || command.output().expect("the program starts"))
+        .await
+        .expect("no panic")
+}
+
+/// Standard output of a client that has to succeed.
+pub async fn stdout(command: Command) -> String {
+    let shown = format!("{command:?}");
+    let output = run(command).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{shown}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
