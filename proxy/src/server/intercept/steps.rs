@@ -396,3 +396,35 @@ impl<'t> Case<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{equal_fold, split};
+
+    #[test]
+    fn authorities_split_as_go_splits_them() {
+        let cases = [
+            ("example.com", ("example.com", "443")),
+            ("example.com:8443", ("example.com", "8443")),
+            ("example.com:", ("example.com", "")),
+            ("[2001:db8::1]:443", ("2001:db8::1", "443")),
+            ("[2001:db8::1]", ("[2001:db8::1]", "443")),
+            ("2001:db8::1", ("2001:db8::1", "443")),
+            ("a:b:c", ("a:b:c", "443")),
+            ("[a]b:1", ("[a]b:1", "443")),
+            ("", ("", "443")),
+            (":443", ("", "443")),
+        ];
+        for (authority, want) in cases {
+            assert_eq!(split(authority), want, "{authority}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_without_regard_to_case() {
+        for (a, b, same) in [("A.test", "a.TEST", true), ("a.test", "a.test.", false), ("É.x", "é.x", true)]
+        {
+            assert_eq!(equal_fold(a, b), same, "{a} {b}");
+        }
+    }
+}

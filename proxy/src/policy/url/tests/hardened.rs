@@ -215,3 +215,18 @@ fn what_the_reference_blocks_keeps_its_answer() {
         assert_eq!(verdict.difference, None, "{number} {url}");
     }
 }
+
+#[test]
+fn a_rate_limit_hides_nothing_from_tunnels() {
+    let now = Instant::now();
+    let long = format!("https://example.com/{}", "a".repeat(100));
+    for (strictness, want) in [(Strictness::Hardened, Some("D-700")), (Strictness::Reference, None)] {
+        let settings = Settings { max_requests_per_minute: 1, max_url_length: 50, ..settings() };
+        let pipeline = pipeline(settings, dlp_settings(), strictness);
+        scan(&pipeline, "https://example.com/");
+        assert_eq!(scan(&pipeline, &long).label, Label::RateLimit);
+        let behind = pipeline.behind_rate_limit(long.as_bytes(), now);
+        assert_eq!(behind.as_ref().and_then(|verdict| verdict.difference), want);
+        assert_eq!(pipeline.behind_rate_limit(b"https://example.com/", now), None);
+    }
+}
