@@ -134,6 +134,12 @@ impl Quick {
     }
 }
 
+/// Whether a text is cut into fewer tokens than a seed phrase has words.
+pub(super) fn has_too_few_tokens(text: &[u8]) -> bool {
+    let separates = |byte: u8| matches!(byte, b'-' | b',' | b'|' | b';' | b':' | b'\t' | b'\n' | 0x0c | b'\r' | b' ');
+    text.iter().filter(|&&byte| separates(byte)).count() + 1 < SEED_WORDS
+}
+
 /// Whether a URL, in whatever way it is cut into words, has too few words of seed phrases. A word stands between characters
 /// that are not letters and that decoding does not change, so each one is seen in the fully decoded text.
 fn has_few_seed_words(canonical: &[u8]) -> bool {

@@ -92,7 +92,10 @@ fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>
     if !dlp.detects_seeds() || (pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan)) {
         return None;
     }
-    let has = |bytes: &[u8]| dlp.seed_in(&text::lossy(bytes));
+    let is_quick = pipeline.quick.is_some();
+    let has = |bytes: &[u8]| {
+        !(is_quick && quick::has_too_few_tokens(bytes)) && dlp.seed_in(&text::lossy(bytes))
+    };
     seed_texts(scan, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
 }
 
