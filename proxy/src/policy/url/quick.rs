@@ -136,7 +136,8 @@ impl Quick {
 
 /// Whether a text is cut into fewer tokens than a seed phrase has words.
 pub(super) fn has_too_few_tokens(text: &[u8]) -> bool {
-    let separates = |byte: u8| matches!(byte, b'-' | b',' | b'|' | b';' | b':' | b'\t' | b'\n' | 0x0c | b'\r' | b' ');
+    let separates =
+        |byte: u8| matches!(byte, b'-' | b',' | b'|' | b';' | b':' | b'\t' | b'\n' | 0x0c | b'\r' | b' ');
     text.iter().filter(|&&byte| separates(byte)).count() + 1 < SEED_WORDS
 }
 

@@ -93,9 +93,8 @@ fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>
         return None;
     }
     let is_quick = pipeline.quick.is_some();
-    let has = |bytes: &[u8]| {
-        !(is_quick && quick::has_too_few_tokens(bytes)) && dlp.seed_in(&text::lossy(bytes))
-    };
+    let has =
+        |bytes: &[u8]| !(is_quick && quick::has_too_few_tokens(bytes)) && dlp.seed_in(&text::lossy(bytes));
     seed_texts(scan, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
 }
 
