@@ -5,6 +5,7 @@
 pub mod ca;
 pub mod cli;
 pub mod config;
+pub mod embed;
 pub mod events;
 pub mod policy;
 pub mod server;

@@ -6,6 +6,7 @@
 
 mod check;
 mod completion;
+mod exec;
 mod generate;
 pub mod go_duration;
 mod grammar;
@@ -56,6 +57,16 @@ impl Failure {
     /// Exit status 1.
     pub(crate) fn new(text: impl Into<String>) -> Failure {
         Failure { stdout: Vec::new(), stderr: text.into(), code: 1 }
+    }
+
+    /// A failure with another exit status.
+    pub(crate) fn with_code(code: u8, text: impl Into<String>) -> Failure {
+        Failure { code, ..Failure::new(text) }
+    }
+
+    /// An exit status without a word: somebody else has said why.
+    pub(crate) fn exit(code: u8) -> Failure {
+        Failure::with_code(code, "")
     }
 
     /// A failure whose report is a result.
@@ -125,6 +136,7 @@ fn root() -> Command {
         .subcommand(check::definition())
         .subcommand(completion::definition())
         .subcommand(generate::definition())
+        .subcommand(exec::definition())
         .subcommand(healthcheck::definition())
         .subcommand(grammar::command("help", "Help about any command"))
         .subcommand(install::definition())
@@ -146,7 +158,7 @@ pub fn main() -> ExitCode {
     // A reader that went away is its own business.
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(&stdout).and_then(|()| out.flush());
-    if let Some(text) = stderr {
+    if let Some(text) = stderr.filter(|text| !text.is_empty()) {
         let _ = writeln!(std::io::stderr(), "{text}");
     }
     ExitCode::from(code)
@@ -181,6 +193,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["check"] => check::run(deepest),
         ["completion", ..] => completion::run(&root, deepest_group(&matches, "completion")),
         ["generate", command] => generate::run(command, deepest),
+        ["exec"] => exec::run(deepest),
         ["healthcheck"] => healthcheck::run(deepest),
         ["help"] => Ok(help_command(&root, &grammar::extra(deepest))),
         ["install"] => install::run(deepest),

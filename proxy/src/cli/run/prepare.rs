@@ -3,17 +3,16 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::options::{Options, Overrides};
-use crate::ca::{Ca, LeafCache, LeafSettings};
+use crate::ca::LeafCache;
 use crate::cli::Failure;
-use crate::config::{Advisory, Config, Strictness, Surroundings, grammar};
+use crate::config::{Advisory, Config, Strictness, Surroundings};
+use crate::embed;
 use crate::events::{Emitters, Events, LogFormat, LogOptions, LogOutput, instance_id};
+use crate::policy::Policy;
 use crate::policy::kill_switch::{KillSwitch, TOKEN_VARIABLE};
-use crate::policy::{self, Policy};
 
 /// Sets `muselet.dns.listen` where the configuration must stay one that the reference loads too: in launched bottles.
 const DNS_VARIABLE: &str = "MUSELET_DNS_LISTEN";
@@ -66,7 +65,7 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let kill_switch = Arc::new(KillSwitch::new(&config, std::env::var(TOKEN_VARIABLE).ok()));
     let config = Arc::new(config);
     let policy = compile(&config, hash).map_err(|e| Failure::new(format!("creating proxy: {e}")))?;
-    let leaves = leaves(&config)
+    let leaves = embed::leaves(&config)
         .map_err(|e| Failure::new(format!("load TLS CA: {e} (run 'pipelock tls init' to generate)")))?;
     Ok(Prepared { options, config, policy: Arc::new(policy), events, kill_switch, leaves, instance })
 }
@@ -119,42 +118,11 @@ pub(in crate::cli) fn compile(config: &Arc<Config>, hash: String) -> Result<Poli
     let env = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    let secrets_file = match config.dlp.secrets_file.as_str() {
-        "" => None,
-        path => Some(
-            std::fs::read(path)
-                .map_err(|e| format!("reading dlp.secrets_file {path}: {}", crate::cli::go_error(&e)))?,
-        ),
-    };
-    let around = policy::Surroundings { env, secrets_file };
-    let (policy, warnings) = Policy::compile(Arc::clone(config), hash, &around).map_err(|e| e.to_string())?;
+    let (policy, warnings) = embed::compile(config, hash, env)?;
     for warning in &warnings {
         say(&format!("WARNING: dlp.secrets_file: {warning}"));
     }
     Ok(policy)
-}
-
-/// The CA and its leaves, where tunnels are intercepted.
-pub(super) fn leaves(config: &Config) -> Result<Option<Arc<LeafCache>>, String> {
-    let section = &config.tls_interception;
-    if !section.enabled {
-        return Ok(None);
-    }
-    let home = std::env::var("HOME").unwrap_or_default();
-    let or_home = |path: &str, name: &str| {
-        if path.is_empty() { format!("{home}/.pipelock/{name}") } else { path.to_owned() }
-    };
-    let certificate = or_home(&section.ca_cert, "ca.pem");
-    let key = or_home(&section.ca_key, "ca-key.pem");
-    let ca = Ca::load(Path::new(&certificate), Path::new(&key), config.muselet.strictness)
-        .map_err(|e| e.to_string())?;
-    // Validation has refused what is no duration.
-    let ttl = grammar::duration(&section.cert_ttl).ok().and_then(|nanos| u64::try_from(nanos).ok());
-    let settings = LeafSettings {
-        ttl: ttl.map_or(Duration::from_secs(24 * 3600), Duration::from_nanos),
-        capacity: usize::try_from(section.cert_cache_size).unwrap_or(1).max(1),
-    };
-    LeafCache::new(Arc::new(ca), settings).map(|cache| Some(Arc::new(cache))).map_err(|e| e.to_string())
 }
 
 pub(super) fn print_advisories(advisories: &[Advisory]) {
@@ -164,7 +132,7 @@ pub(super) fn print_advisories(advisories: &[Advisory]) {
 }
 
 /// One line on standard error.
-pub(super) fn say(line: &str) {
+pub(in crate::cli) fn say(line: &str) {
     // Nobody may be listening any more; the proxy goes on.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

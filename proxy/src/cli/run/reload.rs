@@ -11,7 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::options::Overrides;
-use super::prepare::{apply, compile, leaves, print_advisories, say};
+use super::prepare::{apply, compile, print_advisories, say};
 use super::watch::Watch;
 use crate::Strictness;
 use crate::config::reload;
@@ -130,7 +130,7 @@ impl Reloader {
             Err(why) => return self.error("RELOAD", &why),
         };
         self.shared.policy.store(Arc::new(policy));
-        match leaves(&config) {
+        match crate::embed::leaves(&config) {
             Ok(leaves) => self.shared.leaves.store(leaves),
             Err(why) => self.error("RELOAD", &format!("TLS cert cache reload failed: {why}")),
         }

@@ -1,0 +1,250 @@
+//! `exec -- CMD…`: runs a command behind a proxy of its own, and ends with the command's exit code.
+//!
+//! The proxy lives in this process on an ephemeral loopback port. The command gets the proxy variables and, with
+//! interception, a CA that exists only for this run: its key never leaves memory, its certificate stands in a private
+//! directory that goes when the command ends. Without a configuration the built-in one with interception is used. Refusals are
+//! told on standard error; standard output is the command's alone.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use clap::{Arg, ArgMatches, Command};
+use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::grammar::{boolean, command, extra, flag, string, text};
+use super::{Done, Failure};
+use crate::ca::Ca;
+use crate::config::Config;
+use crate::embed::{Options, Proxy};
+
+/// How long the CA of a run is valid.
+const VALIDITY: time::Duration = time::Duration::days(7);
+/// Where systems keep their bundle of public roots.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+/// Variables that name a bundle of roots.
+const BUNDLE_VARIABLES: [&str; 6] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+    "PIP_CERT",
+];
+/// Variables that name one more root.
+const CERTIFICATE_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+pub(super) fn definition() -> Command {
+    command("exec", "Run a command behind a proxy of its own")
+        .after_help("-- COMMAND [ARGS...]")
+        .arg(string("config", "config file path (default: built-in configuration)").short('c'))
+        .arg(string("log", "append every decision to this file, one JSON line each"))
+        .arg(boolean("no-intercept", "do not open TLS, whatever the configuration says"))
+        .arg(Arg::new("command").last(true).num_args(0..).hide(true))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
+    let words: Vec<String> =
+        matches.get_many::<String>("command").map(|v| v.cloned().collect()).unwrap_or_default();
+    let Some((program, args)) = words.split_first() else {
+        return Err(Failure::new("no command given: muselet exec [flags] -- COMMAND [ARGS...]"));
+    };
+    if !extra(matches).is_empty() {
+        return Err(Failure::new("unexpected arguments before --"));
+    }
+    let given = |name| text(matches, name).filter(|t| !t.is_empty());
+    let mut config = match given("config") {
+        Some(path) => {
+            Config::load(Path::new(path)).map_err(|e| Failure::new(format!("loading config: {e}")))?.config
+        }
+        None => {
+            let mut config = Config::defaults();
+            config.tls_interception.enabled = true;
+            config
+        }
+    };
+    // A proxy that refuses proxy requests would be of no use to the command.
+    config.forward_proxy.enabled = true;
+    let intercept = config.tls_interception.enabled && !flag(matches, "no-intercept");
+    // The CA is made here; the files that a configuration names are not needed, and need not exist.
+    config.tls_interception.enabled = false;
+    let log = given("log").map(open_log).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(format!("starting the runtime: {e}")))?;
+    let ended = runtime.block_on(behind_a_proxy(config, intercept, log, program, args));
+    runtime.shutdown_background();
+    let status = ended?;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    match u8::try_from(code).unwrap_or(1) {
+        0 => Ok(Done::silent()),
+        code => Err(Failure::exit(code)),
+    }
+}
+
+fn open_log(path: &str) -> Result<fs::File, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Failure::new(format!("open {path}: {}", super::go_error(&e))))
+}
+
+async fn behind_a_proxy(
+    config: Config,
+    intercept: bool,
+    log: Option<fs::File>,
+    program: &str,
+    args: &[String],
+) -> Result<ExitStatus, Failure> {
+    let failed = |what: &str, why: &dyn std::fmt::Display| Failure::new(format!("{what}: {why}"));
+    let env = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let mut options = Options { env, ..Options::default() };
+    let mut trust = None;
+    if intercept {
+        let made = Ca::generate("muselet exec", VALIDITY, OffsetDateTime::now_utc());
+        let made = made.map_err(|e| failed("making the CA", &e))?;
+        let ca =
+            Ca::from_pem(made.certificate_pem.as_bytes(), made.key_pem.as_bytes(), config.muselet.strictness);
+        options.ca = Some(ca.map_err(|e| failed("making the CA", &e))?);
+        trust = Some(Trust::write(&made.certificate_pem).map_err(|e| failed("writing the CA", &e))?);
+    }
+    let proxy = Proxy::start(config, options).await.map_err(|e| failed("creating proxy", &e))?;
+    let teller = tokio::spawn(tell(proxy.events(), log));
+
+    let mut child = tokio::process::Command::new(program);
+    child.args(args);
+    let url = format!("http://{}", proxy.address());
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, &url);
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        child.env(name, "localhost,127.0.0.1");
+    }
+    if let Some(trust) = &trust {
+        child.envs(BUNDLE_VARIABLES.map(|name| (name, &trust.bundle)));
+        child.envs(CERTIFICATE_VARIABLES.map(|name| (name, &trust.certificate)));
+    }
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|e| failed("installing a signal handler", &e))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|e| failed("installing a signal handler", &e))?;
+    let mut child =
+        child.spawn().map_err(|e| Failure::with_code(127, format!("{program}: {}", super::go_error(&e))))?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status.map_err(|e| failed(program, &e))?,
+            _ = terminate.recv() => if let Some(pid) = pid {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            },
+            // A terminal sends this one to the command as well: only live on until it has dealt with it.
+            _ = interrupt.recv() => {}
+        }
+    };
+    proxy.shutdown().await;
+    let _ = teller.await;
+    Ok(status)
+}
+
+/// Writes every decision to the log, and refusals to standard error, until the proxy is gone.
+async fn tell(mut decisions: broadcast::Receiver<Arc<str>>, mut log: Option<fs::File>) {
+    use std::io::Write;
+    loop {
+        let line = match decisions.recv().await {
+            Ok(line) => line,
+            Err(RecvError::Lagged(missed)) => {
+                super::run::prepare::say(&format!("muselet: {missed} decisions were not shown"));
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        if let Some(log) = &mut log {
+            let _ = writeln!(log, "{line}");
+        }
+        if let Some(text) = refusal(&line) {
+            super::run::prepare::say(&text);
+        }
+    }
+}
+
+/// A refusal in words; none for any other decision.
+fn refusal(line: &str) -> Option<String> {
+    let event: serde_json::Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| event.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    if field("event") != "blocked" {
+        return None;
+    }
+    let target = if field("url").is_empty() { field("target") } else { field("url") };
+    Some(format!("muselet: blocked {} {target} [{}] {}", field("method"), field("scanner"), field("reason")))
+}
+
+/// The files that make the command trust the run's CA; removed with this value.
+struct Trust {
+    dir: PathBuf,
+    certificate: PathBuf,
+    bundle: PathBuf,
+}
+
+impl Trust {
+    fn write(certificate_pem: &str) -> std::io::Result<Self> {
+        let dir = std::env::temp_dir().join(format!(
+            "muselet-exec-{}-{:08x}",
+            std::process::id(),
+            rand::random::<u32>()
+        ));
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        let trust = Self { certificate: dir.join("ca.pem"), bundle: dir.join("bundle.pem"), dir };
+        let system = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let places = system.into_iter().chain(BUNDLES.map(PathBuf::from));
+        let mut bundle = places.filter_map(|path| fs::read_to_string(path).ok()).next().unwrap_or_default();
+        if !bundle.is_empty() && !bundle.ends_with('\n') {
+            bundle.push('\n');
+        }
+        bundle.push_str(certificate_pem);
+        fs::write(&trust.certificate, certificate_pem)?;
+        fs::write(&trust.bundle, bundle)?;
+        for file in [&trust.certificate, &trust.bundle] {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
+        }
+        Ok(trust)
+    }
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_are_told() {
+        let blocked = r#"{"event":"blocked","method":"CONNECT","target":"x.example:443","scanner":"allowlist","reason":"domain not in allowlist: x.example"}"#;
+        assert_eq!(
+            refusal(blocked).unwrap(),
+            "muselet: blocked CONNECT x.example:443 [allowlist] domain not in allowlist: x.example"
+        );
+        assert_eq!(refusal(r#"{"event":"forward_http"}"#), None);
+        assert_eq!(refusal("no json"), None);
+    }
+}

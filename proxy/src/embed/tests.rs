@@ -1,0 +1,82 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+fn config(yaml: &str) -> Config {
+    Config::parse(yaml.as_bytes(), Path::new("/")).unwrap()
+}
+
+const OPEN: &str = "internal: []\nssrf: {ip_allowlist: [127.0.0.0/8]}\nforward_proxy: {enabled: true}\n";
+
+/// An origin that answers one line to every request on a fresh connection.
+async fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    address
+}
+
+async fn get(proxy: &Proxy, url: &str) -> String {
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    let request = format!("GET {url} HTTP/1.1\r\nHost: ignored\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_in_a_program_serves_tells_reloads_and_ends() {
+    let origin = origin().await;
+    let proxy = Proxy::start(config(OPEN), Options::default()).await.unwrap();
+    let mut decisions = proxy.events();
+    let url = format!("http://{origin}/a");
+    assert!(get(&proxy, &url).await.ends_with("hello"));
+    let line = decisions.recv().await.unwrap();
+    assert!(line.contains("\"event\":\"forward_http\"") && line.contains(&url), "{line}");
+
+    let strict = format!("{OPEN}mode: strict\napi_allowlist: [allowed.example]\n");
+    proxy.reload(config(&strict)).unwrap();
+    assert!(decisions.recv().await.unwrap().contains("config_reload"));
+    let refused = get(&proxy, &url).await;
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    assert!(decisions.recv().await.unwrap().contains("\"scanner\":\"allowlist\""));
+
+    let address = proxy.address();
+    proxy.shutdown().await;
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_run_leaves_the_old_one_in_force() {
+    let origin = origin().await;
+    let proxy = Proxy::start(config(OPEN), Options::default()).await.unwrap();
+    let mut broken = config(OPEN);
+    broken.mode = "lenient".to_owned();
+    let error = proxy.reload(broken).unwrap_err().to_string();
+    assert!(error.contains("mode"), "{error}");
+    assert!(get(&proxy, &format!("http://{origin}/")).await.ends_with("hello"));
+    proxy.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_proxies_live_side_by_side_and_the_environment_is_the_caller_s() {
+    let secret = "zQ7xN2pLw9RtKv4mXc";
+    let env = vec![("DEPLOY_KEY".to_owned(), secret.to_owned())];
+    let origin = origin().await;
+    let guarded = Proxy::start(config(OPEN), Options { env, ..Options::default() }).await.unwrap();
+    let plain = Proxy::start(config(OPEN), Options::default()).await.unwrap();
+    let url = format!("http://{origin}/?k={secret}");
+    assert!(get(&guarded, &url).await.starts_with("HTTP/1.1 403"));
+    assert!(get(&plain, &url).await.ends_with("hello"));
+    guarded.shutdown().await;
+    plain.shutdown().await;
+}
