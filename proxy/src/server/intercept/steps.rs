@@ -376,7 +376,15 @@ impl<'t> Case<'t> {
         // A gRPC server answers only clients that say they take trailers.
         let trailers =
             self.hardened() && grpc::is_grpc(&self.headers) && self.headers.contains_key(http::header::TE);
+        // What is streamed through keeps its announced trailers; held ones are announced when they are sent.
+        let announced = match &self.body {
+            CaseBody::Unread(_) => self.headers.remove(http::header::TRAILER),
+            _ => None,
+        };
         scrub::strip_hop_by_hop(&mut self.headers);
+        if let Some(announced) = announced {
+            self.headers.insert(http::header::TRAILER, announced);
+        }
         scrub::strip_identity(&mut self.headers);
         if trailers {
             self.headers.insert(http::header::TE, http::HeaderValue::from_static("trailers"));
