@@ -102,6 +102,11 @@ impl<'a> Strings<'a> {
         Some(Span { start: start as u32 | IN_ARENA, length: (self.arena.len() - start) as u32 })
     }
 
+    /// No strings yet of the same body.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.body)
+    }
+
     /// Takes the strings of another reading of the same body as extras.
     pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str) {
         let shift = self.arena.len();

@@ -28,6 +28,9 @@ const MAX_FILE_NAME: usize = 256;
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
+/// Multipart bodies inside multipart bodies that the hardened mode takes apart.
+const MAX_NESTING: usize = 4;
+
 /// Why the body is blocked. `Display` is the reason of the verdict.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MultipartError {
@@ -50,6 +53,16 @@ pub(super) fn extract<'a>(
     into: &mut Strings<'a>,
     hardened: bool,
 ) -> Result<(), MultipartError> {
+    extract_level(body, boundary, into, hardened, 0)
+}
+
+fn extract_level<'a>(
+    body: &'a [u8],
+    boundary: Option<&[u8]>,
+    into: &mut Strings<'a>,
+    hardened: bool,
+    level: usize,
+) -> Result<(), MultipartError> {
     let boundary = boundary.filter(|boundary| !boundary.is_empty()).ok_or(MultipartError::MissingBoundary)?;
     let mut reader = Reader::new(body, boundary);
     let mut read = 0;
@@ -62,6 +75,9 @@ pub(super) fn extract<'a>(
         };
         read += 1;
         take_part(&part, into, hardened)?;
+        if hardened && level < MAX_NESTING {
+            take_nested(&part, into, level + 1);
+        }
     }
     if hardened {
         for text in [reader.preamble(), reader.epilogue()] {
@@ -121,6 +137,18 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
         }
     }
     Ok(())
+}
+
+/// A part that is multipart itself: the reference scans it raw, which misses what its parts encode. A nested body that cannot
+/// be taken apart is left to that raw scan.
+fn take_nested<'a>(part: &Part<'a>, into: &mut Strings<'a>, level: usize) {
+    let (Some(body), Some(value)) = (part.body, part.first("Content-Type")) else { return };
+    let media = MediaType::lenient(Some(value));
+    if media.name.starts_with("multipart/") {
+        let mut reading = into.another();
+        let _ = extract_level(body, media.param("boundary"), &mut reading, true, level);
+        into.absorb(&reading, difference::MULTIPART_SUBTYPES);
+    }
 }
 
 fn take_header(name: &str, value: &[u8], into: &mut Strings<'_>) {

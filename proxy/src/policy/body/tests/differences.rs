@@ -24,7 +24,8 @@ fn cases() -> Vec<Case> {
     let part = |headers: String, content: String| {
         format!("--B\r\n{headers}\r\n\r\n{content}\r\n--B--\r\n").into_bytes()
     };
-    let base64 = |text: &str| data_encoding::BASE64.encode(format!("secret is {text} ok").as_bytes());
+    let printable = |text: &str| text.bytes().map(|byte| format!("={byte:02X}")).collect::<String>();
+    let encoded = |v: &str| part("Content-Transfer-Encoding: quoted-printable".into(), printable(v));
     vec![
         case("D-801", JSON, |v| format!(r#"{{"a":"{v}","a":"x"}}"#).into_bytes()),
         case("D-801", JSON, |v| format!(r#"{{"a":{{"b":["{v}"]}},"\u0061":1}}"#).into_bytes()),
@@ -41,16 +42,15 @@ fn cases() -> Vec<Case> {
         case("D-808", &["text/plain", "application/json"], |v| {
             format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()
         }),
-        case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], |v| {
-            part("Content-Transfer-Encoding: base64".into(), base64(v))
-        }),
-        case("D-810", &["multipart/mixed; boundary=B"], |v| {
-            part("Content-Transfer-Encoding: base64".into(), base64(v))
+        case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], encoded),
+        case("D-810", &["multipart/mixed; boundary=B"], encoded),
+        case("D-810", FORM_DATA, |v| {
+            let inner = format!("--C\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}\r\n--C--", printable(v));
+            part("Content-Type: multipart/mixed; boundary=C".into(), inner)
         }),
         case("D-811", FORM_DATA, |v| {
-            // Decoded, the line break goes and glues the padded run to what follows.
-            let run = data_encoding::BASE64.encode(v.as_bytes());
-            part("Content-Transfer-Encoding: quoted-printable".into(), format!("x {run}\r\nmore!"))
+            // Decoding takes `=AA` for one byte and with it the first letter of the key.
+            part("Content-Transfer-Encoding: quoted-printable".into(), format!("=A{v}"))
         }),
         case("D-812", &["text/plain"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
         case("D-812", &["application/x-ndjson"], |v| {
