@@ -45,7 +45,10 @@ fn cases() -> Vec<Case> {
         case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], encoded),
         case("D-810", &["multipart/mixed; boundary=B"], encoded),
         case("D-810", FORM_DATA, |v| {
-            let inner = format!("--C\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}\r\n--C--", printable(v));
+            let inner = format!(
+                "--C\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}\r\n--C--",
+                printable(v)
+            );
             part("Content-Type: multipart/mixed; boundary=C".into(), inner)
         }),
         case("D-811", FORM_DATA, |v| {
