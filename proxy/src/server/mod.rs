@@ -12,6 +12,7 @@ pub mod connect;
 mod deliver;
 pub mod dns;
 pub mod exchange;
+mod fetch;
 pub mod forward;
 pub mod identity;
 pub mod inspect;

@@ -69,6 +69,8 @@ pub struct Fixed {
     pub metrics_here: bool,
     /// The admin API is served on the main listener.
     pub api_here: bool,
+    /// `response_scanning.action` was `ask` at start: somebody may be asked.
+    pub asks: bool,
     /// Which malformed requests the listeners refuse.
     pub strictness: Strictness,
 }
@@ -100,6 +102,7 @@ impl Shared {
             fixed: Fixed {
                 exchange_timeout,
                 main_limits: Limits { write, ..Limits::MAIN },
+                asks: config.response_scanning.action == "ask",
                 api_here: config.kill_switch.api_listen.is_empty(),
                 metrics_here: config.metrics_listen.is_empty(),
                 strictness,

@@ -22,6 +22,7 @@ use super::dial::{DialError, describe};
 use super::pool::{Origin, Pool};
 use super::tls::{Protocols, TlsError};
 use crate::policy::dial::DialRules;
+use crate::policy::headers::canonical;
 use crate::server::wire::RequestBody;
 
 /// Longest header block of a response. The reference takes 10 MiB; a response head above this is an attack on memory.
@@ -322,10 +323,27 @@ fn build(
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     request.headers_mut().insert(HOST, host);
+    announce_trailers(&mut request);
     if close {
         request.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(request)
+}
+
+/// Trailers that are not announced would not be sent.
+fn announce_trailers(request: &mut Request<OutgoingBody>) {
+    let names: Vec<String> = match request.body() {
+        OutgoingBody::Chunks(_, Some(trailers)) => {
+            trailers.keys().map(|name| canonical(name.as_str())).collect()
+        }
+        OutgoingBody::Client(body) => body.announced_trailers().to_vec(),
+        _ => return,
+    };
+    if let Ok(value) = HeaderValue::try_from(names.join(","))
+        && !value.is_empty()
+    {
+        request.headers_mut().insert(http::header::TRAILER, value);
+    }
 }
 
 /// The few bytes that the reference sends as they are and that this client's URI type does not take go out percent-encoded,

@@ -187,11 +187,7 @@ impl Delivery<'_> {
             findings.mark_hostile();
         }
         if let Some(score) = judgement.score {
-            self.exchange.signal(match score {
-                policy::Signal::Block => Signal::Block,
-                policy::Signal::Strip => Signal::Strip,
-                policy::Signal::NearMiss => Signal::NearMiss,
-            });
+            self.exchange.signal(session_signal(score));
         }
     }
 
@@ -241,7 +237,7 @@ impl Delivery<'_> {
 }
 
 /// Up to `limit` bytes of a body, and whether there are more.
-async fn read<B>(mut body: B, limit: usize) -> io::Result<(Bytes, bool)>
+pub(super) async fn read<B>(mut body: B, limit: usize) -> io::Result<(Bytes, bool)>
 where
     B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
 {
@@ -286,6 +282,15 @@ fn apply(headers: &mut HeaderMap, edits: HeaderEdits, length: usize) {
     }
     if edits.drop_md5 {
         headers.remove(CONTENT_MD5);
+    }
+}
+
+/// A response's points as evidence against the session.
+pub(super) fn session_signal(score: policy::Signal) -> Signal {
+    match score {
+        policy::Signal::Block => Signal::Block,
+        policy::Signal::Strip => Signal::Strip,
+        policy::Signal::NearMiss => Signal::NearMiss,
     }
 }
 

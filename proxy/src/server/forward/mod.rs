@@ -1,9 +1,9 @@
 //! Plain requests in absolute form: decide, send, follow redirects, judge the response. (spec: http-proxy §5)
 
 mod body;
-mod redirect;
-mod request;
-mod response;
+pub(super) mod redirect;
+pub(super) mod request;
+pub(super) mod response;
 
 use std::sync::Arc;
 

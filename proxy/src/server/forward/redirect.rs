@@ -17,7 +17,7 @@ use crate::server::exchange::{Exchange, display};
 use crate::upstream::http::{IncomingBody, OutgoingBody};
 
 /// Hint for every refused redirect, whatever refused it.
-pub(super) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
+pub(in crate::server) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
 
 /// Requests in one chain.
 const MAX_REQUESTS: u32 = 5;
@@ -29,7 +29,7 @@ const CREDENTIALS: [HeaderName; 4] =
     [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), WWW_AUTHENTICATE];
 
 /// Why there is no response.
-pub(super) enum Failure {
+pub(in crate::server) enum Failure {
     /// The origin, the network, or the time limit.
     Transport(String),
     /// Something about a redirect that is not policy; reported under the redirect's own target.
@@ -39,7 +39,7 @@ pub(super) enum Failure {
 }
 
 /// The final response and its URL.
-pub(super) async fn send(
+pub(in crate::server) async fn send(
     exchange: &Exchange,
     mut outbound: Outbound,
     deadline: Instant,
@@ -120,6 +120,7 @@ fn redirects(status: StatusCode, outbound: &Outbound) -> Option<(Method, bool)> 
 /// Reports the hop and scans its URL.
 async fn judge(exchange: &Exchange, next: &GoUrl<'_>, hop: u32) -> Result<(), Failure> {
     let url = display(next);
+    let exchange = &Exchange { tagged: false, ..exchange.clone() };
     exchange.record(&Event::Redirect {
         ctx: exchange.context(),
         original_url: &exchange.url,

@@ -18,7 +18,7 @@ const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static("Go-http-client
 
 /// A request that can be sent, and sent again to another place.
 #[derive(Debug)]
-pub(super) struct Outbound {
+pub(in crate::server) struct Outbound {
     pub method: Method,
     pub url: GoUrl<'static>,
     pub headers: HeaderMap,
@@ -30,7 +30,7 @@ pub(super) struct Outbound {
 }
 
 /// Filters the inbound request in the order of §5.2.
-pub(super) fn build(head: Head, body: OutgoingBody) -> Outbound {
+pub(in crate::server) fn build(head: Head, body: OutgoingBody) -> Outbound {
     let Head { method, mut url, mut headers, keep_alive, .. } = head;
     scrub::strip_identity(&mut headers);
     if let Some(query) = scrub::without_agent(&url.raw_query) {
@@ -52,7 +52,7 @@ pub(super) fn build(head: Head, body: OutgoingBody) -> Outbound {
 
 impl Outbound {
     /// As the pool takes it, and what is needed to follow a redirect.
-    pub(super) fn prepare(&mut self) -> Outgoing {
+    pub(in crate::server) fn prepare(&mut self) -> Outgoing {
         let mut headers = self.headers.clone();
         if let Some(user) = &self.url.user
             && !headers.contains_key(AUTHORIZATION)
@@ -94,7 +94,7 @@ fn target(url: &GoUrl<'_>) -> Vec<u8> {
 }
 
 /// A method as Go's client names it in errors: first letter as sent, the rest in lower case.
-pub(super) fn go_operation(method: &str) -> String {
+pub(in crate::server) fn go_operation(method: &str) -> String {
     let mut chars = method.chars();
     chars.next().map_or_else(|| "Get".to_owned(), |first| format!("{first}{}", chars.as_str().to_lowercase()))
 }

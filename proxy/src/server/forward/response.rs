@@ -18,7 +18,7 @@ use crate::server::exchange::Exchange;
 use crate::upstream::http::IncomingBody;
 
 /// Judges and answers. `host` is the one of the request, `final_url` the one that answered.
-pub(super) async fn deliver(
+pub(in crate::server) async fn deliver(
     exchange: Exchange,
     host: &str,
     final_url: &GoUrl<'static>,
@@ -39,7 +39,7 @@ pub(super) async fn deliver(
         let exchange = exchange.clone();
         move || allowed(&exchange, status, 0)
     };
-    let response = response.map(|body| InTime { body, deadline: Box::pin(sleep_until(deadline)) });
+    let response = response.map(|body| InTime::new(body, deadline));
     let delivered = delivery.run(response, ended).await;
     exchange.observe(&String::from_utf8_lossy(&final_url.to_bytes()), &final_host, "forward_response");
     if let Kind::Whole { delivered: bytes, .. } = delivered.kind {
@@ -61,9 +61,15 @@ fn allowed(exchange: &Exchange, status_code: u16, size_bytes: u64) {
 }
 
 /// A body that fails once the exchange's time is up.
-struct InTime {
+pub(in crate::server) struct InTime {
     body: IncomingBody,
     deadline: Pin<Box<Sleep>>,
+}
+
+impl InTime {
+    pub(in crate::server) fn new(body: IncomingBody, deadline: Instant) -> Self {
+        Self { body, deadline: Box::pin(sleep_until(deadline)) }
+    }
 }
 
 impl Body for InTime {

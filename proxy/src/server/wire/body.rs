@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, TRAILER};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::head::Framing;
+use super::head::{Framing, Head};
+use crate::policy::headers::canonical;
 
 /// Unread bytes that are worth a connection.
 const DRAIN: usize = 256 * 1024;
@@ -26,6 +28,7 @@ pub type ReadError = io::Error;
 pub struct RequestBody {
     incoming: Option<Incoming>,
     framing: Framing,
+    trailers: Vec<String>,
     state: Arc<Mutex<State>>,
 }
 
@@ -43,9 +46,25 @@ struct State {
 pub(super) struct Unread(Arc<Mutex<State>>);
 
 /// `waits`: the client sends the body only when asked to (`Expect: 100-continue`).
-pub(super) fn split(incoming: Incoming, framing: Framing, waits: bool) -> (RequestBody, Unread) {
+pub(super) fn split(incoming: Incoming, head: &Head, waits: bool) -> (RequestBody, Unread) {
     let state = Arc::new(Mutex::new(State { waits, ..State::default() }));
-    (RequestBody { incoming: Some(incoming), framing, state: Arc::clone(&state) }, Unread(state))
+    let trailers = match head.framing {
+        Framing::Chunked => announced(&head.headers),
+        _ => Vec::new(),
+    };
+    let body =
+        RequestBody { incoming: Some(incoming), framing: head.framing, trailers, state: Arc::clone(&state) };
+    (body, Unread(state))
+}
+
+fn announced(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(TRAILER)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .map(|name| canonical(name.as_str()))
+        .collect()
 }
 
 impl RequestBody {
@@ -53,6 +72,12 @@ impl RequestBody {
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.framing != Framing::None
+    }
+
+    /// Names that the client's `Trailer` header announces, in canonical form.
+    #[must_use]
+    pub fn announced_trailers(&self) -> &[String] {
+        &self.trailers
     }
 
     /// How it is delimited.

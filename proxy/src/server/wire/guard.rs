@@ -74,6 +74,7 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     Refusal(usize),
+    Await(usize),
     Shutdown,
     Linger(usize),
     Done,
@@ -402,7 +403,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
                 }
                 Closing::Refusal(_) => {
                     ready!(Pin::new(&mut this.io).poll_flush(cx))?;
-                    this.closing = Closing::Shutdown;
+                    let waits = this.slot.awaited() && this.strictness == Strictness::Reference;
+                    this.closing = if waits { Closing::Await(0) } else { Closing::Shutdown };
+                }
+                Closing::Await(total) => {
+                    // The reference reads the body it did not ask for before it closes, until the request's deadline.
+                    this.inbox.clear();
+                    let over = this.read_deadline.expired(cx) || total > LINGER_BYTES;
+                    match if over { Ok(0) } else { ready!(this.fill(cx)) } {
+                        Ok(n) if n > 0 => this.closing = Closing::Await(total + n),
+                        _ => this.closing = Closing::Shutdown,
+                    }
                 }
                 Closing::Shutdown => {
                     ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;

@@ -143,7 +143,7 @@ where
     let waits =
         head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
     let connect_body = !inner && method == Method::CONNECT && head.framing != Framing::None;
-    let (body, unread) = body::split(request.into_body(), head.framing, waits);
+    let (body, unread) = body::split(request.into_body(), &head, waits);
     let mut answer = match server_layer(&head) {
         Some(answer) => {
             drop((body, takeover));
@@ -152,7 +152,7 @@ where
         None => handler(Request { head, body, takeover }).await,
     };
     if !unread.finish().await || connect_body {
-        slot.set_cut_short();
+        slot.set_cut_short(waits);
         if version == Version::HTTP_11 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -15,6 +15,7 @@ pub struct Slot {
     state: Mutex<State>,
     last_was_post: AtomicBool,
     cut_short: AtomicBool,
+    awaited: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -68,9 +69,16 @@ impl Slot {
         self.last_was_post.load(Ordering::Relaxed)
     }
 
-    /// The service: the answer goes out although the client may still be sending.
-    pub fn set_cut_short(&self) {
+    /// The service: the answer goes out although the client may still be sending; `awaited`: it was told to wait for a word of
+    /// ours that it did not get.
+    pub fn set_cut_short(&self, awaited: bool) {
         self.cut_short.store(true, Ordering::Relaxed);
+        self.awaited.store(awaited, Ordering::Relaxed);
+    }
+
+    /// The guard: the client may send the body that it announced after all.
+    pub fn awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
     }
 
     /// The guard: whether to linger when closing.
