@@ -22,14 +22,13 @@ use crate::policy::headers::HeaderFinding;
 use crate::policy::response::{
     Answer as Choice, Escalation, FetchOutcome, Head, Over, Plan, Question, Refusal, RefusalLog, Transport,
 };
-use crate::policy::url::{GoUrl, parse};
 use crate::policy::session::{Action, Tier};
+use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::{Label, UrlVerdict};
 use crate::upstream::http::{IncomingBody, OutgoingBody};
 
-const ACCEPTED: HeaderValue = HeaderValue::from_static(
-    "text/html,application/xhtml+xml,application/xml;q=0.9,text/plain,*/*;q=0.8",
-);
+const ACCEPTED: HeaderValue =
+    HeaderValue::from_static("text/html,application/xhtml+xml,application/xml;q=0.9,text/plain,*/*;q=0.8");
 
 /// The answer; keys in order, empty ones left out. (spec: http-proxy §7.1)
 #[derive(Debug, Default, serde::Serialize)]
@@ -182,8 +181,7 @@ impl Fetch {
         exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
         exchange.count_blocked(&self.host, scanner);
         // A secret in the URL is not echoed.
-        let redacted =
-            format!("{}://{}/[redacted]", url.scheme, String::from_utf8_lossy(&url.host));
+        let redacted = format!("{}://{}/[redacted]", url.scheme, String::from_utf8_lossy(&url.host));
         let shown = if verdict.label == Label::Dlp { &redacted } else { &*exchange.url };
         let explains = config.enforces() && config.explains_blocks();
         let hint = if explains { &*verdict.hint } else { "" };
@@ -257,11 +255,10 @@ impl Fetch {
         let final_url = String::from_utf8_lossy(&final_url.to_bytes()).into_owned();
         let observe = || exchange.observe(&final_url, &final_host, "fetch_response");
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX - 1);
-        let (bytes, longer) =
-            deliver::read(InTime::new(body, deadline), limit).await.map_err(|error| {
-                observe();
-                self.refuse(&buffering.read_error, &error.to_string())
-            })?;
+        let (bytes, longer) = deliver::read(InTime::new(body, deadline), limit).await.map_err(|error| {
+            observe();
+            self.refuse(&buffering.read_error, &error.to_string())
+        })?;
         if longer && let Over::Refuse(refusal, note) = &buffering.over {
             observe();
             deliver::record_notes(exchange, Transport::Fetch, &final_host, note.as_slice());
@@ -305,9 +302,10 @@ impl Fetch {
             duration: exchange.elapsed(),
         });
         exchange.clean();
-        let content_type = parts.headers.get(CONTENT_TYPE).map_or_else(String::new, |value| {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
-        });
+        let content_type = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(answer::json(
             StatusCode::OK,
             &Reply {
@@ -356,11 +354,6 @@ impl Fetch {
     }
 }
 
-fn about<'h>(
-    headers: &'h HeaderMap,
-    host: &'h str,
-    target: &'h str,
-    escalation: Escalation,
-) -> Head<'h> {
+fn about<'h>(headers: &'h HeaderMap, host: &'h str, target: &'h str, escalation: Escalation) -> Head<'h> {
     Head { transport: Transport::Fetch, host, target, headers, escalation, budget: None }
 }

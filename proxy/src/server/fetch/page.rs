@@ -14,9 +14,36 @@ const MAX_ELEMENTS: usize = 60_000;
 
 /// Elements that have no end tag, or whose end tag pages may leave out.
 const UNBALANCED: [&[u8]; 30] = [
-    b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"param", b"source", b"track",
-    b"wbr", b"p", b"li", b"dt", b"dd", b"option", b"optgroup", b"tr", b"td", b"th", b"thead", b"tbody", b"tfoot",
-    b"colgroup", b"rp", b"rt", b"html",
+    b"area",
+    b"base",
+    b"br",
+    b"col",
+    b"embed",
+    b"hr",
+    b"img",
+    b"input",
+    b"link",
+    b"meta",
+    b"param",
+    b"source",
+    b"track",
+    b"wbr",
+    b"p",
+    b"li",
+    b"dt",
+    b"dd",
+    b"option",
+    b"optgroup",
+    b"tr",
+    b"td",
+    b"th",
+    b"thead",
+    b"tbody",
+    b"tfoot",
+    b"colgroup",
+    b"rp",
+    b"rt",
+    b"html",
 ];
 
 /// Title and text of an HTML page at `url`.
@@ -25,17 +52,13 @@ pub(super) fn extract(body: &[u8], url: &str) -> Extraction {
         return Extraction::Failed("elements are nested too deeply".to_owned());
     }
     let html = String::from_utf8_lossy(body);
-    let config = Config {
-        max_elements_to_parse: MAX_ELEMENTS,
-        text_mode: TextMode::Raw,
-        ..Config::default()
-    };
+    let config =
+        Config { max_elements_to_parse: MAX_ELEMENTS, text_mode: TextMode::Raw, ..Config::default() };
     let article = Readability::new(html.as_ref(), Some(url), Some(config)).and_then(|mut page| page.parse());
     match article {
-        Ok(article) => Extraction::Text {
-            title: article.title,
-            content: article.text_content.trim().to_owned(),
-        },
+        Ok(article) => {
+            Extraction::Text { title: article.title, content: article.text_content.trim().to_owned() }
+        }
         // No article is not a failure: the caller goes on with the whole body.
         Err(dom_smoothie::ReadabilityError::GrabFailed) => {
             Extraction::Text { title: String::new(), content: String::new() }
@@ -80,10 +103,14 @@ mod tests {
             "This is a paragraph of ordinary prose about gardens and rivers. ".repeat(6),
             "Another paragraph with more ordinary prose, commas, and words. ".repeat(6),
         );
-        let Extraction::Text { title, content } = extract(page.as_bytes(), "http://h/") else { panic!("failed") };
+        let Extraction::Text { title, content } = extract(page.as_bytes(), "http://h/") else {
+            panic!("failed")
+        };
         assert_eq!(title, "My Title");
         assert!(content.contains("gardens and rivers") && !content.contains("home"), "{content}");
-        let Extraction::Text { content, .. } = extract(b"<html><body>hi</body></html>", "http://h/") else { panic!("failed") };
+        let Extraction::Text { content, .. } = extract(b"<html><body>hi</body></html>", "http://h/") else {
+            panic!("failed")
+        };
         assert!(content.is_empty() || content == "hi", "{content}");
     }
 
