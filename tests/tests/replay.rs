@@ -47,3 +47,13 @@ fn documents_load_as_in_the_reference_in_reference_mode() {
 fn documents_load_or_are_refused_for_listed_reasons_in_hardened_mode() {
     replay("config.jsonl.gz", Strictness::Hardened);
 }
+
+#[test]
+fn responses_get_the_reference_matches_in_reference_mode() {
+    replay("inj.jsonl.gz", Strictness::Reference);
+}
+
+#[test]
+fn responses_get_only_listed_extra_matches_in_hardened_mode() {
+    replay("inj.jsonl.gz", Strictness::Hardened);
+}

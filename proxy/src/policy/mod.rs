@@ -14,4 +14,4 @@ pub mod snapshot;
 pub mod url;
 pub mod verdict;
 
-pub use snapshot::{CompileError, Policy, Surroundings};
+pub use snapshot::{CompileError, Policy, Surroundings, injection_settings};

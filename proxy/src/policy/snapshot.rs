@@ -97,7 +97,8 @@ impl Policy {
 }
 
 /// The effective response rules, which the loader has already merged; `compiled` marks the built-in ones.
-fn injection_settings(config: &Config) -> injection::Settings {
+#[must_use]
+pub fn injection_settings(config: &Config) -> injection::Settings {
     let section = &config.response_scanning;
     let rules = section.patterns.iter().map(|pattern| injection::RuleSpec {
         bundle: pattern.bundle.as_str().into(),

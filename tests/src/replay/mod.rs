@@ -11,6 +11,7 @@ mod config;
 mod differences;
 mod dlp;
 mod environment;
+mod inj;
 mod key_order;
 mod recording;
 mod url;
@@ -93,6 +94,7 @@ impl Report {
 struct Scanners {
     url: url::Replay,
     dlp: dlp::Replay,
+    inj: inj::Replay,
 }
 
 /// Replays every recording of `file` under the configurations of `configs`.
@@ -129,7 +131,11 @@ fn compile(path: &Path, mode: Strictness) -> anyhow::Result<Scanners> {
     config.muselet.strictness = mode;
     let (scanner, _) = muselet::policy::secrets::scanner(&config, ENVIRONMENT, None)?;
     let scanner = std::sync::Arc::new(scanner);
-    Ok(Scanners { url: url::Replay::new(&config, scanner.clone())?, dlp: dlp::Replay::new(scanner) })
+    Ok(Scanners {
+        url: url::Replay::new(&config, scanner.clone())?,
+        dlp: dlp::Replay::new(scanner),
+        inj: inj::Replay::new(&config)?,
+    })
 }
 
 fn compare(
@@ -144,6 +150,7 @@ fn compare(
     match recording.kind.as_str() {
         "url" => scanners()?.url.compare(number, recording),
         "dlp" => scanners()?.dlp.compare(recording),
+        "inj" => scanners()?.inj.compare(recording),
         kind => bail!("{}: recordings of kind {kind:?} are not supported", recording.id),
     }
 }
