@@ -12,7 +12,6 @@ type Entry = (&'static str, fn(&Config) -> bool);
 
 const UNIMPLEMENTED: &[Entry] = &[
     ("reverse_proxy", |config| config.reverse_proxy.enabled),
-    ("scan_api", |config| !config.scan_api.listen.is_empty()),
     ("cross_request_detection", |config| config.cross_request_detection.enabled),
     ("browser_shield", |config| config.browser_shield.enabled),
     ("mediation_envelope", |config| config.mediation_envelope.enabled),

@@ -103,15 +103,19 @@ pub struct KillSwitch {
     signal: AtomicBool,
     /// Whether the admin API has a port of its own; fixed at start.
     separate_api: bool,
+    /// Whether there was a token at start: without one the session API does not exist until a restart.
+    had_token: bool,
 }
 
 impl KillSwitch {
     /// `environment_token`: the value of [`TOKEN_VARIABLE`].
     #[must_use]
     pub fn new(config: &Config, environment_token: Option<String>) -> KillSwitch {
+        let settings = Settings::of(config, environment_token);
         KillSwitch {
             separate_api: !config.kill_switch.api_listen.is_empty(),
-            settings: ArcSwap::from_pointee(Settings::of(config, environment_token)),
+            had_token: !settings.token.is_empty(),
+            settings: ArcSwap::from_pointee(settings),
             api: AtomicBool::new(false),
             signal: AtomicBool::new(false),
         }
@@ -182,6 +186,12 @@ impl KillSwitch {
     #[must_use]
     pub fn token(&self) -> Secret {
         self.settings.load().token.clone()
+    }
+
+    /// Whether there was a token when the process started.
+    #[must_use]
+    pub fn had_token(&self) -> bool {
+        self.had_token
     }
 
     /// Sets the API source.

@@ -21,6 +21,7 @@ pub mod listener;
 pub mod offload;
 mod report;
 mod routing;
+pub mod scan_api;
 pub mod scrub;
 pub mod session;
 mod shared;

@@ -15,7 +15,7 @@ use crate::events::{Context, Event};
 use crate::policy::kill_switch::KillSwitch;
 use crate::server::dns::DnsRefuser;
 use crate::server::wire::Limits;
-use crate::server::{Server, Shared, admin};
+use crate::server::{Server, Shared, admin, scan_api};
 use crate::upstream::Upstream;
 
 pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
@@ -76,6 +76,15 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         let server = bind_dns(listen).await?;
         say(&format!("pipelock: refusing DNS look-ups on {listen}"));
         others.push(tokio::spawn(server.serve(Arc::clone(&shared))));
+    }
+
+    let listen = config.scan_api.listen.as_str();
+    if !listen.is_empty() {
+        let server = Server::bind_with(Arc::clone(&shared), listen, scan_api::limits(&config))
+            .await
+            .map_err(|e| Failure::new(format!("scan API bind {listen}: {e}")))?;
+        say(&format!("pipelock: scan API listening on {listen}"));
+        others.push(tokio::spawn(scan_api::serve(server, Arc::clone(&shared))));
     }
 
     let listen = config.fetch_proxy.listen.as_str();

@@ -89,6 +89,12 @@ impl ResponsePolicy {
         &self.settings
     }
 
+    /// The rules for injections, for who asks about a text alone.
+    #[must_use]
+    pub fn injection(&self) -> &injection::Scanner {
+        &self.injection
+    }
+
     fn hardened(&self) -> bool {
         self.settings.strictness == muselet_rules::Strictness::Hardened
     }

@@ -41,6 +41,7 @@ impl RateWindow {
 #[derive(Debug, Default)]
 pub struct AdminCalls {
     pub kill_switch: RateWindow,
+    pub sessions: super::sessions::Windows,
 }
 
 /// Whether the request carries `Authorization: Bearer TOKEN`, compared without telling how much of it is right.
@@ -50,7 +51,7 @@ pub(super) fn is_authorised(headers: &HeaderMap, token: &str) -> bool {
 }
 
 /// Equality of secrets through their digests, so that neither content nor length shows in the time taken.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+pub(in crate::server) fn same(a: &[u8], b: &[u8]) -> bool {
     let digest = |data| ring::digest::digest(&ring::digest::SHA256, data);
     let (a, b) = (digest(a), digest(b));
     a.as_ref().iter().zip(b.as_ref()).fold(0, |different, (x, y)| different | (x ^ y)) == 0

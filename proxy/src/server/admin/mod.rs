@@ -3,7 +3,9 @@
 //! The same handlers serve the main listener and, where configured, the ports of their own. spec: http-proxy §2.1, §12.4, §15, §17
 
 mod auth;
+pub(super) mod json;
 mod kill_switch;
+mod sessions;
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -19,6 +21,7 @@ use super::{Server, Shared};
 use crate::events::{CrossRequestStats, EXPOSITION_TYPE, Event};
 use crate::policy::kill_switch::Asked;
 
+pub(super) use auth::same;
 pub use auth::{AdminCalls, RateWindow};
 
 /// Keys in the order probes know.
@@ -141,15 +144,18 @@ pub fn denied(shared: &Shared, client_ip: &str, request: &Request) -> Option<Ans
     ))
 }
 
-/// The admin paths, for whichever listener has them; `None`: not one of them. spec: http-proxy §2.1
+/// The admin paths, for whichever listener has them.
+///
+/// # Errors
+/// The request, where it is for none of them. spec: http-proxy §2.1
 pub async fn api(shared: &Arc<Shared>, client_ip: &str, request: Request) -> Result<Answer, Request> {
     match &*request.head.url.path {
         b"/api/v1/killswitch" => Ok(kill_switch::toggle(shared, request).await),
         b"/api/v1/killswitch/status" => Ok(kill_switch::status(shared, &request)),
-        _ => {
-            let _ = client_ip;
-            Err(request)
+        path if sessions::owns(path) && shared.kill_switch.had_token() => {
+            Ok(sessions::serve(shared, client_ip, request).await)
         }
+        _ => Err(request),
     }
 }
 
