@@ -16,6 +16,7 @@ use super::offload::Offload;
 use crate::policy::body::{BodyFinding, BodyPolicy, BodyVerdict, Gate};
 
 /// What became of a body.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice; a box would cost more")]
 pub enum Inspected<B> {
     /// Not scanned: to be streamed through.
     Streamed(B),

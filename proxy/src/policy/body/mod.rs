@@ -130,9 +130,9 @@ impl BodyPolicy {
         let mut verdict = BodyVerdict::default();
         if let Some(redaction) = &self.redaction {
             match redaction.apply(body, headers, host) {
-                Ok(Some((replacement, summary))) => {
-                    verdict.replacement = Some(replacement);
-                    verdict.redaction = summary;
+                Ok(Some(rewritten)) => {
+                    verdict.replacement = Some(rewritten.body);
+                    verdict.redaction = rewritten.summary;
                 }
                 Ok(None) => {}
                 Err(refusal) => return redaction::finding(refusal).into(),

@@ -41,6 +41,13 @@ pub enum RedactionError {
     },
 }
 
+/// A body that goes on in place of the one received.
+pub(super) struct Rewritten {
+    pub body: Vec<u8>,
+    /// What was replaced, if anything was.
+    pub summary: Option<Redaction>,
+}
+
 impl RedactionPolicy {
     /// `None` if redaction is off.
     pub(super) fn new(section: &crate::config::Redaction) -> Result<Option<Self>, RedactionError> {
@@ -83,13 +90,13 @@ impl RedactionPolicy {
         }))
     }
 
-    /// The new body, and what was replaced if anything was; `None` if the body passes as it is.
+    /// The new body; `None` if the body passes as it is.
     pub(super) fn apply(
         &self,
         body: &[u8],
         headers: &HeaderMap,
         host: &str,
-    ) -> Result<Option<(Vec<u8>, Option<Redaction>)>, Refusal> {
+    ) -> Result<Option<Rewritten>, Refusal> {
         let media = headers.get(CONTENT_TYPE).map(|line| MediaType::parse(line.as_bytes()));
         if !matches!(&media, Some(Ok(media)) if is_json(&media.name)) {
             return if self.exempt(host) { Ok(None) } else { Err(Refusal::NonJsonBody) };
@@ -100,7 +107,7 @@ impl RedactionPolicy {
             total: done.total,
             by_class: done.by_class,
         });
-        Ok(Some((done.body, summary)))
+        Ok(Some(Rewritten { body: done.body, summary }))
     }
 
     /// Whether bodies that are not JSON may go to `host` unredacted. `*.d` does not cover `d` itself.

@@ -54,7 +54,7 @@ impl<'a> Strings<'a> {
 
     /// Adds a string that both modes scan.
     pub(super) fn push(&mut self, text: impl Into<Cow<'a, [u8]>>) {
-        if let Some(span) = self.span(&text.into()) {
+        if let Some(span) = self.span(text.into()) {
             self.spans.push(span);
         }
     }
@@ -66,7 +66,7 @@ impl<'a> Strings<'a> {
         difference: &'static str,
         joined: bool,
     ) {
-        if let Some(span) = self.span(&text.into()) {
+        if let Some(span) = self.span(text.into()) {
             self.extras.push(Extra { span, difference, joined });
         }
     }
@@ -80,15 +80,15 @@ impl<'a> Strings<'a> {
         }
     }
 
-    fn span(&mut self, text: &Cow<'a, [u8]>) -> Option<Span> {
-        if let Cow::Borrowed(text) = *text {
+    fn span(&mut self, text: Cow<'a, [u8]>) -> Option<Span> {
+        if let Cow::Borrowed(text) = text {
             let offset = (text.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
             if offset <= self.body.len() && text.len() <= self.body.len() - offset {
                 return Some(Span { start: offset as u32, length: text.len() as u32 });
             }
         }
         let start = self.arena.len();
-        self.arena.extend_from_slice(text);
+        self.arena.extend_from_slice(&text);
         self.arena_span(start)
     }
 
