@@ -23,29 +23,16 @@ pub use percent::{percent_decode_all, percent_decode_lenient, percent_decode_onc
 
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    let mut rest = match std::str::from_utf8(bytes) {
-        Ok(s) => return Cow::Borrowed(s),
-        Err(_) => bytes,
-    };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(bytes.len() + 16);
-    while !rest.is_empty() {
-        match std::str::from_utf8(rest) {
-            Ok(s) => {
-                out.push_str(s);
-                break;
-            }
-            Err(e) => {
-                let (good, bad) = rest.split_at(e.valid_up_to());
-                // `good` was just found valid, so nothing is replaced here.
-                out.push_str(&String::from_utf8_lossy(good));
-                // `error_len` is the length of a maximal subpart; each byte of it counts alone. What follows the
-                // first bad byte may only be continuation bytes, which are invalid on their own as well.
-                let n = e.error_len().unwrap_or(bad.len());
-                for _ in 0..n {
-                    out.push('\u{FFFD}');
-                }
-                rest = &bad[n..];
-            }
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        // Each byte of a maximal broken part counts alone: what follows the first one may only be continuation bytes,
+        // which are invalid on their own as well.
+        for _ in chunk.invalid() {
+            out.push('\u{FFFD}');
         }
     }
     Cow::Owned(out)

@@ -25,6 +25,7 @@ use std::sync::Mutex;
 
 use super::rule::{Family, Rule};
 use super::{encoded, views};
+use crate::text::lossy;
 use atoms::Atom;
 use literals::Literals;
 use verify::{Look, Verifier};
@@ -158,7 +159,7 @@ impl Filter {
             let mut suspects = Suspects { rules: vec![false; self.rules], ..Suspects::default() };
             self.search(&views::normalised(payload), &mut suspects, scratch);
             if !suspects.any && self.thorough && !payload.is_ascii() {
-                self.search(&views::thorough(payload), &mut suspects, scratch);
+                self.search(&views::thorough(&lossy(payload)), &mut suspects, scratch);
             }
             suspects.any.then_some(())
         };

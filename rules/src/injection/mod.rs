@@ -26,6 +26,7 @@ pub use builtin::{builtin_examples, builtin_rules, core_rules};
 pub use rule::{RuleSpec, merge};
 
 use crate::Strictness;
+use crate::text::lossy;
 use filter::{Filter, Suspects};
 
 /// Everything a scan depends on besides the text.
@@ -122,6 +123,11 @@ impl Scanner {
         if suspects.any() { self.rules.scan(text, Some(&suspects)) } else { ScanResult::default() }
     }
 
+    /// Builds what the first scan would otherwise wait for: some milliseconds of work.
+    pub fn warm(&self) {
+        self.scan(b"");
+    }
+
     /// The same without the filter: every rule on every view. Slow; what [`Scanner::scan`] is compared with.
     #[doc(hidden)]
     pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
@@ -132,6 +138,7 @@ impl Scanner {
     fn suspects(&self, text: &[u8]) -> Suspects {
         let hardened = self.rules.is_hardened();
         let filter = self.filter.get_or_init(|| Filter::new(self.rules.all(), hardened));
+        let text = &*lossy(text);
         let (normalised, other_forms) = views::normalised_noting(text);
         if !other_forms {
             return filter.suspects(&normalised, None);

@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 use super::filter::Suspects;
 use super::rule::{Expression, Family, Rule};
 use super::{Match, RuleError, ScanResult, Settings, Tier, core_rules, encoded, views};
-use crate::{Strictness, text};
+use crate::Strictness;
+use crate::text::{self, lossy};
 
 /// Both tiers, compiled.
 pub(super) struct Rules {
@@ -59,7 +60,8 @@ impl Rules {
 
     /// The whole scan. With suspects, rules that are not among them are taken not to match.
     pub(super) fn scan(&self, text: &[u8], suspects: Option<&Suspects>) -> ScanResult {
-        let normalised = views::normalised(text);
+        let text = &*lossy(text);
+        let (normalised, _) = views::normalised_noting(text);
         let found = self.passes(text, &normalised, Reading::Exact, suspects);
         if !found.is_clean() || !self.is_hardened() {
             return found;
@@ -71,7 +73,7 @@ impl Rules {
 
     fn passes(
         &self,
-        text: &[u8],
+        text: &str,
         normalised: &str,
         reading: Reading,
         suspects: Option<&Suspects>,
@@ -104,10 +106,11 @@ impl Rules {
     /// The text with its findings replaced. spec: response-scan §4.8
     pub(super) fn transformed(&self, text: &[u8], result: &ScanResult) -> Option<String> {
         let (tier, pass) = result.origin?;
+        let text = &*lossy(text);
         let exact = result.matches.iter().all(|m| m.difference.is_none());
         let start = match (tier, pass) {
-            (Tier::Standard, 2) => Cow::Owned(views::spaced(text, &views::normalised(text))?),
-            _ if exact => views::normalised(text),
+            (Tier::Standard, 2) => Cow::Owned(views::spaced(text, &views::normalised_noting(text).0)?),
+            _ if exact => views::normalised_noting(text).0,
             _ => views::thorough(text),
         };
         let mut out = start.to_string();
@@ -125,7 +128,7 @@ impl Rules {
 
 /// The forms of one text, each made when first asked for.
 struct Views<'t> {
-    text: &'t [u8],
+    text: &'t str,
     normalised: &'t str,
     spaced: OnceCell<Option<String>>,
     leet: OnceCell<Option<String>>,
@@ -133,7 +136,7 @@ struct Views<'t> {
 }
 
 impl<'t> Views<'t> {
-    fn new(text: &'t [u8], normalised: &'t str) -> Self {
+    fn new(text: &'t str, normalised: &'t str) -> Self {
         Self { text, normalised, spaced: OnceCell::new(), leet: OnceCell::new(), folded: OnceCell::new() }
     }
 
@@ -175,7 +178,7 @@ fn run_pass(tier: Tier, rules: &[&Rule], pass: u8, views: &Views<'_>, reading: R
 fn check_payload(tier: Tier, rules: &[&Rule], payload: &[u8], reading: Reading) -> Vec<Match> {
     let text = match reading {
         Reading::Exact => views::normalised(payload),
-        Reading::Thorough { .. } => views::thorough(payload),
+        Reading::Thorough { .. } => Cow::Owned(views::thorough(&lossy(payload)).into_owned()),
     };
     let mut found = run(rules, Variant::Base, &text, reading);
     if tier == Tier::Standard {

@@ -17,17 +17,16 @@ pub(super) fn is_hidden(c: char) -> bool {
 
 /// The normalised form N, §3.1.
 pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
-    normalised_noting(text).0
+    by_runs(lossy(text), norm_match_str).0
 }
 
 /// The normalised form, and whether the text has anything for which the spaced or the thorough form could be another one.
-pub(super) fn normalised_noting(text: &[u8]) -> (Cow<'_, str>, bool) {
-    by_runs(lossy(text), norm_match_str)
+pub(super) fn normalised_noting(text: &str) -> (Cow<'_, str>, bool) {
+    by_runs(Cow::Borrowed(text), norm_match_str)
 }
 
 /// The spaced form NS, §3.2; `None` when it equals the normalised form, which is given.
-pub(super) fn spaced(text: &[u8], normalised: &str) -> Option<String> {
-    let text = lossy(text);
+pub(super) fn spaced(text: &str, normalised: &str) -> Option<String> {
     if !text.chars().any(is_hidden) {
         return None;
     }
@@ -38,8 +37,8 @@ pub(super) fn spaced(text: &[u8], normalised: &str) -> Option<String> {
 
 /// The normalised form without the gaps of §13 O-5: more invisible characters, enclosing marks, and look-alikes that only
 /// appear once their accents are gone (D-202).
-pub(super) fn thorough(text: &[u8]) -> Cow<'_, str> {
-    by_runs(lossy(text), |run| Cow::Owned(thorough_run(run))).0
+pub(super) fn thorough(text: &str) -> Cow<'_, str> {
+    by_runs(Cow::Borrowed(text), |run| Cow::Owned(thorough_run(run))).0
 }
 
 pub(super) fn thorough_run(text: &str) -> String {
@@ -108,7 +107,7 @@ mod tests {
             "ig\u{ffa0}nore",
         ];
         for text in table {
-            assert_eq!(thorough(text.as_bytes()), "ignore", "{text:?}");
+            assert_eq!(thorough(text), "ignore", "{text:?}");
             assert_ne!(normalised(text.as_bytes()), "ignore", "{text:?}");
         }
     }

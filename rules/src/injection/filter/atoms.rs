@@ -132,7 +132,8 @@ fn flatten(hir: &Hir, out: &mut Vec<Hir>) {
 fn literals(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let seq = Extractor::new()
         .kind(ExtractKind::Prefix)
-        .limit_class(10)
+        // Enough for `[_ -]`; white space is better left out than searched for in five spellings.
+        .limit_class(4)
         .limit_repeat(4)
         .limit_literal_len(LONGEST)
         .limit_total(MOST)

@@ -14,7 +14,7 @@ const WINDOW: usize = 4;
 /// Longest window, bytes.
 const LONGEST: usize = 8;
 /// Windows of one searcher.
-const GROUP: usize = 48;
+const GROUP: usize = 40;
 
 /// What a window stands for.
 #[derive(Debug, Clone, Copy)]
