@@ -129,7 +129,9 @@ impl Reloader {
             Ok(policy) => policy,
             Err(why) => return self.error("RELOAD", &why),
         };
-        self.shared.policy.store(Arc::new(policy));
+        let policy = Arc::new(policy);
+        self.shared.policy.store(Arc::clone(&policy));
+        tokio::task::spawn_blocking(move || policy.response.warm());
         match crate::embed::leaves(&config) {
             Ok(leaves) => self.shared.leaves.store(leaves),
             Err(why) => self.error("RELOAD", &format!("TLS cert cache reload failed: {why}")),

@@ -25,8 +25,6 @@ use std::sync::Arc;
 
 use muselet_rules::{dlp, injection};
 
-use crate::config::Config;
-
 pub use fetch::{Answer, Extraction, FetchJudgement, FetchOutcome, Question};
 pub use inspect::MessageVerdict;
 pub use media::MediaExposure;
@@ -55,32 +53,16 @@ impl fmt::Debug for ResponsePolicy {
 }
 
 impl ResponsePolicy {
-    /// Compiles what the configuration says about responses.
-    ///
-    /// # Errors
-    /// A response pattern that is not valid, which a checked configuration does not hold.
-    pub fn from_config(config: &Config, dlp: Arc<dlp::Scanner>) -> Result<Self, injection::RuleError> {
-        let scanning = &config.response_scanning;
-        let rules = || {
-            scanning.patterns.iter().map(|p| injection::RuleSpec {
-                bundle: Arc::from(p.bundle.as_str()),
-                bundle_version: Arc::from(p.bundle_version.as_str()),
-                builtin: p.compiled,
-                ..injection::RuleSpec::user(&p.name, &p.regex)
-            })
-        };
-        let rules = injection::Settings {
-            standard: scanning.enabled.then(|| rules().collect()),
-            strictness: config.muselet.strictness,
-        };
-        Ok(Self::new(Settings::from(config), injection::Scanner::new(rules)?, dlp))
-    }
-
     /// Joins settings and scanners.
     #[must_use]
     pub fn new(settings: Settings, injection: injection::Scanner, dlp: Arc<dlp::Scanner>) -> Self {
         let shield = shield::Shield::new(&settings.shield);
         Self { settings, injection, dlp, shield }
+    }
+
+    /// Builds what the first response would otherwise wait for. Takes some milliseconds of CPU.
+    pub fn warm(&self) {
+        self.injection.warm();
     }
 
     /// The settings this policy was made from.

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use muselet_rules::Strictness;
 
 use super::*;
+use crate::config::Config;
 
 /// The settings of an empty configuration file.
 pub(super) fn settings(strictness: Strictness) -> Settings {
