@@ -93,3 +93,41 @@ impl DialRules {
         self.internal.contains(address) && !self.allowed.contains(address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(yaml: &str) -> DialRules {
+        let config = Config::parse(yaml.as_bytes(), std::path::Path::new("/")).unwrap();
+        DialRules::new(&config).unwrap()
+    }
+
+    #[test]
+    fn one_internal_address_spoils_a_name_unless_it_is_trusted() {
+        let rules = rules("internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [10.1.0.0/16]}\ntrusted_domains: [ok.test]\n");
+        let cases: &[(&str, &[&str], bool)] = &[
+            ("a.test", &["192.0.2.1"], true),
+            ("a.test", &["192.0.2.1", "10.0.0.1"], false),
+            ("a.test", &["::ffff:10.0.0.1"], false),
+            ("a.test", &["10.1.0.1"], true),
+            ("ok.test", &["10.0.0.1"], true),
+            ("a.test", &[], false),
+        ];
+        for (host, addresses, passes) in cases {
+            let parsed: Vec<IpAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+            assert_eq!(rules.check_resolved(host, &parsed).is_ok(), *passes, "{host} {addresses:?}");
+        }
+        assert!(rules.check_literal("ok.test", "10.0.0.1".parse().unwrap()).is_err(), "trust is for names");
+    }
+
+    #[test]
+    fn the_built_in_ranges_count_when_hardened_and_not_for_the_reference() {
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        let internal = "internal: [10.0.0.0/8]\n";
+        assert!(rules(internal).check_resolved("a.test", &[loopback]).is_err());
+        let reference = rules(&format!("{internal}muselet: {{strictness: reference}}\n"));
+        assert!(reference.check_resolved("a.test", &[loopback]).is_ok());
+        assert!(rules("internal: []\n").check_resolved("a.test", &[loopback]).is_ok(), "off is off");
+    }
+}

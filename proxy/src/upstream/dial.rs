@@ -158,3 +158,43 @@ pub fn describe(error: &io::Error) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    async fn dial_names(hosts: &str, name: &str, port: &str, fallback: bool) -> Result<SocketAddr, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, hosts).unwrap();
+        let config = Config::parse(b"internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [127.0.0.0/8]}\n", std::path::Path::new("/"));
+        let rules = DialRules::new(&config.unwrap()).unwrap();
+        let stream = dial(&Resolver::hosts_only(file.path()), &rules, name, port, fallback).await;
+        stream.map(|stream| stream.peer_addr().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_further_address_is_tried_only_with_fallback_and_only_if_all_are_allowed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let hosts = "127.0.0.3 two.test\n127.0.0.2 two.test\n127.0.0.2 bad.test\n10.0.0.1 bad.test\n";
+        let reached = dial_names(hosts, "two.test", &port, true).await.unwrap();
+        assert_eq!(reached.ip().to_string(), "127.0.0.2");
+        let refused = dial_names(hosts, "two.test", &port, false).await.unwrap_err();
+        assert_eq!(refused, format!("dial tcp 127.0.0.3:{port}: connect: connection refused"));
+        let refused = dial_names(hosts, "bad.test", &port, true).await.unwrap_err();
+        assert_eq!(refused, "SSRF blocked: bad.test resolves to internal IP 10.0.0.1");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_port_or_a_name_fails_in_the_reference_s_words() {
+        let cases = [
+            ("127.0.0.1", "99999", "dial tcp: address 99999: invalid port"),
+            ("10.0.0.1", "80", "SSRF blocked: connection to internal IP 10.0.0.1"),
+            ("no such name", "80", "ssrfSafeDialContext: DNS lookup \"no such name\": lookup no such name: no such host"),
+        ];
+        for (host, port, want) in cases {
+            assert_eq!(dial_names("", host, port, true).await.unwrap_err(), want, "{host}:{port}");
+        }
+    }
+}

@@ -72,7 +72,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         return session_refusal("critical");
     }
     // F16: outbound request.
-    let outbound = request::build(head, body);
+    let outbound = request::build(head, body, shared.fixed.strictness);
     // F17: send, following redirects. The time limit covers the response body too.
     let deadline = Instant::now() + shared.fixed.exchange_timeout;
     let sent = tokio::select! {

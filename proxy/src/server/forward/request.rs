@@ -7,6 +7,7 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
 };
 
+use crate::Strictness;
 use crate::policy::url::GoUrl;
 use crate::server::scrub;
 use crate::server::wire::Head;
@@ -30,7 +31,7 @@ pub(in crate::server) struct Outbound {
 }
 
 /// Filters the inbound request in the order of §5.2.
-pub(in crate::server) fn build(head: Head, body: OutgoingBody) -> Outbound {
+pub(in crate::server) fn build(head: Head, body: OutgoingBody, strictness: Strictness) -> Outbound {
     let Head { method, mut url, mut headers, keep_alive, .. } = head;
     scrub::strip_identity(&mut headers);
     if let Some(query) = scrub::without_agent(&url.raw_query) {
@@ -39,6 +40,10 @@ pub(in crate::server) fn build(head: Head, body: OutgoingBody) -> Outbound {
     let close = !keep_alive;
     scrub::strip_hop_by_hop(&mut headers);
     headers.remove(CONTENT_LENGTH);
+    if strictness == Strictness::Hardened {
+        // It concerns the connection to us; the reference forwards it. (D-503)
+        headers.remove("proxy-connection");
+    }
     if headers.get(PRAGMA).is_some_and(|value| value == "no-cache") && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }

@@ -216,6 +216,11 @@ fn refuse_ambiguity(
     if folded_or_bare && !harmless {
         return Err(Refusal::BadRequest);
     }
+    // What follows a CONNECT is the tunnel, and its target is an authority: nothing else has one meaning.
+    let is_authority = !target.iter().any(|b| b"/?#@\\".contains(b));
+    if *method == Method::CONNECT && (!is_authority || coded || framing != Framing::None) {
+        return Err(Refusal::BadRequest);
+    }
     Ok(())
 }
 
