@@ -27,39 +27,143 @@ use Want::{Closed, Either, Status};
 /// `{o}` stands for the origin's `host:port`.
 const TABLE: &[(&str, &str, Want)] = &[
     // Two opinions about where a request ends.
-    ("length and coding", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Status(400)),
-    ("coding and length", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Status(400)),
-    ("two codings", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Status(501)),
-    ("chunked, identity", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", Status(501)),
+    (
+        "length and coding",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "coding and length",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "two codings",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Status(501),
+    ),
+    (
+        "chunked, identity",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        Status(501),
+    ),
     ("identity", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n", Status(501)),
-    ("xchunked", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", Status(501)),
-    ("parameter on chunked", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n", Status(501)),
-    ("quoted chunked", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", Status(501)),
-    ("folded coding", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", Status(400)),
-    ("space before the colon", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", Status(400)),
-    ("tab before the colon", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length\t: 5\r\n\r\nabcde", Status(400)),
+    (
+        "xchunked",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        Status(501),
+    ),
+    (
+        "parameter on chunked",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+        Status(501),
+    ),
+    (
+        "quoted chunked",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+        Status(501),
+    ),
+    (
+        "folded coding",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "space before the colon",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "tab before the colon",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length\t: 5\r\n\r\nabcde",
+        Status(400),
+    ),
     ("space before the first name", "POST http://{o}/ HTTP/1.1\r\n Host: x\r\n\r\n", Status(400)),
-    ("coding in HTTP/1.0", "POST http://{o}/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Status(400)),
-    ("two lengths", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", Status(400)),
+    (
+        "coding in HTTP/1.0",
+        "POST http://{o}/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "two lengths",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        Status(400),
+    ),
     ("length list", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na", Status(400)),
     ("signed length", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na", Status(400)),
     ("negative length", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", Status(400)),
-    ("hexadecimal length", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\na", Status(400)),
-    ("length with a space", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1 1\r\n\r\na", Status(400)),
+    (
+        "hexadecimal length",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\na",
+        Status(400),
+    ),
+    (
+        "length with a space",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1 1\r\n\r\na",
+        Status(400),
+    ),
     ("empty length", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", Status(400)),
-    ("length beyond 63 bits", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775808\r\n\r\n", Status(400)),
-    ("trailer that frames", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n", Status(400)),
+    (
+        "length beyond 63 bits",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775808\r\n\r\n",
+        Status(400),
+    ),
+    (
+        "trailer that frames",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
     // Bodies that are not what their framing says.
-    ("chunk size in words", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Status(403)),
-    ("empty chunk size", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\n", Status(403)),
-    ("chunk size beyond 60 bits", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n", Status(403)),
-    ("negative chunk", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", Status(403)),
-    ("chunk longer than its size", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", Status(403)),
-    ("bare line feed after a size", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", Status(403)),
-    ("NUL in a chunk extension", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;\0\r\nabc\r\n0\r\n\r\n", Status(403)),
-    ("NUL in a trailer", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: \0\r\n\r\n", Status(403)),
-    ("compressed body", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Encoding: x-odd\r\nContent-Length: 1\r\n\r\na", Status(403)),
-    ("a request as the body of another", "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\n\r\nGET http://{o}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n", Status(404)),
+    (
+        "chunk size in words",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        Status(403),
+    ),
+    (
+        "empty chunk size",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+        Status(403),
+    ),
+    (
+        "chunk size beyond 60 bits",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
+        Status(403),
+    ),
+    (
+        "negative chunk",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        Status(403),
+    ),
+    (
+        "chunk longer than its size",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+        Status(403),
+    ),
+    (
+        "bare line feed after a size",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+        Status(403),
+    ),
+    (
+        "NUL in a chunk extension",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;\0\r\nabc\r\n0\r\n\r\n",
+        Status(403),
+    ),
+    (
+        "NUL in a trailer",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: \0\r\n\r\n",
+        Status(403),
+    ),
+    (
+        "compressed body",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Encoding: x-odd\r\nContent-Length: 1\r\n\r\na",
+        Status(403),
+    ),
+    (
+        "a request as the body of another",
+        "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\n\r\nGET http://{o}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+        Status(404),
+    ),
     // Lines that are not lines.
     ("NUL in a value", "GET http://{o}/ HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", Status(400)),
     ("bare CR in a value", "GET http://{o}/ HTTP/1.1\r\nHost: x\r\nX: a\rY: b\r\n\r\n", Status(400)),
@@ -94,7 +198,11 @@ const TABLE: &[(&str, &str, Want)] = &[
     ("host with a space", "GET http://{o}/ HTTP/1.1\r\nHost: a b\r\n\r\n", Status(400)),
     ("host with user-info", "GET http://{o}/ HTTP/1.1\r\nHost: u@x\r\n\r\n", Status(400)),
     ("host with a path", "GET http://{o}/ HTTP/1.1\r\nHost: x/y\r\n\r\n", Status(400)),
-    ("an internal address behind user-info", "GET http://{o}@10.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
+    (
+        "an internal address behind user-info",
+        "GET http://{o}@10.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        Status(403),
+    ),
     ("metadata address as a number", "GET http://2852039166/ HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
     ("mapped internal address", "GET http://[::ffff:10.0.0.1]/ HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
     // Tunnels.
@@ -104,11 +212,19 @@ const TABLE: &[(&str, &str, Want)] = &[
     ("CONNECT with user-info", "CONNECT u:p@{o} HTTP/1.1\r\nHost: x\r\n\r\n", Status(400)),
     ("CONNECT with a scheme", "CONNECT http://{o} HTTP/1.1\r\nHost: x\r\n\r\n", Status(400)),
     ("CONNECT with a length", "CONNECT {o} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na", Status(400)),
-    ("CONNECT with chunks", "CONNECT {o} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Status(400)),
+    (
+        "CONNECT with chunks",
+        "CONNECT {o} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Status(400),
+    ),
     ("CONNECT to an internal address", "CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
     ("CONNECT with a bad escape", "CONNECT a%zz:443 HTTP/1.1\r\nHost: x\r\n\r\n", Status(400)),
     // Things that are not requests to an origin.
-    ("expectation", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nExpect: later\r\nContent-Length: 1\r\n\r\na", Status(417)),
+    (
+        "expectation",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nExpect: later\r\nContent-Length: 1\r\n\r\na",
+        Status(417),
+    ),
     ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Status(400)),
     ("star", "GET * HTTP/1.1\r\nHost: x\r\n\r\n", Status(400)),
     ("another scheme", "GET gopher://{o}/ HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
@@ -119,13 +235,21 @@ const TABLE: &[(&str, &str, Want)] = &[
     ("encoded line end in the path", "GET http://{o}/a%0d%0aX:1 HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
     ("traversal", "GET http://{o}/a/%2e%2e/b HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
     ("fetch of a file", "GET /fetch?url=file:///etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", Status(400)),
-    ("fetch of an internal address", "GET /fetch?url=http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n", Status(403)),
+    (
+        "fetch of an internal address",
+        "GET /fetch?url=http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        Status(403),
+    ),
     // Senders that stop.
     ("nothing", "", Closed),
     ("half a line", "GET http://{o}/ HT", Closed),
     ("no end of the head", "GET http://{o}/ HTTP/1.1\r\nHost: x\r\n", Closed),
     ("half a body", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", Either(403)),
-    ("half a chunk", "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", Either(403)),
+    (
+        "half a chunk",
+        "POST http://{o}/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+        Either(403),
+    ),
 ];
 
 async fn send(world: &World, bytes: &[u8]) -> Vec<u8> {
@@ -177,7 +301,9 @@ async fn hostile_requests_are_answered_and_nothing_reaches_an_origin() {
             let seen = tokio::time::timeout(PATIENCE, send(world, bytes)).await;
             match seen {
                 Ok(seen) if judge(&seen, *want) => None,
-                Ok(seen) => Some(format!("{name}: wanted {want:?}, saw {:?}", String::from_utf8_lossy(&seen))),
+                Ok(seen) => {
+                    Some(format!("{name}: wanted {want:?}, saw {:?}", String::from_utf8_lossy(&seen)))
+                }
                 Err(_) => Some(format!("{name}: wanted {want:?}, nothing happened")),
             }
         }
@@ -199,5 +325,8 @@ async fn an_honest_request_whose_host_header_lies_goes_where_its_target_says() {
     assert!(judge(&seen, Status(200)), "{:?}", String::from_utf8_lossy(&seen));
     let reached = String::from_utf8_lossy(&world.reached.lock().expect("not poisoned")).into_owned();
     assert!(reached.starts_with("GET /x HTTP/1.1\r\n"), "{reached}");
-    assert!(reached.contains(&format!("Host: {}\r\n", world.origin)) && !reached.contains("other.test"), "{reached}");
+    assert!(
+        reached.contains(&format!("Host: {}\r\n", world.origin)) && !reached.contains("other.test"),
+        "{reached}"
+    );
 }

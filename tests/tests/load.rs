@@ -43,8 +43,7 @@ async fn echoes(stream: &mut TcpStream, text: &[u8]) -> bool {
 async fn get(world: &World) -> Duration {
     let began = Instant::now();
     let mut stream = TcpStream::connect(world.proxy).await.expect("connected");
-    let request =
-        format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", world.origin);
+    let request = format!("GET http://{}/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", world.origin);
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut seen = Vec::new();
     stream.read_to_end(&mut seen).await.expect("answered");

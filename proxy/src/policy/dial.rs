@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn one_internal_address_spoils_a_name_unless_it_is_trusted() {
-        let rules = rules("internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [10.1.0.0/16]}\ntrusted_domains: [ok.test]\n");
+        let rules = rules(
+            "internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [10.1.0.0/16]}\ntrusted_domains: [ok.test]\n",
+        );
         let cases: &[(&str, &[&str], bool)] = &[
             ("a.test", &["192.0.2.1"], true),
             ("a.test", &["192.0.2.1", "10.0.0.1"], false),

@@ -167,7 +167,10 @@ mod tests {
     async fn dial_names(hosts: &str, name: &str, port: &str, fallback: bool) -> Result<SocketAddr, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, hosts).unwrap();
-        let config = Config::parse(b"internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [127.0.0.0/8]}\n", std::path::Path::new("/"));
+        let config = Config::parse(
+            b"internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [127.0.0.0/8]}\n",
+            std::path::Path::new("/"),
+        );
         let rules = DialRules::new(&config.unwrap()).unwrap();
         let stream = dial(&Resolver::hosts_only(file.path()), &rules, name, port, fallback).await;
         stream.map(|stream| stream.peer_addr().unwrap()).map_err(|error| error.to_string())
@@ -191,7 +194,11 @@ mod tests {
         let cases = [
             ("127.0.0.1", "99999", "dial tcp: address 99999: invalid port"),
             ("10.0.0.1", "80", "SSRF blocked: connection to internal IP 10.0.0.1"),
-            ("no such name", "80", "ssrfSafeDialContext: DNS lookup \"no such name\": lookup no such name: no such host"),
+            (
+                "no such name",
+                "80",
+                "ssrfSafeDialContext: DNS lookup \"no such name\": lookup no such name: no such host",
+            ),
         ];
         for (host, port, want) in cases {
             assert_eq!(dial_names("", host, port, true).await.unwrap_err(), want, "{host}:{port}");
