@@ -69,6 +69,12 @@ impl Failure {
         Failure::with_code(code, "")
     }
 
+    /// What goes to standard error.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.stderr
+    }
+
     /// A failure whose report is a result.
     pub(crate) fn after(stdout: impl Into<Vec<u8>>, text: impl Into<String>) -> Failure {
         Failure { stdout: stdout.into(), ..Failure::new(text) }

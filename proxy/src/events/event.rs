@@ -455,10 +455,8 @@ impl Event<'_> {
         match self {
             Event::Blocked { scanner, .. } => redact::content_scanner(scanner, strictness),
             _ if strictness == Strictness::Reference => false,
-            Event::Anomaly { scanner, .. } | Event::WsBlocked { scanner, .. } => {
-                redact::content_scanner(scanner, strictness)
-            }
-            Event::DlpWarn { .. } => true,
+            Event::Anomaly { scanner, .. } | Event::WsBlocked { scanner, .. } => redact::url_scanner(scanner),
+            Event::DlpWarn { ctx, .. } => redact::has_content(ctx.url),
             _ => false,
         }
     }

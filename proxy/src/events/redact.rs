@@ -21,11 +21,33 @@ pub(super) fn content_scanner(label: &str, strictness: Strictness) -> bool {
         | "address_protection"
         | "seed_phrase"
         | "cross_request_entropy" => true,
-        "core_dlp" | "entropy" | "path_entropy" | "env_leak" | "cross_request_fragment" | "redaction" => {
+        "core_dlp" | "entropy" | "path_entropy" | "env_leak" | "cross_request_fragment" => {
             strictness == Strictness::Hardened
         }
         _ => false,
     }
+}
+
+/// Whether findings under this label are made in the URL itself. What was found in a body or header has passed the URL layers,
+/// so that its URL is worth keeping where the reference keeps it.
+pub(super) fn url_scanner(label: &str) -> bool {
+    matches!(
+        label,
+        "dlp"
+            | "core_dlp"
+            | "entropy"
+            | "path_entropy"
+            | "env_leak"
+            | "seed_phrase"
+            | "cross_request_entropy"
+            | "cross_request_fragment"
+    )
+}
+
+/// Whether a URL has a part that could hold anything: a path beyond `/`, a query, a fragment.
+pub(super) fn has_content(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find(['/', '?', '#']).is_some_and(|at| &rest[at..] != "/")
 }
 
 /// `scheme://host[:port]/[redacted]`, or `[redacted-url]` where there is no host. Empty stays empty.

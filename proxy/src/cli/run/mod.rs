@@ -11,6 +11,9 @@ mod reload;
 mod serve;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use clap::{ArgMatches, Command};
 
 use super::grammar::{boolean, command, duration, string};

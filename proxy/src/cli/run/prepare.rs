@@ -88,7 +88,7 @@ pub(super) fn apply(overrides: &Overrides, config: &mut Config) {
 /// Without a file and without any flag but a loopback address, the program is a useful forward proxy; the reference's
 /// built-in configuration refuses every proxy request (D-600). Anything that was asked for explicitly, and any address that
 /// others can reach, keeps the reference's defaults.
-fn built_in(config: &mut Config, overrides: &Overrides) {
+pub(super) fn built_in(config: &mut Config, overrides: &Overrides) {
     let host = config.fetch_proxy.listen.rsplit_once(':').map_or("", |(host, _)| host);
     let host = host.trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());

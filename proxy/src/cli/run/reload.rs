@@ -96,7 +96,7 @@ impl Reloader {
         let running = Arc::clone(&self.shared.policy.load().config);
         let hardened = running.muselet.strictness == Strictness::Hardened;
         if hardened {
-            // The reference forgets its command line here.
+            // The reference forgets its command line here (D-604).
             apply(&self.overrides, &mut config);
         }
 

@@ -46,7 +46,7 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
                 error: &format!("watching the config file: {e}"),
             }),
         },
-        // The reference has no handler here and dies of the signal; ours says why nothing happens.
+        // The reference has no handler here and dies of the signal; ours says why nothing happens (D-603).
         None if strictness == Strictness::Hardened => {
             tokio::spawn(ignore_hangups(handler(SignalKind::hangup())?));
         }

@@ -2,7 +2,7 @@
 //!
 //! The directory is watched, as editors and tools replace files by renaming; changes of the right name restart a short timer.
 //! A file that is swapped elsewhere (a mounted ConfigMap's symbolic link, a bind mount) sends no such event, so hardened mode
-//! also looks at the file itself every few seconds and reports a real change of content.
+//! (D-605) also looks at the file itself every few seconds and reports a real change of content.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
