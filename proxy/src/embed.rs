@@ -41,6 +41,7 @@ use crate::config::{self, Config, ConfigError, grammar};
 use crate::events::{Event, Events, LogError, LogFormat, LogOptions, LogOutput};
 use crate::policy::kill_switch::KillSwitch;
 use crate::policy::{self, Policy};
+use crate::server::reverse::{self, Reverse};
 use crate::server::{BindError, Server, Shared};
 use crate::upstream::Upstream;
 
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The reverse listener does not start.
+    #[error(transparent)]
+    Reverse(#[from] reverse::StartError),
     /// The system does not say where the proxy listens.
     #[error("reading the address: {0}")]
     Address(#[from] std::io::Error),
@@ -127,7 +131,19 @@ impl Proxy {
         let shared = Shared::new(Arc::new(policy), events, Upstream::from_environment(), kill_switch, leaves);
         let server = Server::bind(Arc::clone(&shared), &options.listen).await?;
         let address = server.local_addr()?;
-        let task = tokio::spawn(server.serve());
+        let reverse = if shared.policy.load().config.reverse_proxy.enabled {
+            Some(Reverse::bind(&shared).await?)
+        } else {
+            None
+        };
+        let task = tokio::spawn(async move {
+            match reverse {
+                Some(reverse) => {
+                    tokio::join!(server.serve(), reverse.serve());
+                }
+                None => server.serve().await,
+            }
+        });
         Ok(Self { address, shared, decisions, env: options.env, task: Some(task) })
     }
 

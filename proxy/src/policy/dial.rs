@@ -58,6 +58,17 @@ impl DialRules {
         })
     }
 
+    /// Rules that refuse nothing, for an origin that the operator has named.
+    #[must_use]
+    pub fn none(strictness: Strictness) -> Self {
+        Self {
+            internal: AddressSet::default(),
+            allowed: AddressSet::default(),
+            trusted: HostList::new::<&str>(&[], Dialect::Domains),
+            falls_back: strictness == Strictness::Hardened,
+        }
+    }
+
     /// Whether further addresses of a name are tried when the first does not answer; the reference tries only one. (D-506)
     #[must_use]
     pub fn falls_back(&self) -> bool {

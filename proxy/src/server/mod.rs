@@ -20,6 +20,7 @@ pub mod intercept;
 pub mod listener;
 pub mod offload;
 mod report;
+pub mod reverse;
 mod routing;
 pub mod scan_api;
 pub mod scrub;

@@ -303,7 +303,7 @@ where
         .await
         .map_err(|e| SendError::transport(&e))?;
     // Its errors also reach whoever waits for the response.
-    tokio::spawn(connection);
+    tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }
 

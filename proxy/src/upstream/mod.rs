@@ -47,6 +47,12 @@ impl Upstream {
         Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default() }
     }
 
+    /// The same way with connections of its own, for requests whose connections nobody else may use.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { pool: Arc::default(), ..self.clone() }
+    }
+
     /// A new connection to `host:port`. `host` has no brackets; an empty port is port 0, as for the reference.
     ///
     /// # Errors

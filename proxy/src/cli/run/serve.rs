@@ -14,6 +14,7 @@ use crate::cli::Failure;
 use crate::events::{Context, Event};
 use crate::policy::kill_switch::KillSwitch;
 use crate::server::dns::DnsRefuser;
+use crate::server::reverse::Reverse;
 use crate::server::wire::Limits;
 use crate::server::{Server, Shared, admin, scan_api};
 use crate::upstream::Upstream;
@@ -69,6 +70,16 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         let server = bind_other(&shared, listen, "metrics").await?;
         say(&format!("pipelock: metrics listening on {listen}"));
         others.push(tokio::spawn(admin::serve_metrics(server, Arc::clone(&shared))));
+    }
+
+    if config.reverse_proxy.enabled {
+        let section = &config.reverse_proxy;
+        let reverse = Reverse::bind(&shared)
+            .await
+            .map_err(|e| Failure::new(format!("reverse proxy bind {}: {e}", section.listen)))?;
+        let upstream = banner::plain_url(&section.upstream);
+        say(&format!("pipelock: reverse proxy listening on {} -> {upstream}", section.listen));
+        others.push(tokio::spawn(reverse.serve()));
     }
 
     let listen = config.muselet.dns.listen.as_str();

@@ -92,6 +92,11 @@ impl BodyPolicy {
         self.enabled
     }
 
+    /// Whether bodies may be rewritten.
+    pub fn redacts(&self) -> bool {
+        self.redaction.is_some()
+    }
+
     /// Judges by the headers. `carries`: the request has a body (HTTP/1: a length above zero, or chunked; HTTP/2: always).
     /// `declared`: its length, if the framing tells.
     pub fn gate(&self, headers: &HeaderMap, carries: bool, declared: Option<u64>) -> Gate {

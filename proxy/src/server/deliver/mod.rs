@@ -205,6 +205,9 @@ impl Delivery<'_> {
             return self.refuse(refusal);
         }
         record_error(self.exchange, &error.to_string());
+        if self.transport == Transport::Reverse {
+            self.exchange.shared.events.metrics().reverse_blocked("response", refusal.counter);
+        }
         self.answer(refusal)
     }
 
@@ -221,13 +224,16 @@ impl Delivery<'_> {
         self.refuse(&refusal)
     }
 
-    /// Records a refusal and makes the answer: text on these transports.
+    /// Records a refusal and makes the answer: JSON on the reverse listener, text elsewhere.
     fn refuse(&self, refusal: &Refusal) -> Delivered {
         record_refusal(self.exchange, self.transport, self.counted_for, refusal);
         self.answer(refusal)
     }
 
     fn answer(&self, refusal: &Refusal) -> Delivered {
+        if self.transport == Transport::Reverse {
+            return Delivered { answer: super::reverse::response_refusal(refusal), kind: Kind::Refused };
+        }
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN);
         Delivered {
             answer: answer::text(status, &format!("blocked: {}", refusal.reason)),

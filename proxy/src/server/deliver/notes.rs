@@ -47,6 +47,8 @@ fn one(exchange: &Exchange, transport: Transport, host: &str, note: &Note) {
             metadata_bytes_removed: exposure.bytes_removed as u64,
             blocked: exposure.blocked.as_deref(),
         }),
+        // The reverse listener rewrites without a word.
+        Note::Shield(..) if transport == Transport::Reverse => {}
         Note::Shield(report, took) => shield(exchange, way, report, *took),
         Note::ShieldSkipped(reason) => metrics.shield_skipped(reason),
         Note::Anomaly { scanner, reason, score } => {
@@ -86,6 +88,8 @@ pub(in crate::server) fn record_refusal(
     }
     if transport == Transport::Connect {
         metrics.tls_response_blocked(refusal.counter);
+    } else if transport == Transport::Reverse {
+        metrics.reverse_blocked("response", refusal.counter);
     } else if refusal.counted {
         exchange.count_blocked(host, label);
     }

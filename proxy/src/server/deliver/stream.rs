@@ -24,6 +24,10 @@ pub(super) struct Scanned<B> {
     /// Released before the client was told anything.
     first: Option<Bytes>,
     ended: bool,
+    /// The client must see that the stream did not end by itself.
+    aborts: bool,
+    /// What came before the cut has been given out.
+    flushed: bool,
 }
 
 impl<B> Scanned<B>
@@ -37,7 +41,7 @@ where
         transport: Transport,
         at_end: Box<dyn FnOnce() + Send>,
     ) -> Self {
-        Self { scanner, source, exchange, transport, at_end: Some(at_end), first: None, ended: false }
+        Self { scanner, source, exchange, transport, at_end: Some(at_end), first: None, ended: false, aborts: false, flushed: false }
     }
 
     /// Waits for the first event that may pass, or the end: the head of the answer goes out with it, not before.
@@ -47,6 +51,7 @@ where
                 self.first = frame.into_data().ok();
                 Body::Stream(self.boxed_unsync())
             }
+            Some(Err(_)) if self.aborts => Body::Stream(self.boxed_unsync()),
             // A stream that cannot be read ends like one that was cut.
             Some(Err(_)) | None => Body::Empty,
         }
@@ -55,6 +60,10 @@ where
     /// Records what a step found and hands out what it released.
     fn take(&mut self, step: Step) -> Option<Bytes> {
         for finding in &step.reported {
+            if self.transport == Transport::Reverse {
+                self.record_scan("warn", &finding.reason, finding.difference);
+                continue;
+            }
             self.exchange.record(&Event::Anomaly {
                 ctx: self.context(finding.difference),
                 scanner: "sse_stream",
@@ -72,9 +81,30 @@ where
         events::Context { difference: difference.unwrap_or_default(), ..self.exchange.context() }
     }
 
+    /// How the reverse listener writes down a finding in a stream.
+    fn record_scan(&self, action: &str, reason: &str, difference: Option<&'static str>) {
+        self.exchange.record(&Event::ResponseScan {
+            ctx: self.context(difference),
+            action,
+            match_count: 0,
+            patterns: vec![&format!("sse_stream: {reason}")],
+            bundle_rules: Vec::new(),
+        });
+    }
+
     fn cut(&mut self, cut: &Cut) {
         self.ended = true;
         self.at_end = None;
+        if self.transport == Transport::Reverse {
+            self.aborts = true;
+            if cut.finding {
+                self.record_scan("block", &cut.reason, cut.difference);
+                self.exchange.shared.events.metrics().reverse_blocked("response", "sse_stream");
+            } else {
+                super::record_error(&self.exchange, &cut.reason);
+            }
+            return;
+        }
         self.exchange.record(&Event::Blocked {
             ctx: self.context(cut.difference),
             scanner: "sse_stream",
@@ -104,8 +134,15 @@ where
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         loop {
+            if this.ended && this.aborts && !this.flushed {
+                // An error drops what has not been written yet; a pause has it written.
+                this.flushed = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if this.ended {
-                return Poll::Ready(None);
+                let abort = || Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the stream was cut"));
+                return Poll::Ready(this.aborts.then(abort));
             }
             let step = match ready!(Pin::new(&mut this.source).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {

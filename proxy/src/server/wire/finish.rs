@@ -97,7 +97,7 @@ pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slo
         }
         body = Body::Empty;
     }
-    Response::from_parts(parts, framed(body, known.is_none_or(|n| n > MAX_WITH_LENGTH && !keep_length)))
+    Response::from_parts(parts, framed(body, !keep_length && known.is_none_or(|n| n > MAX_WITH_LENGTH)))
 }
 
 const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =

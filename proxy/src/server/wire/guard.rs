@@ -326,6 +326,8 @@ fn minimal(head: &Head, inner: bool) -> Bytes {
             put("expect: 100-continue\r\n");
         }
     }
+    // hyper sends trailers only to those who say that they take them; which answers have any is for the handlers to say.
+    put("te: trailers\r\n");
     if wants_upgrade(head) {
         put("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
         return out.into();

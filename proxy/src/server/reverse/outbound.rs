@@ -1,0 +1,102 @@
+//! The request as the origin sees it. spec: http-proxy §9.1 stage 6
+
+use std::borrow::Cow;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, USER_AGENT,
+};
+
+use crate::policy::url::GoUrl;
+use crate::server::scrub;
+use crate::server::wire::Head;
+use crate::upstream::http::{Outgoing, OutgoingBody};
+use crate::upstream::pool::Origin;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// The protocol that a request asks to switch to.
+pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    has_token(headers, &CONNECTION, "upgrade").then(|| headers.get(UPGRADE).cloned()).flatten()
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The origin's URL with the request's path below its own, and both queries.
+pub(super) fn map(origin: &GoUrl<'static>, asked: &GoUrl<'_>) -> GoUrl<'static> {
+    let (base, path) = (origin.escaped_path(), asked.escaped_path());
+    let query = match (&*origin.raw_query, &*asked.raw_query) {
+        (b"", query) | (query, b"") => query.to_vec(),
+        (first, second) => [first, second].join(&b'&'),
+    };
+    GoUrl {
+        scheme: origin.scheme.clone(),
+        host: origin.host.clone(),
+        path: Cow::Owned(join(&origin.path, &asked.path)),
+        raw_path: Cow::Owned(join(&base, &path)),
+        raw_query: Cow::Owned(query),
+        force_query: asked.force_query,
+        ..GoUrl::default()
+    }
+}
+
+/// Two paths with exactly one slash between them.
+fn join(base: &[u8], path: &[u8]) -> Vec<u8> {
+    match (base.ends_with(b"/"), path.starts_with(b"/")) {
+        (true, true) => [base, &path[1..]].concat(),
+        (false, false) => [base, b"/", path].concat(),
+        _ => [base, path].concat(),
+    }
+}
+
+/// Takes the headers of one connection off, says on whose behalf it is, keeps everything else.
+pub(super) fn build(head: Head, url: GoUrl<'static>, client_ip: &str, body: OutgoingBody) -> Outgoing {
+    let Head { method, mut headers, .. } = head;
+    let upgrade = upgrade_of(&headers);
+    let takes_trailers = has_token(&headers, &TE, "trailers");
+    scrub::strip_hop_by_hop(&mut headers);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(CONTENT_LENGTH);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+    let mut forwarded: Vec<&[u8]> =
+        headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    forwarded.push(client_ip.as_bytes());
+    // Values that were headers before, and an address: always a valid header.
+    if let Ok(value) = HeaderValue::from_bytes(&forwarded.join(&b", "[..])) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    if headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
+        headers.remove(USER_AGENT);
+    }
+    let https = &*url.scheme == "https";
+    let port = match url.port() {
+        b"" if https => b"443",
+        b"" => b"80".as_slice(),
+        port => port,
+    };
+    Outgoing {
+        method,
+        origin: Origin {
+            https,
+            host: String::from_utf8_lossy(url.host_name()).into_owned(),
+            port: String::from_utf8_lossy(port).into_owned(),
+        },
+        authority: url.host.to_vec(),
+        target: url.request_uri(),
+        headers,
+        body,
+        close: false,
+    }
+}
