@@ -141,7 +141,8 @@ async fn requests_are_mapped_below_the_upstream_and_say_whom_they_are_from() {
 async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
     let mut world = World::start(BLOCK, plain("hello")).await;
     let gzip = "Content-Encoding: gzip\r\n";
-    let coded = "request body uses Content-Encoding \\\"gzip\\\"; compressed bodies cannot be scanned for secrets";
+    let coded =
+        "request body uses Content-Encoding \\\"gzip\\\"; compressed bodies cannot be scanned for secrets";
     let cases = [
         (get(&format!("/a?k={SECRET}"), ""), "URL DLP: AWS Access ID"),
         (get("/a", &format!("Authorization: Bearer {SECRET}\r\n")), "header DLP: AWS Access ID"),
@@ -187,7 +188,10 @@ async fn responses_that_are_hostile_or_cannot_be_judged_do_not_reach_the_client(
         let body = format!(
             "{{\"error\":\"response blocked by pipelock\",\"blocked\":true,\"block_reason\":\"{reason}"
         );
-        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n") && answer.contains(&body), "{reason}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 403 Forbidden\r\n") && answer.contains(&body),
+            "{reason}: {answer}"
+        );
         assert!(answer.ends_with(",\"direction\":\"response\"}"), "{answer}");
     }
 }
@@ -261,7 +265,8 @@ async fn tunnels_are_refused_and_a_missing_origin_is_said() {
 
     let world = World::start(BLOCK, "not HTTP at all\r\n\r\n").await;
     let answer = world.ask(&get("/a", "")).await;
-    let body = "{\"error\":\"upstream unavailable\",\"blocked\":false,\"block_reason\":\"\",\"direction\":\"\"}\n";
+    let body =
+        "{\"error\":\"upstream unavailable\",\"blocked\":false,\"block_reason\":\"\",\"direction\":\"\"}\n";
     assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n") && answer.ends_with(body), "{answer}");
 }
 

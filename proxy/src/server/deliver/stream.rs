@@ -41,7 +41,17 @@ where
         transport: Transport,
         at_end: Box<dyn FnOnce() + Send>,
     ) -> Self {
-        Self { scanner, source, exchange, transport, at_end: Some(at_end), first: None, ended: false, aborts: false, flushed: false }
+        Self {
+            scanner,
+            source,
+            exchange,
+            transport,
+            at_end: Some(at_end),
+            first: None,
+            ended: false,
+            aborts: false,
+            flushed: false,
+        }
     }
 
     /// Waits for the first event that may pass, or the end: the head of the answer goes out with it, not before.

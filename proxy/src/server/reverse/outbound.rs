@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, USER_AGENT,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, USER_AGENT};
 
 use crate::policy::url::GoUrl;
 use crate::server::scrub;
