@@ -96,6 +96,6 @@ async fn the_limit_of_tunnels_holds_and_one_more_is_refused() {
     let slowest = tunnels_and_requests(&world, LIMIT - 1, 200, 10).await;
     println!("slowest of 2000 requests beside {} tunnels: {slowest:?}", LIMIT - 1);
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    let first = join_all((0..LIMIT).map(|_| connect(&world))).await;
+    let first = join_all((0..=LIMIT).map(|_| connect(&world))).await;
     assert!(first.iter().any(|(_, head)| head.starts_with("HTTP/1.1 503")), "no refusal above the limit");
 }
