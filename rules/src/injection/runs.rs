@@ -26,7 +26,7 @@ const fn is_plain(b: u8) -> bool {
 }
 
 /// Length of the longest start of `bytes` that is printable ASCII and the three kept controls, which no step changes.
-fn plain_prefix(bytes: &[u8]) -> usize {
+pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     // In text of another script a run of ASCII is short.
     let near = bytes.iter().take(BLOCK).take_while(|&&b| is_plain(b)).count();
     if near < BLOCK {

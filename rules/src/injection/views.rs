@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
 use super::rule::fold_vowel;
-use super::runs::by_runs;
+use super::runs::{by_runs, plain_prefix};
 use crate::text::{
     confusable, is_control, is_exotic_space, is_invisible, is_nonspacing_mark, lossy, norm_match_str,
 };
@@ -27,10 +27,20 @@ pub(super) fn normalised_noting(text: &str) -> (Cow<'_, str>, bool) {
 
 /// The spaced form NS, §3.2; `None` when it equals the normalised form, which is given.
 pub(super) fn spaced(text: &str, normalised: &str) -> Option<String> {
-    if !text.chars().any(is_hidden) {
+    let mut spaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, other) = rest.split_at(plain_prefix(rest.as_bytes()));
+        spaced.push_str(plain);
+        let mut others = other.chars();
+        if let Some(c) = others.next() {
+            spaced.push(if is_hidden(c) { ' ' } else { c });
+        }
+        rest = others.as_str();
+    }
+    if spaced == text {
         return None;
     }
-    let spaced: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     let spaced = by_runs(Cow::Owned(spaced), norm_match_str).0.into_owned();
     (spaced != normalised).then_some(spaced)
 }

@@ -1,20 +1,18 @@
-//! The search for all atoms' literals at once: SIMD searchers for up to 64 short windows each, over the folded text; and
-//! a second one over the text itself for literals whose exact spelling is known.
+//! The search for all atoms' literals at once: one over the folded text, and others over the text itself for literals
+//! whose exact spelling is known and for those that are not ASCII.
 //!
-//! A literal is represented by its rarest window of a few bytes, because that is what the searcher looks at first.
+//! A literal is represented by its rarest window of a few bytes.
 
 use aho_corasick::packed;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, Span, StartKind};
 
 use super::atoms::{Atom, share};
 use super::fold::{full, sign};
 
-/// Bytes the SIMD searcher tells apart by its first look.
+/// Bytes by which a window's rarity is judged; also what a SIMD searcher looks at first.
 const WINDOW: usize = 4;
 /// Longest window, bytes.
 const LONGEST: usize = 8;
-/// Windows of one searcher.
-const GROUP: usize = 40;
 
 /// What a window stands for.
 #[derive(Debug, Clone, Copy)]
@@ -24,41 +22,61 @@ struct Target {
     offset: usize,
 }
 
-/// Searchers over one form of the text.
-#[derive(Default)]
+/// The search over one form of the text.
 struct Index {
-    engines: Vec<(Engine, Vec<Vec<Target>>)>,
+    /// None without windows.
+    engine: Option<Engine>,
+    targets: Vec<Vec<Target>>,
 }
 
+/// The folded text holds so many vowels that a SIMD searcher would stop at every other word for nothing; a dense automaton
+/// costs the same for every byte. The other texts hardly ever hold a first byte.
 enum Engine {
     Packed(packed::Searcher),
     Automaton(AhoCorasick),
 }
 
 impl Engine {
-    fn new(windows: &[Vec<u8>]) -> Option<Self> {
-        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
-        builder.extend(windows);
-        if let Some(searcher) = builder.build() {
-            return Some(Self::Packed(searcher));
-        }
-        // No SIMD on this machine.
-        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(windows).ok().map(Self::Automaton)
+    fn automaton(windows: &[Vec<u8>]) -> Option<Self> {
+        AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .start_kind(StartKind::Unanchored)
+            .prefilter(false)
+            .build(windows)
+            .ok()
+            .map(Self::Automaton)
     }
 
-    fn find(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
-        let found = match self {
+    fn packed(windows: &[Vec<u8>]) -> Option<Self> {
+        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
+        builder.extend(windows);
+        // There is none without SIMD.
+        builder.build().map(Self::Packed).or_else(|| Self::automaton(windows))
+    }
+
+    /// Calls `hit` with window and place.
+    fn search(&self, text: &[u8], mut hit: impl FnMut(usize, usize)) {
+        match self {
             Self::Packed(searcher) => {
-                searcher.find_in(text, aho_corasick::Span { start: at, end: text.len() })?
+                let mut start = 0;
+                while let Some(found) = searcher.find_in(text, Span { start, end: text.len() }) {
+                    hit(found.pattern().as_usize(), found.start());
+                    start = found.start() + 1;
+                }
             }
-            Self::Automaton(automaton) => automaton.find(aho_corasick::Input::new(text).range(at..))?,
-        };
-        Some((found.pattern().as_usize(), found.start()))
+            Self::Automaton(automaton) => {
+                // Building with these kinds has made sure that such a search exists.
+                if let Ok(all) = automaton.try_find_overlapping_iter(text) {
+                    all.for_each(|found| hit(found.pattern().as_usize(), found.start()));
+                }
+            }
+        }
     }
 }
 
 impl Index {
-    fn new(mut entries: Vec<(Vec<u8>, Target)>) -> Self {
+    fn new(mut entries: Vec<(Vec<u8>, Target)>, dense: bool) -> Self {
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         let mut windows: Vec<(Vec<u8>, Vec<Target>)> = Vec::new();
         for (window, target) in entries {
@@ -68,29 +86,21 @@ impl Index {
                 _ => windows.push((window, vec![target])),
             }
         }
-        // Short windows would blunt the searcher for the others; windows that begin alike share its buckets best.
-        let (short, long): (Vec<_>, Vec<_>) = windows.into_iter().partition(|(w, _)| w.len() < WINDOW);
-        let groups = [short, long];
-        let groups = groups.iter().flat_map(|all| all.chunks(GROUP)).filter_map(|group| {
-            let (windows, targets): (Vec<_>, Vec<_>) = group.iter().cloned().unzip();
-            Engine::new(&windows).map(|engine| (engine, targets))
-        });
-        Self { engines: groups.collect() }
+        let (windows, targets): (Vec<_>, Vec<_>) = windows.into_iter().unzip();
+        let engine = if dense { Engine::automaton(&windows) } else { Engine::packed(&windows) };
+        Self { engine: engine.filter(|_| !windows.is_empty()), targets }
     }
 
     /// Calls `hit` for every place at which a literal may begin. `text` begins at `base` of the whole text.
     fn search(&self, text: &[u8], base: usize, hit: &mut impl FnMut(usize, usize)) {
-        for (engine, targets) in &self.engines {
-            let mut at = 0;
-            while let Some((window, place)) = engine.find(text, at) {
-                for target in &targets[window] {
-                    if let Some(begin) = (base + place).checked_sub(target.offset) {
-                        hit(target.atom, begin);
-                    }
+        let Some(engine) = &self.engine else { return };
+        engine.search(text, |window, place| {
+            for target in &self.targets[window] {
+                if let Some(begin) = (base + place).checked_sub(target.offset) {
+                    hit(target.atom, begin);
                 }
-                at = place + 1;
             }
-        }
+        });
     }
 }
 
@@ -118,7 +128,11 @@ impl Literals {
                 }
             }
         }
-        Self { folded: Index::new(folded), ascii: Index::new(ascii), other: Index::new(other) }
+        Self {
+            folded: Index::new(folded, true),
+            ascii: Index::new(ascii, false),
+            other: Index::new(other, false),
+        }
     }
 
     /// Calls `hit` with atom and place for every literal of the text, whose folded form is `folded`. With `signs` the
