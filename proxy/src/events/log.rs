@@ -22,6 +22,13 @@ use super::text;
 /// Bytes that may wait for one output: about 50,000 lines.
 const BOUND: usize = 16 << 20;
 
+/// How long the first line of a batch waits for company: waking the thread and a system call for each line would cost more than
+/// the line.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// A batch of this many bytes waits for nothing more.
+const BATCH: usize = 64 << 10;
+
 /// How long [`Log::flush`] waits for a stalled output.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -286,6 +293,11 @@ fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut fi
                 return;
             }
             state = shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.closing && state.waiting.console.len() < BATCH {
+            drop(state);
+            std::thread::sleep(GATHER);
+            state = shared.lock();
         }
         std::mem::swap(&mut state.waiting, &mut taken);
         state.writing = true;

@@ -22,6 +22,10 @@ use crate::upstream::Upstream;
 
 /// Simultaneous CONNECT handlers, intercepted ones included. (spec: http-proxy §6.2 C13)
 const MAX_TUNNELS: usize = 1024;
+/// The same in hardened mode, where descriptors allow it (D-508).
+const MAX_TUNNELS_HARDENED: usize = 32_768;
+/// Descriptors that are left for everything but tunnels.
+const OTHER_DESCRIPTORS: u64 = 1024;
 
 /// How long requests under way may take to finish once the process is told to stop (D-507; the reference cancels them).
 const DRAIN: Duration = Duration::from_secs(5);
@@ -119,7 +123,7 @@ impl Shared {
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
             started: Instant::now(),
             requests: AtomicU64::new(0),
-            tunnels: Arc::new(Semaphore::new(MAX_TUNNELS)),
+            tunnels: Arc::new(Semaphore::new(max_tunnels(strictness, descriptors()))),
             tasks: TaskTracker::new(),
         })
     }
@@ -128,6 +132,20 @@ impl Shared {
     pub fn next_request_id(&self) -> super::identity::RequestId {
         super::identity::RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1)
     }
+}
+
+/// The process's soft limit of open descriptors; `None`: unlimited.
+fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// A tunnel holds two descriptors. Never fewer than the reference's number: what the system refuses then is reported as that.
+fn max_tunnels(strictness: Strictness, descriptors: Option<u64>) -> usize {
+    if strictness == Strictness::Reference {
+        return MAX_TUNNELS;
+    }
+    let room = descriptors.map_or(u64::MAX, |all| all.saturating_sub(OTHER_DESCRIPTORS) / 2);
+    usize::try_from(room).unwrap_or(usize::MAX).clamp(MAX_TUNNELS, MAX_TUNNELS_HARDENED)
 }
 
 /// Shutdown in two steps: finish what is under way, then cut it.
@@ -160,5 +178,25 @@ impl Stop {
             tokio::time::sleep(grace).await;
             cut.cancel();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_tunnels_follows_the_descriptors_except_in_reference_mode() {
+        let cases = [
+            (Strictness::Reference, Some(1 << 20), 1024),
+            (Strictness::Reference, None, 1024),
+            (Strictness::Hardened, Some(1024), 1024),
+            (Strictness::Hardened, Some(41_024), 20_000),
+            (Strictness::Hardened, Some(1 << 20), 32_768),
+            (Strictness::Hardened, None, 32_768),
+        ];
+        for (strictness, descriptors, want) in cases {
+            assert_eq!(max_tunnels(strictness, descriptors), want, "{strictness:?} {descriptors:?}");
+        }
     }
 }

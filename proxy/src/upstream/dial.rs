@@ -79,8 +79,14 @@ pub async fn dial(
             addresses
         }
     };
-    let usable = if fallback { &addresses[..] } else { &addresses[..1] };
-    connect_any(usable, port).await
+    match &addresses[..] {
+        // No race to run, so no tasks to run it with.
+        [only] => connect(SocketAddr::new(*only, port), Instant::now() + CONNECT_TIMEOUT).await,
+        [first, ..] if !fallback => {
+            connect(SocketAddr::new(*first, port), Instant::now() + CONNECT_TIMEOUT).await
+        }
+        all => connect_any(all, port).await,
+    }
 }
 
 fn parse_port(port: &str) -> Result<u16, DialError> {

@@ -178,6 +178,9 @@ struct Lease {
 
 impl Lease {
     fn give_back(mut self) {
+        if self.sender.is_ready() {
+            return self.pool.put(self.origin, self.sender);
+        }
         // The connection becomes ready a moment after the last byte of its response has been taken.
         tokio::spawn(async move {
             if self.sender.ready().await.is_ok() {

@@ -1,7 +1,8 @@
 //! Idle connections to origins, for plain requests. (spec: http-proxy §5.2 "Transport")
 //!
-//! At most 100 in all and 2 to one origin, each at most 90 s. A connection comes back when a response has been read to its end;
-//! it is taken out newest first, because the newest is the least likely to have been closed by the origin meanwhile.
+//! Each at most 90 s. A connection comes back when a response has been read to its end; it is taken out newest first, because
+//! the newest is the least likely to have been closed by the origin meanwhile. The reference keeps 2 to one origin and 100 in
+//! all; more are kept here, because thirty clients of one origin would otherwise pay for a dial with nearly every request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,8 +12,8 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::http::OutgoingBody;
 
-const MAX_IDLE: usize = 100;
-const MAX_IDLE_PER_ORIGIN: usize = 2;
+const MAX_IDLE: usize = 512;
+const MAX_IDLE_PER_ORIGIN: usize = 64;
 const IDLE: Duration = Duration::from_secs(90);
 
 /// Where a connection leads.
@@ -29,7 +30,14 @@ pub struct Origin {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: Mutex<HashMap<Origin, Vec<Idle>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: HashMap<Origin, Vec<Idle>>,
+    /// Connections in all.
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -47,66 +55,67 @@ impl Idle {
 impl Pool {
     /// A connection to `origin` that seems alive.
     pub fn take(&self, origin: &Origin) -> Option<SendRequest<OutgoingBody>> {
-        let mut idle = self.lock();
+        let mut state = self.lock();
+        let State { idle, count } = &mut *state;
         let connections = idle.get_mut(origin)?;
-        let mut found = None;
         while let Some(connection) = connections.pop() {
+            *count -= 1;
             if connection.is_usable() {
-                found = Some(connection.sender);
-                break;
+                return Some(connection.sender);
             }
         }
-        if connections.is_empty() {
-            idle.remove(origin);
-        }
-        found
+        // An empty list stays until the next sweep: the origin is likely to be asked again.
+        None
     }
 
     /// Takes a connection back.
     pub fn put(&self, origin: Origin, sender: SendRequest<OutgoingBody>) {
-        let mut idle = self.lock();
-        if idle.values().map(Vec::len).sum::<usize>() >= MAX_IDLE {
-            Self::sweep(&mut idle);
+        let mut state = self.lock();
+        if state.count >= MAX_IDLE {
+            state.sweep();
         }
+        let State { idle, count } = &mut *state;
         let connections = idle.entry(origin).or_default();
         if connections.len() >= MAX_IDLE_PER_ORIGIN {
             connections.remove(0);
+            *count -= 1;
         }
         connections.push(Idle { sender, since: Instant::now() });
-    }
-
-    /// Drops what is dead, then the oldest until there is room for one.
-    fn sweep(idle: &mut HashMap<Origin, Vec<Idle>>) {
-        idle.retain(|_, connections| {
-            connections.retain(Idle::is_usable);
-            !connections.is_empty()
-        });
-        while idle.values().map(Vec::len).sum::<usize>() >= MAX_IDLE {
-            let oldest = idle
-                .iter()
-                .filter_map(|(origin, connections)| Some((connections.first()?.since, origin)))
-                .min_by_key(|(since, _)| *since)
-                .map(|(_, origin)| origin.clone());
-            let Some(origin) = oldest else { return };
-            if let Some(connections) = idle.get_mut(&origin) {
-                connections.remove(0);
-                if connections.is_empty() {
-                    idle.remove(&origin);
-                }
-            }
-        }
+        *count += 1;
     }
 
     /// Closes connections that are dead or too old.
     pub fn expire(&self) {
-        self.lock().retain(|_, connections| {
+        self.lock().expire();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Removing and adding whole entries cannot be interrupted half-way by a panic of ours.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn expire(&mut self) {
+        self.idle.retain(|_, connections| {
             connections.retain(Idle::is_usable);
             !connections.is_empty()
         });
+        self.count = self.idle.values().map(Vec::len).sum();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle>>> {
-        // Removing and adding whole entries cannot be interrupted half-way by a panic of ours.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Drops what is dead, then the oldest until there is room for one.
+    fn sweep(&mut self) {
+        self.expire();
+        while self.count >= MAX_IDLE {
+            let oldest = self
+                .idle
+                .values_mut()
+                .filter(|connections| !connections.is_empty())
+                .min_by_key(|connections| connections.first().map(|idle| idle.since));
+            let Some(connections) = oldest else { return };
+            connections.remove(0);
+            self.count -= 1;
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::server::{Server, Shared, admin, scan_api};
 use crate::upstream::Upstream;
 
 pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
+    raise_descriptor_limit();
     let Prepared { options, config, policy, events, kill_switch, leaves, instance } = prepared;
     let strictness = config.muselet.strictness;
     let mode = config.mode.clone();
@@ -141,6 +142,16 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
     let _ = tokio::task::spawn_blocking(move || emitters.close()).await;
     events.flush();
     Ok(())
+}
+
+/// Takes all the descriptors that the hard limit allows: each tunnel needs two. The soft limit is low for the sake of programs
+/// that use `select`, which this one does not.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is forbidden the old limit has to do.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 async fn bind_other(shared: &Arc<Shared>, address: &str, name: &str) -> Result<Server, Failure> {

@@ -2,6 +2,7 @@
 
 mod relay;
 pub mod sni;
+mod splice;
 mod target;
 
 use std::net::SocketAddr;

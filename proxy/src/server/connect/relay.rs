@@ -2,16 +2,21 @@
 //!
 //! Two independent directions, each with its own idle limit, as the specification asks. A direction that waits holds no buffer:
 //! it waits for readiness and takes a buffer only while there are bytes to move, so ten thousand idle tunnels cost their sockets
-//! and tasks and nothing more.
+//! and tasks and nothing more. The first bytes of a direction are copied; a direction that moves more than a page load hands
+//! the rest to [`super::splice`].
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
+use super::splice::Pipe;
 use crate::Strictness;
 use crate::events::Event;
 use crate::policy::kill_switch::KillSwitch;
@@ -20,6 +25,8 @@ use crate::server::identity::DEFAULT_PROFILE;
 
 /// Size of one read.
 const BUFFER: usize = 32 * 1024;
+/// Bytes of a direction that are copied before it is spliced: setting a pipe up costs more than copying a small exchange.
+const COPIED_FIRST: u64 = 128 * 1024;
 
 thread_local! {
     /// The buffer that the last direction on this thread has finished with.
@@ -122,12 +129,12 @@ async fn direction(
     moved: &Count,
     switch: &KillSwitch,
 ) {
-    let _ = copy(from, to, idle, deadline, moved, switch).await;
+    let _ = transfer(from, to, idle, deadline, moved, switch).await;
     // Sending FIN is all; the other direction goes on.
     let _ = socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write);
 }
 
-async fn copy(
+async fn transfer(
     from: &TcpStream,
     to: &TcpStream,
     idle: Duration,
@@ -135,27 +142,34 @@ async fn copy(
     moved: &Count,
     switch: &KillSwitch,
 ) -> io::Result<()> {
+    let mut timer = std::pin::pin!(sleep_until(deadline.min(Instant::now() + idle)));
+    let mut splices = true;
     loop {
         let limit = deadline.min(Instant::now() + idle);
-        timeout_at(limit, from.readable()).await??;
-        let mut buffer = Buffer::take();
+        wait(timer.as_mut(), limit, |cx| from.poll_read_ready(cx)).await?;
+        let mut window = Window::take(splices && moved.get() >= COPIED_FIRST);
         loop {
-            let n = match from.try_read(buffer.bytes()) {
+            let n = match window.fill(from) {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && window.is_pipe() => {
+                    // A kernel or a sandbox without splice for sockets.
+                    splices = false;
+                    window = Window::take(false);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             // Asked about what was read: bytes that came after the switch was thrown go nowhere.
             if switch.active().is_some() {
                 return Ok(());
             }
-            let mut left = &buffer.bytes()[..n];
-            while !left.is_empty() {
-                match to.try_write(left) {
-                    Ok(n) => left = &left[n..],
+            while !window.is_empty() {
+                match window.drain(to) {
+                    Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        timeout_at(deadline, to.writable()).await??;
+                        wait(timer.as_mut(), deadline, |cx| to.poll_write_ready(cx)).await?;
                     }
                     Err(error) => return Err(error),
                 }
@@ -168,4 +182,78 @@ async fn copy(
             tokio::task::consume_budget().await;
         }
     }
+}
+
+/// Where bytes are between being read and being written.
+enum Window {
+    Copy { buffer: Buffer, from: usize, to: usize },
+    Splice(Pipe),
+}
+
+impl Window {
+    fn take(splice: bool) -> Self {
+        if splice && let Ok(pipe) = Pipe::take() {
+            return Self::Splice(pipe);
+        }
+        Self::Copy { buffer: Buffer::take(), from: 0, to: 0 }
+    }
+
+    fn is_pipe(&self) -> bool {
+        matches!(self, Self::Splice(_))
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Copy { from, to, .. } => from == to,
+            Self::Splice(pipe) => pipe.held() == 0,
+        }
+    }
+
+    /// Reads what there is; only when empty.
+    fn fill(&mut self, source: &TcpStream) -> io::Result<usize> {
+        match self {
+            Self::Copy { buffer, from, to } => {
+                let n = source.try_read(buffer.bytes())?;
+                (*from, *to) = (0, n);
+                Ok(n)
+            }
+            Self::Splice(pipe) => pipe.fill(source),
+        }
+    }
+
+    /// Writes what the other side takes.
+    fn drain(&mut self, sink: &TcpStream) -> io::Result<()> {
+        match self {
+            Self::Copy { buffer, from, to } => {
+                *from += sink.try_write(&buffer.bytes()[*from..*to])?;
+                Ok(())
+            }
+            Self::Splice(pipe) => pipe.drain(sink),
+        }
+    }
+}
+
+/// Waits for readiness until `limit`. The timer is moved only when it fires too early or would fire too late: moving it for
+/// every chunk would cost as much as the chunk.
+async fn wait(
+    mut timer: Pin<&mut Sleep>,
+    limit: Instant,
+    mut ready: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
+) -> io::Result<()> {
+    if timer.deadline() > limit {
+        timer.as_mut().reset(limit);
+    }
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = ready(cx) {
+                return Poll::Ready(result);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= limit {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            timer.as_mut().reset(limit);
+        }
+    })
+    .await
 }

@@ -167,10 +167,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         self.phase = Phase::Closed;
     }
 
-    /// Reads more into the inbox; 0 at the end of the stream.
+    /// Reads more into the inbox; 0 at the end of the stream. An inbox without bytes has no memory either: most connections
+    /// wait most of the time.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.inbox.reserve(CHUNK);
-        tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox)
+        let polled = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
+        if polled.is_pending() && self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        polled
     }
 
     /// Reads and judges a head.
