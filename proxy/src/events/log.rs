@@ -24,7 +24,7 @@ const BOUND: usize = 16 << 20;
 
 /// How long the first line of a batch waits for company: waking the thread and a system call for each line would cost more than
 /// the line.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(4);
 
 /// A batch of this many bytes waits for nothing more.
 const BATCH: usize = 64 << 10;

@@ -27,7 +27,8 @@ use crate::server::wire::RequestBody;
 
 /// Longest header block of a response. The reference takes 10 MiB; a response head above this is an attack on memory.
 const MAX_RESPONSE_HEAD: usize = 1 << 20;
-const MAX_RESPONSE_HEADERS: usize = 2048;
+/// hyper clears a table of this many entries for each response.
+const MAX_RESPONSE_HEADERS: usize = 512;
 
 /// A body on its way to an origin.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use muselet::config::Config;
+use muselet::config::{Config, Strictness};
 use muselet::events::Events;
 use muselet::policy::kill_switch::KillSwitch;
 use muselet::policy::{Policy, Surroundings};
@@ -34,13 +34,20 @@ pub struct World {
 
 impl World {
     /// Starts both on free ports.
+    #[allow(dead_code, reason = "not every test that includes this module uses all of it")]
     pub async fn start() -> Self {
+        Self::start_as(Strictness::Hardened).await
+    }
+
+    /// The same in a mode.
+    pub async fn start_as(strictness: Strictness) -> Self {
         let reached = Arc::new(Mutex::new(Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let origin = listener.local_addr().expect("an address");
         tokio::spawn(accept(listener, Arc::clone(&reached)));
 
-        let config = Config::parse(CONFIG.as_bytes(), Path::new("/")).expect("valid configuration");
+        let mut config = Config::parse(CONFIG.as_bytes(), Path::new("/")).expect("valid configuration");
+        config.muselet.strictness = strictness;
         let kill_switch = Arc::new(KillSwitch::new(&config, None));
         let (policy, _) =
             Policy::compile(Arc::new(config), String::new(), &Surroundings::default()).expect("compiles");

@@ -221,7 +221,8 @@ impl Tunnel {
             return;
         }
         if intercept::is_intercepted(&self.exchange.policy.config, &self.target.host) {
-            return self.intercept(client, seen).await;
+            // In a box of its own: a tunnel that is only relayed does not carry the room for this.
+            return Box::pin(self.intercept(client, seen)).await;
         }
         relay::run(&self.exchange, &self.target.host, client, self.upstream, &seen, self.deadline).await;
     }

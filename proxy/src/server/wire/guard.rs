@@ -6,6 +6,7 @@
 //! and the read deadlines of the reference (head, whole request, idle) live where the reads are. The cost is one extra copy
 //! of request bytes. (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -54,6 +55,11 @@ const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
 /// Read size.
 const CHUNK: usize = 16 * 1024;
+
+thread_local! {
+    /// For reads whose size nobody knows yet.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 #[derive(Debug)]
 enum Phase {
@@ -162,20 +168,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         (self.io, self.inbox.freeze())
     }
 
+    /// Waits until there is something for hyper: a head, or the end.
+    pub fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.outbox.is_empty() && matches!(self.phase, Phase::Idle | Phase::Head) {
+            if ready!(self.poll_head(cx)).is_err() {
+                self.phase = Phase::Closed;
+            }
+        }
+        Poll::Ready(())
+    }
+
     fn refuse(&mut self, refusal: Refusal) {
         self.refusal = refusal.bytes();
         self.phase = Phase::Closed;
     }
 
-    /// Reads more into the inbox; 0 at the end of the stream. An inbox without bytes has no memory either: most connections
-    /// wait most of the time.
+    /// Reads more into the inbox; 0 at the end of the stream.
+    ///
+    /// An empty inbox has no memory: most connections wait most of the time. What comes is read into a buffer of the thread
+    /// and copied, except for bodies, which are large.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.inbox.reserve(CHUNK);
-        let polled = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
-        if polled.is_pending() && self.inbox.is_empty() {
-            self.inbox = BytesMut::new();
+        if !self.inbox.is_empty() || matches!(self.phase, Phase::Length(_) | Phase::Chunked(_)) {
+            self.inbox.reserve(CHUNK);
+            let polled = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
+            if polled.is_pending() && self.inbox.is_empty() {
+                self.inbox = BytesMut::new();
+            }
+            return polled;
         }
-        polled
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(CHUNK, 0);
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled();
+            if self.inbox.capacity() < read.len() {
+                // Room for this much and no more; reserving would round up.
+                self.inbox = BytesMut::with_capacity(read.len());
+            }
+            self.inbox.extend_from_slice(read);
+            Poll::Ready(Ok(read.len()))
+        })
     }
 
     /// Reads and judges a head.

@@ -100,7 +100,12 @@ where
     let slot = Arc::new(Slot::default());
     let ends = (connection.local, connection.peer);
     let inner = connection.inner;
-    let guard = Guard::new(io, ends, connection.limits, connection.strictness, inner, Arc::clone(&slot));
+    let mut guard = Guard::new(io, ends, connection.limits, connection.strictness, inner, Arc::clone(&slot));
+    // hyper takes its buffers when it first reads; a connection on which nothing was said yet does without.
+    tokio::select! {
+        () = std::future::poll_fn(|cx| guard.poll_first(cx)) => {}
+        () = drain.cancelled() => {}
+    }
     let handler = &handler;
     let service = service_fn(|request: http::Request<Incoming>| {
         let slot = Arc::clone(&slot);

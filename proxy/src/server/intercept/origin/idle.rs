@@ -21,6 +21,8 @@ struct State {
     origins: HashMap<OriginKey, Origin>,
     /// Idle HTTP/1.1 connections in all.
     count: usize,
+    /// At least as many as there are shared HTTP/2 connections; exact after a sweep.
+    http2_count: usize,
 }
 
 #[derive(Default)]
@@ -52,7 +54,7 @@ impl Idle {
     fn candidate(&self, key: &OriginKey) -> Option<Sender> {
         let mut state = self.lock();
         let now = Instant::now();
-        let State { origins, count } = &mut *state;
+        let State { origins, count, .. } = &mut *state;
         let origin = origins.get_mut(key)?;
         match &mut origin.http2 {
             Some((used, sender)) if !sender.is_closed() => {
@@ -94,7 +96,8 @@ impl Idle {
     pub(super) fn share(&self, key: &OriginKey, sender: Http2) {
         let now = Instant::now();
         let mut state = self.lock();
-        state.sweep(now, &self.settings);
+        state.make_room_http2(now, &self.settings);
+        state.http2_count += 1;
         state.origins.entry(key.clone()).or_default().http2 = Some((now, sender));
     }
 
@@ -115,5 +118,29 @@ impl State {
             !origin.http1.is_empty() || origin.http2.is_some()
         });
         self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
+        self.http2_count = self.origins.values().filter(|origin| origin.http2.is_some()).count();
+    }
+
+    /// Forgets shared connections that have not been used for longest, an eighth at a time: a client that visits a new origin with
+    /// each request must not make us keep them all. Exchanges on a forgotten connection still come to their end.
+    fn make_room_http2(&mut self, now: Instant, settings: &PoolSettings) {
+        if self.http2_count < settings.idle {
+            return;
+        }
+        self.sweep(now, settings);
+        if self.http2_count < settings.idle {
+            return;
+        }
+        let mut used: Vec<Instant> =
+            self.origins.values().filter_map(|origin| origin.http2.as_ref().map(|(used, _)| *used)).collect();
+        used.sort_unstable();
+        let Some(limit) = used.get(settings.idle / 8).copied() else { return };
+        self.origins.retain(|_, origin| {
+            if origin.http2.as_ref().is_some_and(|(used, _)| *used <= limit) {
+                origin.http2 = None;
+            }
+            !origin.http1.is_empty() || origin.http2.is_some()
+        });
+        self.http2_count = self.origins.values().filter(|origin| origin.http2.is_some()).count();
     }
 }

@@ -35,13 +35,13 @@ use idle::Idle;
 
 /// Longest response head.
 const MAX_RESPONSE_HEAD: usize = 10 << 20;
-/// Most header lines of a response.
-const MAX_RESPONSE_LINES: usize = 1000;
+/// Most header lines of a response. hyper clears a table of this many entries for each.
+const MAX_RESPONSE_LINES: usize = 512;
 
 /// Bounds of a [`Pool`].
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSettings {
-    /// Idle connections in all.
+    /// Idle HTTP/1.1 connections in all, and HTTP/2 connections in all.
     pub idle: usize,
     /// Idle connections to one origin.
     pub idle_per_origin: usize,
