@@ -1,13 +1,16 @@
 //! `healthcheck`: asks a running proxy for `/health`, for images without a shell or curl. spec: cli-and-image §4
+//!
+//! Names are looked up as the proxy does it, in the hosts file and DNS: a static binary in an empty image has no other resolver.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Command};
 
 use super::grammar::{command, string, text};
 use super::{Done, Failure, go_error};
+use crate::upstream::Resolver;
 
 /// All of it: name, connection, answer, redirects.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -65,16 +68,14 @@ fn check(address: &str) -> Result<u16, String> {
 fn get(host: &str, path: &str, deadline: Instant) -> Result<(u16, Option<String>), String> {
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let late = || "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned();
-    let dial = if host.rsplit(':').next().is_some_and(|p| p.parse::<u16>().is_ok()) && host.contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
+    let (name, port) = match host.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
+        Some((name, Ok(port))) => (name, port),
+        _ => (host, 80),
     };
-    let addresses =
-        dial.to_socket_addrs().map_err(|_| format!("dial tcp: lookup {}: no such host", dial_host(&dial)))?;
-    let mut last = format!("dial tcp {dial}: no addresses");
+    let mut last = format!("dial tcp {name}:{port}: no addresses");
     let mut stream = None;
-    for address in addresses {
+    for address in addresses(name, left()).map_err(|why| why.unwrap_or_else(late))? {
+        let address = SocketAddr::new(address, port);
         match TcpStream::connect_timeout(&address, left()) {
             Ok(connected) => {
                 stream = Some(connected);
@@ -124,6 +125,52 @@ fn get(host: &str, path: &str, deadline: Instant) -> Result<(u16, Option<String>
     }
 }
 
-fn dial_host(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
+/// All addresses of a literal or a name; the error is `None` when the time is over.
+fn addresses(name: &str, left: Duration) -> Result<Vec<IpAddr>, Option<String>> {
+    // As the dialler of the reference takes it: no host is this machine.
+    if name.is_empty() {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into()]);
+    }
+    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    if let Ok(address) = literal.parse() {
+        return Ok(vec![address]);
+    }
+    let missing = || Some(format!("dial tcp: lookup {name}: no such host"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|_| missing())?;
+    let found = runtime.block_on(async {
+        let resolver = Resolver::system();
+        tokio::time::timeout(left, resolver.lookup(name)).await
+    });
+    match found {
+        Err(_) => Err(None),
+        Ok(Err(_)) => Err(missing()),
+        Ok(Ok(found)) => Ok(found.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_and_the_empty_name_need_no_lookup() {
+        for (name, address) in
+            [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("::1", "::1"), ("", "127.0.0.1")]
+        {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(addresses(name, Duration::ZERO), Ok(vec![address]), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_come_from_the_hosts_file() {
+        let found = addresses("localhost", BUDGET).unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_does_not_exist() {
+        let why = "dial tcp: lookup a..b: no such host".to_owned();
+        assert_eq!(addresses("a..b", BUDGET), Err(Some(why)));
+    }
 }
