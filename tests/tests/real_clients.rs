@@ -1,6 +1,6 @@
-//! Unmodified client programs through intercepted and relayed tunnels: curl, Python, Node, git.
+//! Unmodified clients through intercepted and relayed tunnels: curl, Python, Node, git, Rust.
 //!
-//! Nothing here needs a network. A program that is not installed is skipped with a message.
+//! Nothing here needs a network. A program that is not installed is skipped with a message, unless `REQUIRE_CLIENTS` is set.
 
 mod tunnels;
 
@@ -84,7 +84,7 @@ print(answer.text, end='')
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn node_over_both_versions_of_http_and_fetch_with_a_proxy_agent() {
+async fn node_over_both_versions_of_http() {
     const HTTP1: &str = "
 const http = require('http'), https = require('https'), fs = require('fs');
 const [proxy, ca, origin] = process.argv.slice(1);
@@ -107,23 +107,93 @@ http.request({ host, port, method: 'CONNECT', path: origin }).on('connect', (ans
   stream.on('end', () => { session.close(); socket.destroy(); });
 }).end();
 ";
-    const FETCH: &str = "
-const { fetch, ProxyAgent } = require('undici'), fs = require('fs');
-const [proxy, ca, origin] = process.argv.slice(1);
-const dispatcher = new ProxyAgent({ uri: 'http://' + proxy, requestTls: { ca: fs.readFileSync(ca) } });
-fetch('https://' + origin + '/page', { dispatcher }).then((a) => a.text()).then((t) => {
-  process.stdout.write(t);
-  return dispatcher.close();
-});
-";
     let world = World::intercepting().await;
-    let cases = [("0", HTTP1), ("0", HTTP2), ("require('undici')", FETCH)];
-    for (needs, script) in cases {
-        if has("node", &["-e", needs]) {
+    for script in [HTTP1, HTTP2] {
+        if has("node", &["-e", "0"]) {
             let mut command = Command::new("node");
             command.args(["-e", script, &world.proxy.to_string()]).arg(world.ca()).arg(&world.origin);
             assert_eq!(stdout(command).await, "hello from /page", "{script}");
         }
+    }
+}
+
+/// `undici` is not part of what Node lets programs import: it is taken from `NODE_PATH`, or from npm, which brings a copy.
+fn node_path() -> String {
+    let root = Command::new("npm").args(["root", "-g"]).output().map(|o| o.stdout).unwrap_or_default();
+    let with_npm = format!("{}/npm/node_modules", String::from_utf8_lossy(&root).trim());
+    let given = std::env::var("NODE_PATH").unwrap_or_default();
+    if given.is_empty() { with_npm } else { format!("{given}:{with_npm}") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_fetch_by_a_proxy_agent_and_by_the_environment() {
+    const AGENT: &str = "
+const { fetch, ProxyAgent } = require('undici'), fs = require('fs');
+const [proxy, origin, secret] = process.argv.slice(1);
+const dispatcher = new ProxyAgent({ uri: proxy, requestTls: { ca: fs.readFileSync(process.env.TEST_CA) } });
+";
+    // By the variables that every client knows, for all requests of the program.
+    const ENVIRONMENT: &str = "
+const { fetch, EnvHttpProxyAgent, setGlobalDispatcher } = require('undici');
+const [proxy, origin, secret] = process.argv.slice(1);
+const dispatcher = new EnvHttpProxyAgent();
+setGlobalDispatcher(dispatcher);
+";
+    const REST: &str = "
+(async () => {
+  const page = await fetch('https://' + origin + '/page', { dispatcher });
+  const leak = await fetch('https://' + origin + '/echo', { dispatcher, method: 'POST', body: secret });
+  process.stdout.write(`${page.status} ${await page.text()}, ${leak.status} ${await leak.text()}`);
+  await dispatcher.close();
+})();
+";
+    let path = node_path();
+    let found = Command::new("node").env("NODE_PATH", &path).args(["-e", "require('undici')"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        tunnels::skip("node with undici");
+        return;
+    }
+    let world = World::intercepting().await;
+    for script in [AGENT, ENVIRONMENT] {
+        let mut command = Command::new("node");
+        command
+            .args(["-e", &format!("{script}{REST}"), &world.proxy_url(), &world.origin, SECRET])
+            .env("NODE_PATH", &path)
+            .env("TEST_CA", world.ca())
+            .env("NODE_EXTRA_CA_CERTS", world.ca())
+            .env("https_proxy", world.proxy_url());
+        let said = stdout(command).await;
+        let wanted = "200 hello from /page, 403 blocked: request body contains secret: AWS Access ID\n";
+        assert_eq!(said, wanted, "{script}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_client_over_both_versions_of_http() {
+    // The client library has no cryptography of its own choice here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let world = World::intercepting().await;
+    let pem = std::fs::read(world.ca()).expect("the CA");
+    for version in [http::Version::HTTP_11, http::Version::HTTP_2] {
+        let builder = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::all(world.proxy_url()).expect("an address"))
+            .tls_certs_only([reqwest::Certificate::from_pem(&pem).expect("a certificate")]);
+        let client = if version == http::Version::HTTP_2 { builder } else { builder.http1_only() };
+        let client = client.build().expect("a client");
+        let page = client.get(format!("https://{}/page", world.origin)).send().await.expect("an answer");
+        assert_eq!(page.version(), version);
+        assert_eq!(page.text().await.expect("text"), "hello from /page", "{version:?}");
+
+        let echo = format!("https://{}/echo", world.origin);
+        let large = "harmless text, again and again. ".repeat(60_000);
+        let answer = client.post(&echo).body(large.clone()).send().await.expect("an answer");
+        let said = answer.text().await.expect("text");
+        assert!(said == format!("POST HTTP/2.0\n{large}"), "{version:?}: {} bytes", said.len());
+
+        let refused = client.post(&echo).body(SECRET).send().await.expect("an answer");
+        assert_eq!(refused.status(), http::StatusCode::FORBIDDEN, "{version:?}");
+        let said = refused.text().await.expect("text");
+        assert_eq!(said, "blocked: request body contains secret: AWS Access ID\n", "{version:?}");
     }
 }
 

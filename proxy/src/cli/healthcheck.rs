@@ -136,7 +136,8 @@ fn addresses(name: &str, left: Duration) -> Result<Vec<IpAddr>, Option<String>> 
         return Ok(vec![address]);
     }
     let missing = || Some(format!("dial tcp: lookup {name}: no such host"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|_| missing())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|_| missing())?;
     let found = runtime.block_on(async {
         let resolver = Resolver::system();
         tokio::time::timeout(left, resolver.lookup(name)).await

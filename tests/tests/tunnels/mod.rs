@@ -80,8 +80,7 @@ impl World {
         let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
         let leaves = Arc::new(LeafCache::new(Arc::new(ca), settings).expect("leaves"));
         let leaf = leaves.get("localhost").await.expect("a leaf");
-        let (address, events) =
-            origin::start(Arc::clone(&leaf.server_config), directory.path().join("git")).await;
+        let (address, events) = origin::start(Arc::clone(&leaf.server_config), directory.path()).await;
 
         let trust = TrustLocations { files: vec![certificate], directories: Vec::new() };
         let upstream = Upstream::new(Resolver::system(), TlsClient::new(trust));
@@ -148,13 +147,25 @@ fn write_private(path: &Path, text: &str) {
 pub fn has(program: &str, probe: &[&str]) -> bool {
     let found = Command::new(program).args(probe).output().is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("skipped: `{program} {}` does not work here", probe.join(" "));
+        skip(&format!("{program} {}", probe.join(" ")));
     }
     found
 }
 
-/// Runs a client to its end off the async workers, in an environment that names no other proxy.
+/// Says that a test is skipped for lack of a client.
+///
+/// # Panics
+/// With `REQUIRE_CLIENTS=1`, so that a machine that is meant to have all clients cannot skip one silently.
+pub fn skip(client: &str) {
+    let required = std::env::var("REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
+    assert!(!required, "`{client}` does not work here, and REQUIRE_CLIENTS is set");
+    eprintln!("skipped: `{client}` does not work here");
+}
+
+/// Runs a client to its end off the async workers, in an environment that names no other proxy and no other CA than the
+/// command's own.
 pub async fn run(mut command: Command) -> Output {
+    let own: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
     for name in [
         "http_proxy",
         "https_proxy",
@@ -164,8 +175,14 @@ pub async fn run(mut command: Command) -> Output {
         "all_proxy",
         "NO_PROXY",
         "no_proxy",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "NODE_EXTRA_CA_CERTS",
     ] {
-        command.env_remove(name);
+        if !own.iter().any(|set| set == name) {
+            command.env_remove(name);
+        }
     }
     tokio::task::spawn_blocking(move || command.output().expect("the program starts"))
         .await
@@ -176,7 +193,8 @@ pub async fn run(mut command: Command) -> Output {
 pub async fn stdout(command: Command) -> String {
     let shown = format!("{command:?}");
     let output = run(command).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{shown}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    assert!(output.status.success(), "{shown}: {said}{stderr}");
+    said
 }

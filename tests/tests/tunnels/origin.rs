@@ -1,4 +1,5 @@
-//! An origin behind TLS: plain answers, an event stream and a gRPC-like service under the test's control, WebSocket echo, git.
+//! An origin behind TLS: plain answers, an event stream and a gRPC-like service under the test's control, WebSocket echo, git,
+//! files.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -31,13 +32,19 @@ pub struct Control {
 struct Origin {
     frames: Mutex<Option<mpsc::UnboundedReceiver<Bytes>>>,
     git: PathBuf,
+    files: PathBuf,
 }
 
-pub async fn start(tls: Arc<rustls::ServerConfig>, git: PathBuf) -> (SocketAddr, Control) {
+/// Repositories and files are those below `git/` and `files/` of the directory.
+pub async fn start(tls: Arc<rustls::ServerConfig>, directory: &Path) -> (SocketAddr, Control) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("an address");
     let (send, frames) = mpsc::unbounded_channel();
-    let origin = Arc::new(Origin { frames: Mutex::new(Some(frames)), git });
+    let origin = Arc::new(Origin {
+        frames: Mutex::new(Some(frames)),
+        git: directory.join("git"),
+        files: directory.join("files"),
+    });
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&tls));
@@ -96,6 +103,7 @@ impl Origin {
             }
             "/socket" => websocket(request),
             _ if path.starts_with("/git/") => self.git(request).await,
+            _ if path.starts_with("/files/") => self.file(path.trim_start_matches("/files/")),
             _ => text(format!("hello from {path}")),
         }
     }
@@ -111,6 +119,25 @@ impl Origin {
         *response.body_mut() = BodyExt::boxed(StreamBody::new(SyncStream(std::sync::Mutex::new(Box::pin(
             data.chain(futures_util::stream::iter(last)),
         )))));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    }
+
+    /// A file as a static server gives it, a directory by its index.
+    fn file(&self, path: &str) -> Response<Body> {
+        let path = self.files.join(path);
+        let candidates = [path.clone(), path.join("index.html"), path.join("index.json")];
+        let Some(path) = candidates.iter().find(|path| path.is_file()) else {
+            let mut response = text("no such file\n");
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return response;
+        };
+        let kind = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("html") => "text/html; charset=utf-8",
+            Some("json") => "application/json",
+            _ => "application/octet-stream",
+        };
+        let mut response = text(std::fs::read(path).expect("readable"));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response
     }
