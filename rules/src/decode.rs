@@ -40,6 +40,11 @@ pub struct Base64 {
     pub variants: u8,
 }
 
+/// The value of a base64 digit of either alphabet.
+pub(crate) fn base64_value(b: u8) -> Option<u8> {
+    Some(B64[b as usize]).filter(|v| *v < 64)
+}
+
 /// Base64 in any of the four variants.
 pub fn base64(text: &[u8]) -> Option<Base64> {
     let mut bytes = Vec::new();
@@ -166,6 +171,11 @@ pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
 
 /// Base32, standard alphabet, upper case, padded.
 pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    // Most texts fail at once.
+    let digit = |b: &u8| base32_value(*b).is_some() || matches!(b, b'=' | b'\r' | b'\n');
+    if !text.iter().take(8).all(digit) {
+        return None;
+    }
     let chars: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     let mut out = Vec::with_capacity(chars.len() / 8 * 5 + 5);
     let mut rest = chars.as_slice();
@@ -196,6 +206,18 @@ pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// Base32 without padding, in any case, into a buffer that is used again. The text consists of its letters and digits;
+/// left-over bits are dropped.
+pub(crate) fn base32_letters(text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    for group in text.chunks(8) {
+        let value =
+            |acc: u64, b: &u8| acc << 5 | u64::from(base32_value(b.to_ascii_uppercase()).unwrap_or(0));
+        let acc = group.iter().fold(0, value) << (5 * (8 - group.len()));
+        out.extend_from_slice(&acc.to_be_bytes()[3..3 + group.len() * 5 / 8]);
+    }
 }
 
 fn base32_value(b: u8) -> Option<u8> {

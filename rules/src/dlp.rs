@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::scratch::Buffer;
 use crate::{Strictness, goregex};
 
 mod canary;
@@ -215,17 +216,16 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        let mut result = if fast::is_clean(self, text) {
-            TextResult::default()
-        } else {
-            plain::scan(self, text, Matcher::Kernel)
-        };
+        let mut buffer = Buffer::new();
+        let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
+        let Ok(norm) = std::str::from_utf8(norm) else { return plain::scan(self, text, Matcher::Kernel) };
+        let digits = fast::Survey::new(self, norm.as_bytes());
+        let seen = fast::look(self, text, norm, &digits);
+        let mut result =
+            if seen.clean { TextResult::default() } else { plain::scan(self, text, Matcher::Kernel) };
         if self.strictness == Strictness::Hardened {
-            let mut buffer = Vec::new();
-            let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
-            if let Ok(norm) = std::str::from_utf8(norm) {
-                hardened::add(self, text, norm, &mut result);
-            }
+            hardened::add(self, text, norm, &digits, seen.no_words, &mut result);
         }
         result
     }
@@ -299,7 +299,7 @@ impl Scanner {
         if text.is_empty() {
             return None;
         }
-        let mut buffer = Vec::new();
+        let mut buffer = Buffer::new();
         let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
         // A normalised text is always UTF-8.
         let norm = std::str::from_utf8(norm).ok()?;

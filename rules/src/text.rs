@@ -111,10 +111,11 @@ pub fn norm_match_str(text: &str) -> Cow<'_, str> {
 }
 
 fn normalise(kind: Kind, text: &[u8]) -> Cow<'_, str> {
-    let kept = |b: u8| kind == Kind::Match && matches!(b, b'\t' | b'\n' | b'\r');
-    if (is_printable(text) || text.iter().all(|&b| matches!(b, 0x20..=0x7e) || kept(b)))
-        && let Ok(text) = std::str::from_utf8(text)
-    {
+    let plain = match kind {
+        Kind::Dlp => is_printable(text),
+        Kind::Match => is_printable_or_line(text),
+    };
+    if plain && let Ok(text) = std::str::from_utf8(text) {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::new();
@@ -146,6 +147,33 @@ pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u
 /// Whether a text is printable ASCII throughout, which no normalisation changes.
 pub fn is_printable(text: &[u8]) -> bool {
     text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | (b.wrapping_sub(0x20) > 0x5e)))
+}
+
+/// Whether a text is printable ASCII, tabs and line ends throughout.
+fn is_printable_or_line(text: &[u8]) -> bool {
+    let other = |b: u8| b.wrapping_sub(0x20) > 0x5e && b != b'\t' && b != b'\n' && b != b'\r';
+    text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | other(b)))
+}
+
+/// Whether a normalised text is certainly its own normalisation and holds none of the characters that `also` names.
+pub(crate) fn is_settled(norm: &str, also: impl Fn(char) -> bool) -> bool {
+    let bytes = norm.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let chunk = &bytes[at..bytes.len().min(at + 64)];
+        if chunk.is_ascii() {
+            at += chunk.len();
+            continue;
+        }
+        // On the first character of those in this chunk that are not ASCII.
+        at += chunk.iter().position(|b| !b.is_ascii()).unwrap_or(0);
+        let Some(c) = norm.get(at..).and_then(|rest| rest.chars().next()) else { return false };
+        if also(c) || !quick::keeps(c) {
+            return false;
+        }
+        at += c.len_utf8();
+    }
+    true
 }
 
 /// [`norm_dlp`] by the specification's steps: the oracle of the quick way, and what remains for hard texts.
@@ -194,7 +222,15 @@ pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
 
 /// The text with every `.` removed; `None` when it has none.
 pub fn without_dots(text: &str) -> Option<String> {
-    memchr::memchr(b'.', text.as_bytes()).map(|_| text.chars().filter(|&c| c != '.').collect())
+    memchr::memchr(b'.', text.as_bytes())?;
+    let mut joined = String::with_capacity(text.len());
+    let mut from = 0;
+    for dot in memchr::memchr_iter(b'.', text.as_bytes()) {
+        joined.push_str(&text[from..dot]);
+        from = dot + 1;
+    }
+    joined.push_str(&text[from..]);
+    Some(joined)
 }
 
 /// Lower-casing by simple mapping, one character for one (Go's meaning, which keeps the length in characters).

@@ -5,13 +5,18 @@
 //! only where they differ from what was searched already, and encoded data is decoded only where a run of its alphabet
 //! is long enough. When something may be there, the step-by-step scan decides what it is, with the same kernel.
 
-use super::seed::{self, Between::Separators};
-use super::{Encoding, Scanner, Validator};
+use std::borrow::Cow;
+
+use super::seed::{self, Between::AnyPunctuation, Between::Separators, MIN_PHRASE};
+use super::{Encoding, Scanner};
 use crate::decode;
+use crate::scratch::Buffer;
 use crate::text::{is_printable, norm_dlp_quick, norm_match, percent_decode_all};
 
+mod encoded;
 pub(super) mod kernel;
 pub(super) mod known;
+mod overlap;
 mod runs;
 mod shape;
 mod simd;
@@ -19,11 +24,13 @@ mod simd;
 mod tests;
 mod windows;
 
-pub(crate) use runs::end_of_run;
+use encoded::RUN;
+pub(super) use encoded::{Encoded, Survey, encoded_runs};
+pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
+pub(crate) use runs::{Class, end_of_run};
 pub(crate) use simd::class_masks;
 
 use kernel::Rules;
-use runs::Class;
 
 /// Bytes that a decodable piece of text consists of: both base64 alphabets, hex with its separators, percent signs.
 const PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%");
@@ -36,42 +43,56 @@ const BASE32: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=\r\n");
 
 /// Shortest piece that is decoded, bytes (spec: dlp §8.6a).
 const MIN_PIECE: u32 = 10;
-/// Shortest text that holds a seed phrase: twelve words of three letters.
-const MIN_PHRASE: usize = 47;
 /// Shortest base64 of such a text.
 const MIN_ENCODED_PHRASE: u32 = 60;
 /// Decode steps that are undone.
 const MAX_DEPTH: u32 = 3;
 
-/// True when no scan of the specification finds anything in the text. False says nothing.
-pub(super) fn is_clean(s: &Scanner, input: &[u8]) -> bool {
-    let mut buffer = Vec::new();
-    let norm = norm_dlp_quick(input, &mut buffer).unwrap_or(input);
-    // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-    let Ok(norm) = std::str::from_utf8(norm) else { return false };
+/// What the first look at a text shows. False says nothing.
+pub(super) struct Seen {
+    /// No scan of the specification finds anything.
+    pub(super) clean: bool,
+    /// There are no words of a seed phrase in a row, whatever stands between them.
+    pub(super) no_words: bool,
+}
+
+/// Looks whether there is anything at all; `norm` is the normalised input.
+pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey) -> Seen {
     let mut search = Search::new(s);
-    if s.kernel.any(&search.rules, norm) || !s.canaries.is_empty() {
-        return false;
-    }
-    let bytes = norm.as_bytes();
-    let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
-    if percent {
-        let decoded = percent_decode_all(bytes);
-        if *decoded != *bytes && (search.in_decoded(&decoded) || search.recurse(&decoded, 1)) {
+    let mut seen = Seen { clean: false, no_words: false };
+    seen.clean = search.is_clean(input, norm, digits, &mut seen.no_words);
+    seen
+}
+
+impl Search<'_> {
+    fn is_clean(&mut self, input: &[u8], norm: &str, digits: &Survey, no_words: &mut bool) -> bool {
+        let (s, search) = (self.s, self);
+        if s.kernel.any(&search.rules, norm) || !s.canaries.is_empty() {
             return false;
         }
+        let bytes = norm.as_bytes();
+        let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
+        if percent {
+            let decoded = percent_decode_all(bytes);
+            if matches!(decoded, Cow::Owned(_))
+                && *decoded != *bytes
+                && (search.in_decoded(&decoded) || search.recurse(&decoded, 1))
+            {
+                return false;
+            }
+        }
+        if memchr::memchr(b'.', bytes).is_some() && search.without_dots(bytes) {
+            return false;
+        }
+        // The percent-decoding step of this recursion was made above.
+        if search.encoded(bytes, 0) || search.pieces(bytes, percent, digits) {
+            return false;
+        }
+        if s.known.possible(bytes) {
+            return false;
+        }
+        s.seed.is_none_or(|settings| search.no_phrase(input, norm, settings.min_words, no_words))
     }
-    if memchr::memchr(b'.', bytes).is_some() && search.without_dots(bytes) {
-        return false;
-    }
-    // The percent-decoding step of this recursion was made above.
-    if search.encoded(bytes, 0) || search.pieces(bytes, percent) {
-        return false;
-    }
-    if s.known.possible(bytes) {
-        return false;
-    }
-    s.seed.is_none_or(|settings| search.no_phrase(input, norm, settings.min_words))
 }
 
 /// What the later passes of the step-by-step scan can find; false is certain.
@@ -91,18 +112,20 @@ pub(super) fn later(s: &Scanner, input: &[u8], norm: &str) -> Later {
     let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
     let encoded = search.encoded(bytes, 0)
         || (percent && search.recurse(&percent_decode_all(bytes), 1))
-        || search.pieces(bytes, percent);
-    let phrase = encoded || s.seed.is_some_and(|settings| !search.no_phrase(input, norm, settings.min_words));
+        || search.pieces(bytes, percent, &Survey::new(s, bytes));
+    let settings = s.seed.filter(|_| !encoded);
+    let phrase = encoded
+        || settings.is_some_and(|settings| !search.no_phrase(input, norm, settings.min_words, &mut false));
     Later { encoded, phrase, known: s.known.possible(bytes) }
 }
 
 struct Search<'s> {
     s: &'s Scanner,
     rules: Rules<'s>,
-    scratch: Vec<u8>,
-    masks: Vec<u64>,
+    scratch: Buffer<u8>,
+    masks: Buffer<u64>,
     /// Decoded base64, by depth.
-    decoded: [Vec<u8>; MAX_DEPTH as usize],
+    decoded: [Buffer<u8>; MAX_DEPTH as usize],
 }
 
 fn is_delimiter(b: u8) -> bool {
@@ -118,9 +141,9 @@ impl<'s> Search<'s> {
         Search {
             s,
             rules: s.both_lists(),
-            scratch: Vec::new(),
-            masks: Vec::new(),
-            decoded: Default::default(),
+            scratch: Buffer::new(),
+            masks: Buffer::new(),
+            decoded: std::array::from_fn(|_| Buffer::new()),
         }
     }
 }
@@ -136,7 +159,8 @@ impl Search<'_> {
     }
 
     fn without_dots(&mut self, norm: &[u8]) -> bool {
-        let mut joined = Vec::with_capacity(norm.len());
+        let mut joined = Buffer::new();
+        joined.reserve(norm.len());
         let mut from = 0;
         for dot in memchr::memchr_iter(b'.', norm) {
             joined.extend_from_slice(&norm[from..dot]);
@@ -163,12 +187,17 @@ impl Search<'_> {
 
     /// The base64, hex and base32 steps of [`Search::recurse`].
     fn encoded(&mut self, text: &[u8], depth: u32) -> bool {
+        self.encoded_as(text, depth, true)
+    }
+
+    /// The same; `base64` is false where that step is known to find nothing.
+    fn encoded_as(&mut self, text: &[u8], depth: u32, base64: bool) -> bool {
         if text.len() < 2 {
             return false;
         }
-        if consists_of(text, &BASE64) {
+        if base64 && consists_of(text, &BASE64) {
             // Most words decode to a few bytes of no meaning: a buffer that is used again, and a look at the length.
-            let mut decoded = std::mem::take(&mut self.decoded[depth as usize]);
+            let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
             let found = decode::base64_into(text, &mut decoded).is_some() && self.step(&decoded, depth);
             self.decoded[depth as usize] = decoded;
             if found {
@@ -198,13 +227,21 @@ impl Search<'_> {
     }
 
     /// Whether a piece between delimiters leads to a match (spec: dlp §8.6a).
-    fn pieces(&mut self, norm: &[u8], percent: bool) -> bool {
+    fn pieces(&mut self, norm: &[u8], percent: bool, survey: &Survey) -> bool {
         let complete = |start: usize, end: usize| {
             (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
         };
-        let mut masks = std::mem::take(&mut self.masks);
+        let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
         let found = runs::each(norm, &PIECE, MIN_PIECE, &mut masks, |start, end| {
-            complete(start, end) && self.recurse(&norm[start..end], 0)
+            if !complete(start, end) {
+                return false;
+            }
+            let piece = &norm[start..end];
+            if end - start > 64 || survey.percent(start, end) {
+                return self.recurse(piece, 0);
+            }
+            let base64 = survey.all_digits(start, end) && survey.base64(start, end);
+            self.encoded_as(piece, 0, base64)
         });
         self.masks = masks;
         if found {
@@ -230,7 +267,7 @@ impl Search<'_> {
 
     /// True when no candidate of the seed detector holds a phrase (spec: dlp §10). Whole texts and pieces that decode
     /// were looked at together with the rules; here is what differs because line ends are kept.
-    fn no_phrase(&mut self, input: &[u8], norm: &str, min_words: usize) -> bool {
+    fn no_phrase(&mut self, input: &[u8], norm: &str, min_words: usize, no_words: &mut bool) -> bool {
         let printable = is_printable(input);
         let kept;
         let text = if printable {
@@ -239,7 +276,9 @@ impl Search<'_> {
             kept = norm_match(input);
             kept.as_bytes()
         };
-        if seed::possible(text, min_words, Separators) {
+        // Words with separators between them are words with anything between them.
+        *no_words = !seed::possible(text, min_words, AnyPunctuation);
+        if !*no_words && seed::possible(text, min_words, Separators) {
             return false;
         }
         if memchr::memchr2(b'%', b'+', text).is_some()
@@ -250,7 +289,7 @@ impl Search<'_> {
         if text.len() < MIN_PHRASE {
             return true;
         }
-        let mut masks = std::mem::take(&mut self.masks);
+        let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
         let decodes_to_phrase = |piece: &[u8]| {
             let b64 = consists_of(piece, &BASE64).then(|| decode::base64(piece)).flatten().map(|d| d.bytes);
             let hex = consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
@@ -275,129 +314,6 @@ impl Search<'_> {
 /// Whether any rule of either list matches a normalised text.
 pub(super) fn any_rule(s: &Scanner, norm: &str) -> bool {
     s.kernel.any(&s.both_lists(), norm)
-}
-
-/// A run that decodes to something of interest.
-pub(super) enum Encoded<'d> {
-    /// The normalised decoded text, which a rule matches.
-    Rules(&'d str, Encoding),
-    /// The decoded text, which may hold a seed phrase.
-    Phrase(&'d [u8], Encoding),
-}
-
-/// Runs of a base64 alphabet of this length are decoded wherever they stand.
-const MIN_RUN: u32 = 16;
-/// Both base64 alphabets, and what counts as one run of them.
-const RUN: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
-
-/// Decodes every run of base64, hex or base32 letters, whatever stands around it, one level deep and from there as the
-/// specification does with whole texts.
-pub(super) fn encoded_runs(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
-    let mut search = Search::new(s);
-    let mut masks = Vec::new();
-    runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
-        search.run(&text[start..end], 0, &mut found);
-        false
-    });
-}
-
-impl Search<'_> {
-    fn run(&mut self, run: &[u8], depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
-        let take =
-            |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
-                if search.phrase_in(decoded) {
-                    found(Encoded::Phrase(decoded, encoded));
-                }
-                if search.in_decoded(decoded) {
-                    found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
-                }
-                if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
-                    search.run(decoded, depth + 1, found);
-                }
-            };
-        // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
-        let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
-        let mut decoded = std::mem::take(&mut self.decoded[depth as usize]);
-        if decode::base64_into(whole, &mut decoded).is_some() {
-            take(self, &decoded, Encoding::Base64, found);
-        }
-        self.decoded[depth as usize] = decoded;
-        if run.iter().all(u8::is_ascii_hexdigit)
-            && let Some(decoded) = decode::hex_plain(&run[..run.len() & !1])
-        {
-            take(self, &decoded, Encoding::Hex, found);
-        }
-        if run.iter().all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
-            // Without its padding, down to a length that base32 has.
-            let mut upper = run.to_ascii_uppercase();
-            upper.truncate(upper.len() - [0, 1, 0, 1, 0, 0, 1, 0][upper.len() % 8]);
-            upper.resize(upper.len().next_multiple_of(8), b'=');
-            if let Some(decoded) = decode::base32(&upper) {
-                take(self, &decoded, Encoding::Base32, found);
-            }
-        }
-    }
-}
-
-/// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried.
-pub(super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
-    const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
-    let mut left = most;
-    runs::each(text, &BASE58, 51, &mut Vec::new(), |start, end| {
-        for at in start..end - 50 {
-            let len = match (text[at], text[at + 1]) {
-                // Keys of the main network begin so.
-                (b'5', b'H' | b'J' | b'K') => 51,
-                (b'K' | b'L', _) => 52,
-                _ => continue,
-            };
-            if left == 0 {
-                return true;
-            }
-            left -= 1;
-            let key = text.get(at..at + len).filter(|_| at + len <= end);
-            if key.and_then(|k| std::str::from_utf8(k).ok()).is_some_and(|k| Validator::Wif.check(k)) {
-                left = usize::MAX;
-                return true;
-            }
-        }
-        false
-    }) && left == usize::MAX
-}
-
-/// Whether a valid card number stands before a separate group of up to four digits, as in number and code.
-pub(super) fn cards_with_a_tail(text: &[u8]) -> bool {
-    const CARD: Class = Class::new(b"0123456789 -");
-    runs::each(text, &CARD, 17, &mut Vec::new(), |start, end| {
-        let run = &text[start..end];
-        let digit = |i: usize| run.get(i).is_some_and(u8::is_ascii_digit);
-        if start > 0 && shape::is_word(text[start - 1]) && digit(0) {
-            return false;
-        }
-        (0..run.len()).filter(|&i| digit(i) && (i == 0 || !digit(i - 1))).any(|first| {
-            let mut at = first;
-            let mut digits = 0;
-            // Groups with single separators; a boundary after 15 to 19 digits that is followed by a short group.
-            while digits < 19 {
-                let group = (at..at + 20).take_while(|&i| digit(i)).count();
-                if group == 0 || (digits == 0 && group < 4) {
-                    return false;
-                }
-                digits += group;
-                at += group;
-                let tail = (at + 1..at + 6).take_while(|&i| digit(i)).count();
-                if (15..=19).contains(&digits)
-                    && (3..=4).contains(&tail)
-                    && at + 1 + tail >= run.trim_ascii_end().len()
-                    && std::str::from_utf8(&run[first..at]).is_ok_and(|card| Validator::Luhn.check(card))
-                {
-                    return true;
-                }
-                at += 1;
-            }
-            false
-        })
-    })
 }
 
 /// An upper bound of the characters that a text can have after normalisation, as far as it matters whether that is less

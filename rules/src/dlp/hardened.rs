@@ -4,10 +4,11 @@
 //! named by its id, and has an entry in the list of differences. On clean text a view that does not differ from what was
 //! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
-use super::fast::{self, Encoded};
+use super::fast::{self, Encoded, Survey};
 use super::{
     ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed,
 };
+use crate::scratch::Buffer;
 use crate::text::{self, norm_dlp};
 
 /// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (Oddity 1).
@@ -39,9 +40,16 @@ const MAX_ROUNDS: usize = 4;
 const MAX_KEYS: usize = 2048;
 
 /// Adds what the differences find. `norm` is the normalised input.
-pub(super) fn add(s: &Scanner, input: &[u8], norm: &str, result: &mut TextResult) {
+pub(super) fn add(
+    s: &Scanner,
+    input: &[u8],
+    norm: &str,
+    digits: &Survey,
+    no_words: bool,
+    result: &mut TextResult,
+) {
     let mut extra = Extra { s, result };
-    extra.encoded_runs(norm.as_bytes());
+    extra.encoded_runs(norm.as_bytes(), digits);
     if memchr::memchr3(b'\t', b'\n', b'\r', input).is_some() {
         extra.lines(input);
     }
@@ -53,7 +61,9 @@ pub(super) fn add(s: &Scanner, input: &[u8], norm: &str, result: &mut TextResult
     extra.overlapping(norm);
     extra.known_secrets(input, norm);
     extra.canaries(norm);
-    extra.seeds(input);
+    if !no_words {
+        extra.seeds(input);
+    }
 }
 
 struct Extra<'s, 'r> {
@@ -96,9 +106,9 @@ impl Extra<'_, '_> {
         }
     }
 
-    fn encoded_runs(&mut self, text: &[u8]) {
+    fn encoded_runs(&mut self, text: &[u8], digits: &Survey) {
         let s = self.s;
-        fast::encoded_runs(s, text, |found| match found {
+        fast::encoded_runs(s, text, digits, |found| match found {
             Encoded::Rules(norm, encoded) => self.view(norm, encoded, ENCODED_RUNS),
             Encoded::Phrase(decoded, encoded) => {
                 let holds = |settings| seed::detect(&text::lossy(decoded), settings);
@@ -109,17 +119,23 @@ impl Extra<'_, '_> {
         });
     }
 
+    fn all_encoded_runs(&mut self, text: &[u8]) {
+        let digits = Survey::new(self.s, text);
+        self.encoded_runs(text, &digits);
+    }
+
     /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
     /// the start of a line is ordinary there.
     fn lines(&mut self, input: &[u8]) {
-        let spaced: Vec<u8> =
-            input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }).collect();
-        let norm = norm_dlp(&spaced);
-        self.view_of(&norm, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
-        if let Some(joined) = text::without_dots(&norm) {
+        let (mut spaced, mut buffer) = (Buffer::new(), Buffer::new());
+        spaced.extend(input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }));
+        let norm = text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced);
+        let Ok(norm) = std::str::from_utf8(norm) else { return };
+        self.view_of(norm, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
+        if let Some(joined) = text::without_dots(norm) {
             self.view_of(&joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
-        self.encoded_runs(norm.as_bytes());
+        self.all_encoded_runs(norm.as_bytes());
     }
 
     fn settled(&mut self, norm: &str) {
@@ -129,6 +145,9 @@ impl Extra<'_, '_> {
                 '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}'
             ) || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
         };
+        if text::is_settled(norm, invisible) {
+            return;
+        }
         let mut current: String = norm.chars().filter(|&c| !invisible(c)).collect();
         for _ in 0..MAX_ROUNDS {
             let next = norm_dlp(current.as_bytes()).into_owned();
@@ -145,11 +164,11 @@ impl Extra<'_, '_> {
     /// Only rules that hold other characters than ASCII: they cannot match a normalised text.
     fn unnormalised(&mut self, input: &[u8]) {
         let rules: Vec<Match> = {
-            let written = text::strip_controls(input);
             let mut rules = self.s.main.rules.iter().filter(|r| !r.spec().regex.is_ascii()).peekable();
             if rules.peek().is_none() {
                 return;
             }
+            let written = text::strip_controls(input);
             rules.filter(|r| r.matches(&written)).map(|r| r.to_match(Encoding::Plain)).collect()
         };
         rules.into_iter().for_each(|m| self.push(m, UNNORMALISED));
@@ -164,7 +183,7 @@ impl Extra<'_, '_> {
             return;
         }
         self.view(&norm_dlp(&lenient), Encoding::Url, LENIENT_PERCENT);
-        self.encoded_runs(norm_dlp(&lenient).as_bytes());
+        self.all_encoded_runs(norm_dlp(&lenient).as_bytes());
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.

@@ -4,7 +4,11 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use super::fast::{Class, class_masks};
 use crate::text::lower_simple;
+
+/// Shortest text that holds a seed phrase, bytes: twelve words of three letters.
+pub(super) const MIN_PHRASE: usize = 47;
 
 /// The word list of the standard, English, sorted.
 const WORDS: &str = include_str!("../../builtin/bip39-english.txt");
@@ -201,18 +205,75 @@ fn word_around(text: &[u8], at: usize, words: &[u64; TABLE], between: Between) -
 /// Distance of the probes: a phrase of twelve words of three letters has 47 bytes and cannot slip between.
 const STRIDE: usize = 40;
 
-/// Whether a text may hold a phrase: false is certain. Looks at one word in forty bytes; only where that is on the list,
-/// at its neighbours.
+/// Letters as nibble tables: two upper halves for each case.
+const LETTERS: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+/// Whether a text may hold a phrase: false is certain.
+///
+/// All words of the list have three to eight letters, so a run of letters of any other length ends every phrase. Prose
+/// and code have one every few words; only stretches without one that are long enough for a phrase are looked at.
 pub(super) fn possible(text: &[u8], min_words: usize, between: Between) -> bool {
+    if text.len() >= MIN_PHRASE {
+        let mut letters = crate::scratch::Buffer::new();
+        class_masks(&LETTERS.low, &LETTERS.high, text, &mut letters);
+        if may_be_in_stretches(text, &letters, min_words, between) {
+            return true;
+        }
+    }
+    // Two characters whose lower case is an ASCII letter could hide within a word.
+    !text.is_ascii()
+        && (memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some()
+            || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some())
+}
+
+fn may_be_in_stretches(text: &[u8], letters: &[u64], min_words: usize, between: Between) -> bool {
+    // No two set bits of a word without one of these in between are a phrase apart.
+    const MIDDLE: u64 = ((1 << MIN_PHRASE) - 1) & !((1 << (64 - MIN_PHRASE)) - 1);
+    let mut from = 0;
+    let mut last = 0u64;
+    for (block, &here) in letters.iter().enumerate() {
+        let next = letters.get(block + 1).copied().unwrap_or(0);
+        let wide = u128::from(next) << 64 | u128::from(here);
+        let starts = here & !(here << 1 | last >> 63);
+        last = here;
+        let two = wide & wide >> 1;
+        let four = two & two >> 2;
+        let nine = four & four >> 4 & wide >> 8;
+        let three = two & wide >> 2;
+        let barriers = starts & (nine as u64 | !(three as u64));
+        if barriers == 0 {
+            continue;
+        }
+        let base = block * 64;
+        let first = base + barriers.trailing_zeros() as usize;
+        if first - from >= MIN_PHRASE && may_be_in(&text[from..first], min_words, between) {
+            return true;
+        }
+        from = first;
+        if barriers & MIDDLE == 0 {
+            let mut rest = barriers & (barriers - 1);
+            while rest != 0 {
+                let to = base + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if to - from >= MIN_PHRASE && may_be_in(&text[from..to], min_words, between) {
+                    return true;
+                }
+                from = to;
+            }
+        }
+        from = base + 63 - barriers.leading_zeros() as usize;
+    }
+    text.len() - from >= MIN_PHRASE && may_be_in(&text[from..], min_words, between)
+}
+
+/// Looks at one word in forty bytes; only where that is on the list, at its neighbours.
+fn may_be_in(text: &[u8], min_words: usize, between: Between) -> bool {
     let words = packed_words();
     let mut at = 0;
     // Nothing before this position belongs to a phrase that is still possible.
     let mut floor = 0;
-    while at < text.len() {
-        if between.separates(text[at]) {
-            at += 1;
-            continue;
-        }
+    while let Some(letter) = text.get(at..).and_then(|t| t.iter().position(u8::is_ascii_alphabetic)) {
+        at += letter;
         let Some((mut start, mut end)) = word_around(text, at, words, between) else {
             floor = at + 1;
             at += STRIDE;
@@ -239,7 +300,5 @@ pub(super) fn possible(text: &[u8], min_words: usize, between: Between) -> bool 
         floor = end;
         at = end + STRIDE;
     }
-    // Two characters whose lower case is an ASCII letter could hide within a word.
-    memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some()
-        || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some()
+    false
 }

@@ -68,6 +68,11 @@ fn page(kind: Kind, code: u32) -> Option<&'static Page> {
     }))
 }
 
+/// Whether a character stays as it is, whatever stands around it.
+pub(super) fn keeps(c: char) -> bool {
+    page(Kind::Dlp, u32::from(c)).is_some_and(|page| page.entry[(u32::from(c) & 0xff) as usize] == KEEP)
+}
+
 /// Whether step 1 removes a character before any other is looked at.
 fn removed(c: char) -> bool {
     is_control(c) || is_invisible(c)
@@ -78,7 +83,7 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> boo
     out.clear();
     out.reserve(input.len() + 8);
     // Runs of printable ASCII, found by blocks.
-    let mut masks = Vec::new();
+    let mut masks = crate::scratch::Buffer::new();
     class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
     let mut at = 0;
     // Whether a mark now would follow an ASCII character (or nothing).

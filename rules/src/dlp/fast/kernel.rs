@@ -41,6 +41,8 @@ pub(in super::super) struct Kernel {
     core_rules: usize,
     /// Least number of characters of any match.
     min_chars: usize,
+    /// Every match holds a stretch of this many ASCII characters; 0 when that is not known.
+    solid: usize,
 }
 
 /// Numbers of matching rules, ascending: the core list first.
@@ -59,6 +61,7 @@ impl Kernel {
             wif: None,
             core_rules: core.rules.len(),
             min_chars: usize::MAX,
+            solid: usize::MAX,
         };
         let mut known: Vec<(&RuleSpec, u16)> = Vec::new();
         for (number, rule) in core.rules.iter().chain(&main.rules).enumerate() {
@@ -85,6 +88,7 @@ impl Kernel {
         if is_wif(rule.spec()) {
             self.wif = Some(id);
         } else {
+            self.solid = self.solid.min(shape::solid(hir));
             match shape::branches(hir) {
                 Some(branches) if !branches.is_empty() => {
                     // Anchored attempts are made at every start in ascending order, which reproduces successive
@@ -112,6 +116,12 @@ impl Kernel {
     /// Least number of characters of any match of any rule.
     pub(super) fn min_chars(&self) -> usize {
         self.min_chars
+    }
+
+    /// Every match of any rule holds a stretch of at least this many ASCII characters; 0 when that is not known.
+    pub(super) fn solid(&self) -> u32 {
+        // Longer stretches do not fit into what this is compared with.
+        self.solid.min(40) as u32
     }
 
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
@@ -151,7 +161,7 @@ impl Kernel {
             return true;
         }
         let matches = |id: u16| self.rule(rules, id).matches(text);
-        self.wif.is_some_and(|id| wif_in(bytes, &mut Vec::new()) && found(id))
+        self.wif.is_some_and(|id| wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }
 

@@ -3,14 +3,14 @@
 use super::simd;
 
 /// A class of bytes as nibble tables.
-pub(super) struct Class {
-    low: [u8; 16],
-    high: [u8; 16],
+pub(crate) struct Class {
+    pub(crate) low: [u8; 16],
+    pub(crate) high: [u8; 16],
 }
 
 impl Class {
     /// A class of ASCII bytes: each of the eight upper halves has a bit of its own, so any class can be written.
-    pub(super) const fn new(member: &[u8]) -> Class {
+    pub(crate) const fn new(member: &[u8]) -> Class {
         let mut low = [0u8; 16];
         let mut high = [0u8; 16];
         let mut h = 0;
@@ -39,12 +39,17 @@ pub(super) fn each(
     class: &Class,
     min: u32,
     masks: &mut Vec<u64>,
-    mut run: impl FnMut(usize, usize) -> bool,
+    run: impl FnMut(usize, usize) -> bool,
 ) -> bool {
     if text.len() < min as usize {
         return false;
     }
     simd::class_masks(&class.low, &class.high, text, masks);
+    each_in(masks, min, run)
+}
+
+/// [`each`] where the class's masks are at hand.
+pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize) -> bool) -> bool {
     let mut block = 0;
     // End of the last run that was reported.
     let mut done = 0;

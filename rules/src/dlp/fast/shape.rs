@@ -131,6 +131,24 @@ pub(super) fn branches(hir: &Hir) -> Option<Vec<Branch>> {
     rows.iter().map(|row| branch(row)).collect()
 }
 
+/// Length of a stretch of ASCII characters that every match of a pattern holds; 0 when that is not known.
+pub(super) fn solid(hir: &Hir) -> usize {
+    let longest = |row: &Vec<Slot>| {
+        let (mut longest, mut now) = (0, 0);
+        for slot in row {
+            match slot {
+                Slot::Byte(set) if set.is_subset(|b| b.is_ascii()) => now += 1,
+                Slot::Gap { set: Some(set), min } if set.is_subset(|b| b.is_ascii()) => now += min,
+                Slot::Look(_) => {}
+                _ => now = 0,
+            }
+            longest = longest.max(now);
+        }
+        longest
+    };
+    rows(hir).and_then(|rows| rows.iter().map(longest).min()).unwrap_or(0)
+}
+
 fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
     let one = |slot: Slot| Some(vec![vec![slot]]);
     match hir.kind() {

@@ -49,11 +49,107 @@ pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8]) -> u64 {
     })
 }
 
+/// What one block of 64 bytes looks like to a base64 decoder: bit `i` of each word speaks of byte `i`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Digits {
+    /// Digits of either alphabet.
+    pub(super) run: u64,
+    /// The digits' six bits, the highest first; of no meaning for other bytes.
+    pub(super) bits: [u64; 6],
+    /// `%` and `+`, which percent-decoding changes.
+    pub(super) percent: u64,
+}
+
+/// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
+pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
+    out.clear();
+    let (blocks, rest) = text.as_chunks::<64>();
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 was just detected.
+        unsafe { digits_avx2(blocks, out) };
+    }
+    for block in &blocks[out.len()..] {
+        out.push(digits_of(block));
+    }
+    out.push(digits_of(rest));
+}
+
+/// The scalar twin, for up to 64 bytes.
+pub(super) fn digits_of(block: &[u8]) -> Digits {
+    let mut out = Digits::default();
+    for (i, &b) in block.iter().enumerate() {
+        let value = crate::decode::base64_value(b);
+        out.percent |= u64::from(matches!(b, b'%' | b'+')) << i;
+        if let Some(value) = value {
+            out.run |= 1 << i;
+            for (place, bits) in out.bits.iter_mut().enumerate() {
+                *bits |= u64::from(value >> (5 - place) & 1) << i;
+            }
+        }
+    }
+    out
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Stopped, Tables};
+    use super::super::runs::Class;
+    use super::{Digits, Stopped, Tables};
+
+    /// # Safety
+    /// The processor must have AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn digits_avx2(blocks: &[[u8; 64]], out: &mut Vec<Digits>) {
+        let set = |b: u8| _mm256_set1_epi8(b as i8);
+        // What to add to a character to get its value, by its upper half; three characters need more.
+        let offsets: [i8; 16] = [0, 0, 16, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0];
+        let Class { low: class_low, high: class_high } = super::super::RUN;
+        // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+        let (offsets, class_low, class_high) = unsafe {
+            (
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(offsets.as_ptr().cast())),
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(class_low.as_ptr().cast())),
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(class_high.as_ptr().cast())),
+            )
+        };
+        let nibble = set(15);
+        let zero = _mm256_setzero_si256();
+        out.reserve(blocks.len() + 1);
+        for block in blocks {
+            let mut words = Digits::default();
+            for half in 0..2 {
+                // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
+                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * half).cast()) };
+                let lo = _mm256_and_si256(bytes, nibble);
+                let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let class =
+                    _mm256_and_si256(_mm256_shuffle_epi8(class_low, lo), _mm256_shuffle_epi8(class_high, hi));
+                let outside = _mm256_cmpeq_epi8(class, zero);
+                let plus = _mm256_cmpeq_epi8(bytes, set(b'+'));
+                let hyphen = _mm256_cmpeq_epi8(bytes, set(b'-'));
+                let low_line = _mm256_cmpeq_epi8(bytes, set(b'_'));
+                let percent = _mm256_or_si256(plus, _mm256_cmpeq_epi8(bytes, set(b'%')));
+                let more = _mm256_or_si256(
+                    _mm256_and_si256(plus, set(3)),
+                    _mm256_or_si256(_mm256_and_si256(hyphen, set(1)), _mm256_and_si256(low_line, set(33))),
+                );
+                let value = _mm256_add_epi8(_mm256_add_epi8(bytes, _mm256_shuffle_epi8(offsets, hi)), more);
+                let value = _mm256_andnot_si256(outside, value);
+                let mask = |v: __m256i| u64::from(_mm256_movemask_epi8(v) as u32) << (32 * half);
+                words.run |= u64::from(!(_mm256_movemask_epi8(outside) as u32)) << (32 * half);
+                words.percent |= mask(percent);
+                words.bits[0] |= mask(_mm256_slli_epi16::<2>(value));
+                words.bits[1] |= mask(_mm256_slli_epi16::<3>(value));
+                words.bits[2] |= mask(_mm256_slli_epi16::<4>(value));
+                words.bits[3] |= mask(_mm256_slli_epi16::<5>(value));
+                words.bits[4] |= mask(_mm256_slli_epi16::<6>(value));
+                words.bits[5] |= mask(_mm256_slli_epi16::<7>(value));
+            }
+            out.push(words);
+        }
+    }
 
     #[target_feature(enable = "avx2")]
     fn table(entries: &[u16; 16], shift: u32) -> __m256i {
@@ -160,4 +256,4 @@ mod avx2 {
 }
 
 #[cfg(target_arch = "x86_64")]
-use avx2::{class_masks_avx2, windows_avx2};
+use avx2::{class_masks_avx2, digits_avx2, windows_avx2};

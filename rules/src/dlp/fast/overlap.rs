@@ -1,0 +1,66 @@
+//! Matches of validated rules that successive leftmost matches step over (hardened strictness only).
+
+use super::super::Validator;
+use super::runs::{self, Class};
+use super::shape;
+
+/// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried.
+pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
+    const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+    let mut left = most;
+    runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
+        for at in start..end - 50 {
+            let len = match (text[at], text[at + 1]) {
+                // Keys of the main network begin so.
+                (b'5', b'H' | b'J' | b'K') => 51,
+                (b'K' | b'L', _) => 52,
+                _ => continue,
+            };
+            if left == 0 {
+                return true;
+            }
+            left -= 1;
+            let key = text.get(at..at + len).filter(|_| at + len <= end);
+            if key.and_then(|k| std::str::from_utf8(k).ok()).is_some_and(|k| Validator::Wif.check(k)) {
+                left = usize::MAX;
+                return true;
+            }
+        }
+        false
+    }) && left == usize::MAX
+}
+
+/// Whether a valid card number stands before a separate group of up to four digits, as in number and code.
+pub(in super::super) fn cards_with_a_tail(text: &[u8]) -> bool {
+    const CARD: Class = Class::new(b"0123456789 -");
+    runs::each(text, &CARD, 17, &mut crate::scratch::Buffer::new(), |start, end| {
+        let run = &text[start..end];
+        let digit = |i: usize| run.get(i).is_some_and(u8::is_ascii_digit);
+        if start > 0 && shape::is_word(text[start - 1]) && digit(0) {
+            return false;
+        }
+        (0..run.len()).filter(|&i| digit(i) && (i == 0 || !digit(i - 1))).any(|first| {
+            let mut at = first;
+            let mut digits = 0;
+            // Groups with single separators; a boundary after 15 to 19 digits that is followed by a short group.
+            while digits < 19 {
+                let group = (at..at + 20).take_while(|&i| digit(i)).count();
+                if group == 0 || (digits == 0 && group < 4) {
+                    return false;
+                }
+                digits += group;
+                at += group;
+                let tail = (at + 1..at + 6).take_while(|&i| digit(i)).count();
+                if (15..=19).contains(&digits)
+                    && (3..=4).contains(&tail)
+                    && at + 1 + tail >= run.trim_ascii_end().len()
+                    && std::str::from_utf8(&run[first..at]).is_ok_and(|card| Validator::Luhn.check(card))
+                {
+                    return true;
+                }
+                at += 1;
+            }
+            false
+        })
+    })
+}
