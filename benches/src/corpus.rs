@@ -105,3 +105,90 @@ pub fn chat(bytes: usize) -> Vec<u8> {
     body.push_str("]}");
     body.into_bytes()
 }
+
+/// A source file of about `bytes` bytes, with real line ends.
+#[must_use]
+pub fn code(bytes: usize) -> Vec<u8> {
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut text = String::new();
+    while text.len() < bytes {
+        text.push_str("/// ");
+        for _ in 0..numbers.below(12) + 3 {
+            text.push_str(WORDS[numbers.below(WORDS.len())]);
+            text.push(' ');
+        }
+        text.push('\n');
+        for line in LINES {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let (a, b) = (numbers.below(900), numbers.below(70000));
+        text.push_str(&format!("const LIMIT_{a}: usize = {b}; // see module_{a}::lookup_table\n"));
+    }
+    text.truncate(bytes);
+    text.into_bytes()
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A JSON body of about `bytes` bytes that is mostly base64 of noise, with some hex and some prose.
+#[must_use]
+pub fn base64_heavy(bytes: usize) -> Vec<u8> {
+    let mut numbers = Numbers(0x9e6c_63d0_876a_68ee);
+    let mut body = String::from(r#"{"items":["#);
+    while body.len() < bytes {
+        body.push_str(r#"{"id":""#);
+        for _ in 0..32 {
+            body.push(char::from(b"0123456789abcdef"[numbers.below(16)]));
+        }
+        body.push_str(r#"","data":""#);
+        for _ in 0..4 * (numbers.below(1000) + 200) {
+            body.push(char::from(DIGITS[numbers.below(64)]));
+        }
+        body.push_str(r#"","note":""#);
+        for _ in 0..40 {
+            body.push_str(WORDS[numbers.below(WORDS.len())]);
+            body.push(' ');
+        }
+        body.push_str(r#""},"#);
+    }
+    body.truncate(bytes);
+    body.into_bytes()
+}
+
+/// Texts of `bytes` bytes, each made to cost as much as possible in one part of the scan.
+#[must_use]
+pub fn worst_cases(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let of = |unit: &str| {
+        let mut text = unit.repeat(bytes / unit.len() + 1).into_bytes();
+        text.truncate(bytes);
+        text
+    };
+    let mut nested = of("nothing to see here. ");
+    nested.truncate(bytes * 27 / 64);
+    for _ in 0..3 {
+        nested = base64(&nested);
+    }
+    nested.truncate(bytes);
+    vec![
+        ("one letter", of("A")),
+        ("digits", of("0123456789")),
+        ("nested base64", nested),
+        ("percent escapes", of("%25")),
+        ("seed words", of("zoo wrong able abandon ")),
+        ("card shapes", of("4111111111111112 ")),
+        ("zero width", of("a\u{200b}")),
+        ("anchors", of("sk-ant-sk-proj-ghp_AKIAeyJ.eyxox-glpat-")),
+        ("token shapes", of("eyJeyJeyJeyJ")),
+        ("short runs", of("QUJDREVGR0hJSktM ")),
+    ]
+}
+
+fn base64(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len().div_ceil(3) * 4);
+    for group in text.chunks_exact(3) {
+        let all = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
+        out.extend((0..4).map(|i| DIGITS[(all >> (18 - 6 * i) & 63) as usize]));
+    }
+    out
+}

@@ -119,9 +119,8 @@ fn normalise(kind: Kind, text: &[u8]) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::new();
-    if quick::normalise_into(kind, text, &mut out)
-        && let Ok(out) = String::from_utf8(out)
-    {
+    quick::normalise_into(kind, text, &mut out);
+    if let Ok(out) = String::from_utf8(out) {
         return Cow::Owned(out);
     }
     Cow::Owned(match kind {
@@ -137,10 +136,7 @@ pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u
     if is_printable(text) {
         return None;
     }
-    if !quick::normalise_into(Kind::Dlp, text, buffer) {
-        buffer.clear();
-        buffer.extend_from_slice(norm_dlp_by_steps(text).as_bytes());
-    }
+    quick::normalise_into(Kind::Dlp, text, buffer);
     Some(buffer)
 }
 

@@ -75,7 +75,14 @@ pub(super) struct RuleTable {
 
 impl RuleTable {
     pub(super) fn new(specs: Vec<RuleSpec>) -> Result<RuleTable, Error> {
-        let compile = |spec: RuleSpec| match goregex::compile_rule(&spec.regex) {
+        let known: Vec<&str> =
+            super::builtin_rules().iter().chain(super::core_rules()).map(|r| &*r.regex).collect();
+        let regex = |pattern: &str| match known.contains(&pattern) {
+            // Compiling all of them takes longer than starting the program otherwise does.
+            true => goregex::compile_rule_later(pattern),
+            false => goregex::compile_rule(pattern),
+        };
+        let compile = |spec: RuleSpec| match regex(&spec.regex) {
             Ok(regex) => Ok(Rule { gate: gate(&spec.regex), regex, spec }),
             Err(source) => Err(Error { name: spec.name.to_string(), source }),
         };

@@ -3,7 +3,7 @@
 //! Steps 1 to 5 of the specification act on each character alone, but for one thing: composition (step 3) may join a
 //! letter with the marks after it, and then a look-alike is not mapped (step 4). So every character's result is looked
 //! up in a table, made page by page at first use by the plain steps; a mark after an ASCII letter is dropped, as the
-//! steps would do in the end; and where a mark follows anything else the whole text goes through the plain steps.
+//! steps would do in the end; and where a mark follows anything else, the stretch around it goes through the plain steps.
 
 use std::sync::OnceLock;
 
@@ -78,16 +78,18 @@ fn removed(c: char) -> bool {
     is_control(c) || is_invisible(c)
 }
 
-/// Normalises into `out`, which is cleared first. False when the plain steps are needed; `out` is then of no use.
-pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> bool {
+/// Normalises into `out`, which is cleared first.
+pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) {
     out.clear();
     out.reserve(input.len() + 8);
     // Runs of printable ASCII, found by blocks.
     let mut masks = crate::scratch::Buffer::new();
     class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
     let mut at = 0;
-    // Whether a mark now would follow an ASCII character (or nothing).
+    // Whether a mark now would follow an ASCII character or U+FFFD (or nothing).
     let mut after_ascii = true;
+    // Where the last such character begins, in the text and in what was made of it.
+    let (mut solid_in, mut solid_out) = (0, 0);
     while at < input.len() {
         let b = input[at];
         if b < 0x80 {
@@ -96,6 +98,7 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> boo
                 out.extend_from_slice(&input[at..end]);
                 at = end;
                 after_ascii = true;
+                (solid_in, solid_out) = (end - 1, out.len() - 1);
             } else {
                 if kind == Kind::Match && matches!(b, b'\t' | b'\n' | b'\r') {
                     out.push(b);
@@ -106,22 +109,40 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> boo
             continue;
         }
         let Some((c, len)) = decode(&input[at..]) else {
+            (solid_in, solid_out) = (at, out.len());
             out.extend_from_slice("\u{FFFD}".as_bytes());
-            after_ascii = false;
+            after_ascii = true;
             at += 1;
             continue;
         };
-        let Some(page) = page(kind, c) else { return false };
-        match page.entry[(c & 0xff) as usize] {
+        // Beyond the planes that have letters there are no tables.
+        let page = page(kind, c);
+        let entry = page.map_or(HARD, |page| page.entry[(c & 0xff) as usize]);
+        match entry {
             KEEP => {
                 out.extend_from_slice(&input[at..at + len]);
                 after_ascii = false;
             }
             MARK if after_ascii && !out.is_empty() => {}
-            MARK | HARD => return false,
+            MARK | HARD => {
+                // Nothing composes across printable ASCII or U+FFFD: the stretch up to the next goes through the steps.
+                let end = end_of_stretch(input, at);
+                out.truncate(solid_out);
+                let stretch = &crate::text::lossy(&input[solid_in..end]);
+                let steps = match kind {
+                    Kind::Dlp => norm_dlp_str_by_steps(stretch),
+                    Kind::Match => norm_match_str_by_steps(stretch),
+                };
+                out.extend_from_slice(steps.as_bytes());
+                (solid_in, solid_out) = (end, out.len());
+                after_ascii = false;
+                at = end;
+                continue;
+            }
             i => {
-                let text = &page.text[usize::from(i)];
-                if !text.is_empty() {
+                if let Some(text) =
+                    page.map(|page| &page.text[usize::from(i)]).filter(|text| !text.is_empty())
+                {
                     out.extend_from_slice(text.as_bytes());
                     after_ascii = false;
                 }
@@ -129,7 +150,21 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> boo
         }
         at += len;
     }
-    true
+}
+
+/// The first position from `at` on of a printable ASCII character or of a byte that is not part of valid UTF-8.
+fn end_of_stretch(input: &[u8], mut at: usize) -> usize {
+    while let Some(&b) = input.get(at) {
+        match b {
+            0x20..=0x7e => break,
+            0..=0x7f => at += 1,
+            _ => match decode(&input[at..]) {
+                Some((_, len)) => at += len,
+                None => break,
+            },
+        }
+    }
+    at
 }
 
 /// U+0020 to U+007E as nibble tables: each upper half from 2 to 7 has a bit, and 0x7F lacks it.

@@ -297,7 +297,8 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     }
     let mut checks: Vec<(isize, Set)> =
         (first..end).filter_map(|i| bytes[i].map(|set| (i as isize - at as isize, set))).collect();
-    checks.sort_by_key(|(_, set)| set.weight());
+    // In a run of one class, the far end is likelier to lie beyond what the text has of it.
+    checks.sort_by_key(|(distance, set)| (set.weight(), std::cmp::Reverse(distance.abs())));
     let start = if row[..first].iter().all(|s| matches!(s, Slot::Look(_))) { Some(at - first) } else { None };
     let before = beyond(row[..first].iter().rev(), bytes[first], true);
     let after = beyond(row[end..].iter(), bytes[end - 1], false);

@@ -105,7 +105,9 @@ mod avx2 {
         let set = |b: u8| _mm256_set1_epi8(b as i8);
         // What to add to a character to get its value, by its upper half; three characters need more.
         let offsets: [i8; 16] = [0, 0, 16, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0];
-        let Class { low: class_low, high: class_high } = super::super::RUN;
+        // Hidden from the optimiser, which would replace a shuffle of a known table by byte-wise selection.
+        let offsets = std::hint::black_box(offsets);
+        let Class { low: class_low, high: class_high } = std::hint::black_box(super::super::RUN);
         // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
         let (offsets, class_low, class_high) = unsafe {
             (
@@ -136,7 +138,8 @@ mod avx2 {
                     _mm256_or_si256(_mm256_and_si256(hyphen, set(1)), _mm256_and_si256(low_line, set(33))),
                 );
                 let value = _mm256_add_epi8(_mm256_add_epi8(bytes, _mm256_shuffle_epi8(offsets, hi)), more);
-                let value = _mm256_andnot_si256(outside, value);
+                // Hidden as well: one bit of a lane at a time, it would be computed lane by lane.
+                let value = std::hint::black_box(_mm256_andnot_si256(outside, value));
                 let mask = |v: __m256i| u64::from(_mm256_movemask_epi8(v) as u32) << (32 * half);
                 words.run |= u64::from(!(_mm256_movemask_epi8(outside) as u32)) << (32 * half);
                 words.percent |= mask(percent);

@@ -25,6 +25,10 @@ pub(in super::super) struct Windows {
     pub(super) tables: Tables,
     /// The windows of each bucket, with their owners' numbers.
     members: Vec<Vec<([Set; 4], Vec<u32>)>>,
+    /// Owners of the windows by number, where there are few enough windows for `exact`.
+    owners: Vec<Vec<u32>>,
+    /// `[place][byte]`: the windows, by number, that allow the byte there. One more for a place beyond the text.
+    exact: Vec<[u128; 4]>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -81,6 +85,18 @@ impl Windows {
                 None => distinct.push((*window, Nibbles::of(window), vec![*owner])),
             }
         }
+        let (mut exact, mut owners) = (Vec::new(), Vec::new());
+        if distinct.len() <= 128 {
+            let allow = |place: usize, b: u8| {
+                let all = distinct.iter().enumerate();
+                all.fold(0u128, |m, (i, (w, _, _))| m | u128::from(w[place].has(b)) << i)
+            };
+            exact = (0..=255u8).map(|b| std::array::from_fn(|place| allow(place, b))).collect();
+            let short = distinct.iter().enumerate();
+            let short = short.fold(0u128, |m, (i, (w, _, _))| m | u128::from(w[3] == Set::ALL) << i);
+            exact.push([0, 0, 0, short]);
+            owners = distinct.iter().map(|(_, _, owners)| owners.clone()).collect();
+        }
         // The costly ones first: they shape the buckets, the others fit in.
         distinct.sort_by(|a, b| b.1.cost(&by_nibble).total_cmp(&a.1.cost(&by_nibble)));
         let mut buckets = [(Nibbles::default(), 0.0); BUCKETS];
@@ -105,7 +121,7 @@ impl Windows {
             high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
             short,
         };
-        Windows { tables, members }
+        Windows { tables, members, owners, exact }
     }
 
     /// Calls `owner(number)` for every owner of a window of these buckets that is at the position, until it returns true;
@@ -118,6 +134,21 @@ impl Windows {
         mut buckets: u16,
         mut owner: impl FnMut(u32) -> bool,
     ) -> bool {
+        if let Some(beyond) = self.exact.last() {
+            let allowed = |place: usize| match text.get(at + place) {
+                Some(&b) => self.exact[usize::from(b)][place],
+                None => beyond[place],
+            };
+            let mut windows = allowed(0) & allowed(1) & allowed(2) & allowed(3);
+            while windows != 0 {
+                let window = windows.trailing_zeros() as usize;
+                windows &= windows - 1;
+                if self.owners[window].iter().any(|&number| owner(number)) {
+                    return true;
+                }
+            }
+            return false;
+        }
         while buckets != 0 {
             let bucket = buckets.trailing_zeros() as usize;
             buckets &= buckets - 1;
