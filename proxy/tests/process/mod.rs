@@ -1,0 +1,150 @@
+//! The program as a process of its own, so that its memory can be read from outside, and an origin in the test's process.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Forwarding to loopback is allowed, and nothing is counted against a client.
+const CONFIG: &str = "
+internal: []
+ssrf: {ip_allowlist: [127.0.0.0/8]}
+fetch_proxy:
+  monitoring: {max_requests_per_minute: 1000000}
+forward_proxy: {enabled: true}
+request_body_scanning: {action: block}
+logging: {output: file, file: /dev/null}
+";
+
+/// A running proxy; it ends with the value.
+pub struct Proxy {
+    child: Child,
+    pub address: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Proxy {
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = directory.path().join("muselet.yaml");
+        std::fs::write(&config, CONFIG).expect("written");
+        // Free a moment ago: good enough, and the health check below says when it is not.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let child = Command::new(env!("CARGO_BIN_EXE_muselet"))
+            .args(["run", "--listen", &address, "--config"])
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut proxy = Self { child, address, _directory: directory };
+        let began = Instant::now();
+        while !proxy.healthy().await {
+            let ended = proxy.child.try_wait().expect("our child");
+            assert!(
+                ended.is_none() && began.elapsed() < Duration::from_secs(30),
+                "no health answer: {ended:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy
+    }
+
+    async fn healthy(&self) -> bool {
+        let Ok(stream) = TcpStream::connect(&self.address).await else { return false };
+        let answer = exchange(stream, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        answer.starts_with("HTTP/1.1 200")
+    }
+
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).await.expect("connected")
+    }
+
+    /// `VmRSS` (now) or `VmHWM` (the most ever), in bytes.
+    pub fn memory(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the child's status");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
+        let kib: u64 = line.split_ascii_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        kib * 1024
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends, then reads to the end.
+pub async fn exchange(mut stream: TcpStream, request: &[u8]) -> String {
+    let mut seen = Vec::new();
+    let _ = stream.write_all(request).await;
+    let _ = stream.read_to_end(&mut seen).await;
+    String::from_utf8_lossy(&seen).into_owned()
+}
+
+/// Head of a request or answer.
+pub async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// An origin that takes any body with a `Content-Length` and says how long it was. The paths below `/stall` get the first
+/// 64 KiB of a long answer and nothing after them.
+pub async fn origin() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    address
+}
+
+async fn answer(mut stream: TcpStream) {
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let head = head(&mut stream).await.to_ascii_lowercase();
+        if head.is_empty() {
+            return;
+        }
+        let length =
+            head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+        let mut left: usize = length.unwrap_or_default();
+        let whole = left;
+        while left > 0 {
+            match stream.read(&mut buffer).await {
+                Ok(n @ 1..) => left = left.saturating_sub(n),
+                _ => return,
+            }
+        }
+        if head.contains(" /stall") {
+            let begin = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4000000\r\n\r\n";
+            let _ = stream.write_all(begin).await;
+            let _ = stream.write_all(&[b'a'; 64 * 1024]).await;
+            // Until the proxy goes away.
+            let _ = stream.read(&mut buffer).await;
+            return;
+        }
+        let body = whole.to_string();
+        let text = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if stream.write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
