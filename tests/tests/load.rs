@@ -87,6 +87,37 @@ async fn idle_tunnels_and_requests_do_not_disturb_each_other() {
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
+/// Bytes whose order shows: the number of each four.
+fn numbered(from: u32, fours: u32) -> Vec<u8> {
+    (from..from + fours).flat_map(u32::to_be_bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_tunnels_deliver_every_byte_in_order_and_none_of_another() {
+    const FOURS: u32 = 1 << 20;
+    let world = World::start().await;
+    let tunnels = (0..4).map(|number: u32| {
+        let world = &world;
+        async move {
+            let (mut stream, head) = connect(world).await;
+            assert_eq!(head, "HTTP/1.1 200 Connection Established\r\n\r\n");
+            let sent = numbered(number * FOURS, FOURS);
+            let mut back = Vec::with_capacity(sent.len());
+            let (mut read, mut write) = stream.split();
+            let writing = async {
+                write.write_all(&sent).await.expect("sent");
+                // The end of this direction reaches the origin, whose end then comes back.
+                write.shutdown().await.expect("half-closed");
+            };
+            let (_, result) = tokio::join!(writing, read.read_to_end(&mut back));
+            result.expect("read");
+            assert_eq!(back.len(), sent.len(), "tunnel {number}");
+            assert!(back == sent, "tunnel {number}: bytes differ");
+        }
+    });
+    join_all(tunnels).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes half a minute and four thousand descriptors"]
 async fn the_limit_of_tunnels_holds_and_one_more_is_refused() {

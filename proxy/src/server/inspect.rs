@@ -73,12 +73,14 @@ where
         Ok(read) => read,
         Err(finding) => return Inspected::Refused(finding),
     };
-    let scan = {
+    let scanned = if Offload::is_in_place(body.len()) {
+        Ok(policy.scan(&body, headers, host))
+    } else {
         let (policy, body) = (Arc::clone(policy), body.clone());
         let (headers, host) = (headers.clone(), host.to_owned());
-        move || policy.scan(&body, &headers, &host)
+        offload.run(body.len(), move || policy.scan(&body, &headers, &host)).await
     };
-    match offload.run(body.len(), scan).await {
+    match scanned {
         Ok(mut verdict) => {
             let body = verdict.replacement.take().map_or(body, Bytes::from);
             Inspected::Buffered { body, trailers, verdict }

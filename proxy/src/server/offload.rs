@@ -29,6 +29,12 @@ impl Offload {
         Self { slots: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
+    /// Whether an input of so many bytes is scanned in place: its scan may then borrow what it needs.
+    #[must_use]
+    pub fn is_in_place(bytes: usize) -> bool {
+        bytes < IN_PLACE
+    }
+
     /// Runs `scan` over an input of `bytes` bytes.
     ///
     /// # Errors
@@ -38,7 +44,7 @@ impl Offload {
         bytes: usize,
         scan: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Aborted> {
-        if bytes < IN_PLACE {
+        if Self::is_in_place(bytes) {
             return Ok(scan());
         }
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Aborted)?;

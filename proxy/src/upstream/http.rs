@@ -44,6 +44,12 @@ pub enum OutgoingBody {
 }
 
 impl OutgoingBody {
+    /// Whether [`Self::again`] has something to give.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Client(_))
+    }
+
     /// The same body again, where that is possible.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
@@ -120,6 +126,22 @@ pub struct Outgoing {
     pub body: OutgoingBody,
     /// Ask the origin to close the connection afterwards.
     pub close: bool,
+}
+
+impl Outgoing {
+    /// This request. What is left can be taken once more, with the same body where that can be repeated, and else without.
+    pub fn take(&mut self) -> Self {
+        let again = self.body.again().unwrap_or(OutgoingBody::Empty);
+        Self {
+            method: self.method.clone(),
+            origin: self.origin.clone(),
+            authority: self.authority.clone(),
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body: std::mem::replace(&mut self.body, again),
+            close: self.close,
+        }
+    }
 }
 
 /// Why there is no response. The texts follow the reference's language, for they are logged and sometimes shown.
@@ -232,33 +254,33 @@ impl Drop for IncomingBody {
 }
 
 impl Upstream {
-    /// Sends a request and waits for the head of its response; interim responses are swallowed.
+    /// Sends a request and waits for the head of its response; interim responses are swallowed. `make` makes the request, and
+    /// makes it again where it has to be repeated; that is only asked of it when the body was one that can be.
     ///
     /// # Errors
     /// See [`SendError`].
     pub async fn send(
         &self,
         rules: &DialRules,
-        outgoing: Outgoing,
+        mut make: impl FnMut() -> Outgoing,
     ) -> Result<Response<IncomingBody>, SendError> {
-        let Outgoing { method, origin, authority, target, headers, body, close } = outgoing;
-        let again = body.again();
+        let Outgoing { method, origin, authority, target, headers, body, close } = make();
+        let repeatable = body.is_repeatable() && is_repeatable(&method, &headers);
         let request = build(&method, &target, &authority, headers, body, close)?;
         let Some(mut sender) = self.pool.take(&origin) else {
             return self.send_new(rules, origin, request).await;
         };
-        let spare = again.map(|body| copy(&request, body));
         match sender.try_send_request(request).await {
             Ok(response) => Ok(self.lease(response, origin, sender)),
             Err(mut error) => match error.take_message() {
                 // Not a byte of it was sent.
                 Some(unsent) => self.send_new(rules, origin, unsent).await,
-                None => match spare {
-                    Some(spare) if is_repeatable(&method, spare.headers()) && is_stale(error.error()) => {
-                        self.send_new(rules, origin, spare).await
-                    }
-                    _ => Err(SendError::transport(error.error())),
-                },
+                None if repeatable && is_stale(error.error()) => {
+                    let Outgoing { method, authority, target, headers, body, close, .. } = make();
+                    let again = build(&method, &target, &authority, headers, body, close)?;
+                    self.send_new(rules, origin, again).await
+                }
+                None => Err(SendError::transport(error.error())),
             },
         }
     }
@@ -364,14 +386,6 @@ fn wire_target(target: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-fn copy(request: &Request<OutgoingBody>, body: OutgoingBody) -> Request<OutgoingBody> {
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// Safe methods, and what its sender declares to be idempotent.

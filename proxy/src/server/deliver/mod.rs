@@ -142,7 +142,10 @@ impl Delivery<'_> {
             return self.refuse(refusal);
         }
         let received = body.len() as u64;
-        let judgement = {
+        let length = body.len();
+        let judgement = if Offload::is_in_place(length) {
+            Ok(self.policy.judge(&self.head(&headers), &buffering, body))
+        } else {
             let (policy, host, target) =
                 (Arc::clone(self.policy), self.host.to_owned(), Arc::clone(&self.exchange.url));
             let (transport, headers) = (self.transport, headers.clone());
@@ -153,7 +156,7 @@ impl Delivery<'_> {
                     Head { transport, host: &host, target: &target, headers: &headers, escalation, budget };
                 policy.judge(&head, &buffering, body)
             };
-            self.offload.run(usize::try_from(received).unwrap_or(usize::MAX), judge).await
+            self.offload.run(length, judge).await
         };
         let Ok(judgement) = judgement else {
             // The scan did not come back: what was not judged is not delivered.

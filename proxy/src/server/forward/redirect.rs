@@ -95,8 +95,8 @@ async fn send_one(
 ) -> Result<Response<IncomingBody>, Failure> {
     // The live rules: a reload that closes a range closes it for dials at once. (spec: http-proxy §4 "Snapshot")
     let policy = exchange.shared.policy.load_full();
-    let outgoing = outbound.prepare();
-    match timeout_at(deadline, exchange.shared.upstream.send(&policy.dial, outgoing)).await {
+    let send = exchange.shared.upstream.send(&policy.dial, || outbound.prepare());
+    match timeout_at(deadline, send).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure::Transport(error.to_string())),
         Err(_) => Err(Failure::Transport(

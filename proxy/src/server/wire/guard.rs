@@ -109,25 +109,40 @@ pub struct Guard<S> {
     closing: Closing,
 }
 
+/// A limit that is set far more often than it is waited for. The timer is therefore only moved while somebody waits, and only
+/// when it would fire too late, or fired for an earlier limit.
 #[derive(Debug)]
-struct Deadline(Pin<Box<Sleep>>, bool);
+struct Deadline {
+    at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl Deadline {
     fn new() -> Self {
-        Self(Box::pin(sleep_until(Instant::now())), false)
+        Self { at: None, timer: None }
     }
 
     fn set(&mut self, at: Instant) {
-        self.0.as_mut().reset(at);
-        self.1 = true;
+        self.at = Some(at);
     }
 
     fn clear(&mut self) {
-        self.1 = false;
+        self.at = None;
     }
 
     fn expired(&mut self, cx: &mut Context<'_>) -> bool {
-        self.1 && self.0.as_mut().poll(cx).is_ready()
+        let Some(at) = self.at else { return false };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= at {
+                return true;
+            }
+            timer.as_mut().reset(at);
+        }
+        false
     }
 }
 

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{Method, Version};
 use muselet_rules::Strictness;
+use std::borrow::Cow;
 
 use crate::policy::url::parse::{GoUrl, parse_request_target};
 
@@ -240,18 +241,21 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], (u8, u8)), Refusal> {
     Ok((method, target, (major - b'0', minor - b'0')))
 }
 
+/// Room for this many header lines is made at once.
+const USUAL_LINES: usize = 12;
+
 /// All header lines, and whether one of them was folded.
 fn header_lines(lines: &mut Lines<'_>) -> Result<(HeaderMap, bool), Refusal> {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(USUAL_LINES);
     let mut folded = false;
-    let mut last: Option<(HeaderName, Vec<u8>)> = None;
+    let mut last: Option<(HeaderName, Cow<'_, [u8]>)> = None;
     for count in 0.. {
         let line = lines.next().ok_or(Refusal::BadRequest)?;
         if let [b' ' | b'\t', ..] = line {
             // A folded line continues the value before it, joined by one space.
             let (_, value) = last.as_mut().ok_or(Refusal::BadRequest)?;
-            value.push(b' ');
-            value.extend_from_slice(line.trim_ascii());
+            value.to_mut().push(b' ');
+            value.to_mut().extend_from_slice(line.trim_ascii());
             folded = true;
             continue;
         }
@@ -267,7 +271,7 @@ fn header_lines(lines: &mut Lines<'_>) -> Result<(HeaderMap, bool), Refusal> {
         }
         let colon = memchr::memchr(b':', line).ok_or(Refusal::BadRequest)?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Refusal::BadRequest)?;
-        last = Some((name, trim(&line[colon + 1..]).to_vec()));
+        last = Some((name, Cow::Borrowed(trim(&line[colon + 1..]))));
     }
     Err(Refusal::TooLarge)
 }

@@ -120,6 +120,7 @@ where
     );
     // Errors end the connection and are the client's doing or the network's; there is nobody to tell.
     let _ = tokio::select! {
+        biased;
         result = connection.as_mut() => result,
         () = drain.cancelled() => {
             connection.as_mut().graceful_shutdown();
