@@ -11,7 +11,6 @@ use super::schema::Config;
 type Entry = (&'static str, fn(&Config) -> bool);
 
 const UNIMPLEMENTED: &[Entry] = &[
-    ("cross_request_detection", |config| config.cross_request_detection.enabled),
     ("browser_shield", |config| config.browser_shield.enabled),
     ("mediation_envelope", |config| config.mediation_envelope.enabled),
     ("flight_recorder", |config| config.flight_recorder.enabled),

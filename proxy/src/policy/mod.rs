@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod body;
+pub mod cross_request;
 pub mod dial;
 pub mod headers;
 pub mod host;

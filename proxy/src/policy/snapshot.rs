@@ -1,13 +1,15 @@
 //! Everything that one configuration decides, compiled once and never changed.
 //!
 //! A request takes the snapshot that is current when it begins and keeps it to its end; a reload builds a new one beside the
-//! old and swaps a pointer. State that must survive a reload lives elsewhere. (spec: http-proxy §4 "Snapshot", §19)
+//! old and swaps a pointer. State that must survive a reload lives elsewhere; what a reload is to discard (rate windows, data
+//! budgets, cross-request trackers) is in here. (spec: http-proxy §4 "Snapshot", §19)
 
 use std::sync::Arc;
 
 use muselet_rules::{dlp, injection};
 
 use super::body::{BodyPolicy, RedactionError};
+use super::cross_request::CrossRequest;
 use super::dial::DialRules;
 use super::headers::HeaderPolicy;
 use super::host::{Dialect, HostList};
@@ -32,6 +34,8 @@ pub struct Policy {
     pub headers: HeaderPolicy,
     /// `adaptive_enforcement.exempt_domains`: findings on their hosts are no evidence.
     pub adaptive_exempt: HostList,
+    /// What is looked for across requests, with what is remembered for it.
+    pub cross_request: Option<Arc<CrossRequest>>,
     /// Request bodies.
     pub body: Arc<BodyPolicy>,
     /// Responses.
@@ -81,6 +85,7 @@ impl Policy {
             url: url::Pipeline::new(url::Settings::from(&*config), Arc::clone(&dlp))?,
             dial: DialRules::new(&config)?,
             adaptive_exempt: HostList::new(&config.adaptive_enforcement.exempt_domains, Dialect::Domains),
+            cross_request: CrossRequest::new(&config).map(Arc::new),
             headers: HeaderPolicy::new(&config, Arc::clone(&dlp)),
             body: Arc::new(BodyPolicy::new(&config, Arc::clone(&dlp))?),
             response: Arc::new(ResponsePolicy::new(

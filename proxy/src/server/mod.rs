@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod answer;
 pub mod connect;
+mod cross_request;
 mod deliver;
 pub mod dns;
 pub mod exchange;
@@ -19,6 +20,7 @@ pub mod inspect;
 pub mod intercept;
 pub mod listener;
 pub mod offload;
+pub mod peek;
 mod report;
 pub mod reverse;
 mod routing;

@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::identity::ANONYMOUS;
 use super::shared::Shared;
 use crate::events::Event;
+use crate::policy::cross_request;
 use crate::policy::response::Escalation;
 use crate::policy::session::{
     AUTHORITY, Action, Effect, Level, Observation, Seeing, Seen, Signal, Target, Tier,
@@ -290,6 +291,7 @@ pub(super) fn tier_changed(shared: &Shared, from: Tier, to: Tier, trigger: &str)
 /// Lets levels fall, tiers end and idle sessions go, until the process is told to stop.
 pub async fn keep(shared: Arc<Shared>) {
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut tidy = tokio::time::interval(cross_request::CLEAN_UP);
     let mut cleaned = Instant::now();
     loop {
         let cleanup = shared.sessions.cleanup_interval();
@@ -304,6 +306,11 @@ pub async fn keep(shared: Arc<Shared>) {
                             to: to.as_str(),
                         });
                     }
+                }
+            }
+            _ = tidy.tick() => {
+                if let Some(trackers) = &shared.policy.load().cross_request {
+                    trackers.clean_up(Instant::now());
                 }
             }
             () = tokio::time::sleep_until((cleaned + cleanup).into()) => {

@@ -23,6 +23,7 @@ use super::pool::{Origin, Pool};
 use super::tls::{Protocols, TlsError};
 use crate::policy::dial::DialRules;
 use crate::policy::headers::canonical;
+use crate::server::peek::Peeked;
 use crate::server::wire::RequestBody;
 
 /// Longest header block of a response. The reference takes 10 MiB; a response head above this is an attack on memory.
@@ -40,7 +41,7 @@ pub enum OutgoingBody {
     /// Known bytes of a request that came in chunks; goes out in chunks, with its trailers.
     Chunks(Bytes, Option<HeaderMap>),
     /// Straight from the client; can be sent once.
-    Client(RequestBody),
+    Client(Peeked<RequestBody>),
 }
 
 impl OutgoingBody {
@@ -362,7 +363,7 @@ fn announce_trailers(request: &mut Request<OutgoingBody>) {
         OutgoingBody::Chunks(_, Some(trailers)) => {
             trailers.keys().map(|name| canonical(name.as_str())).collect()
         }
-        OutgoingBody::Client(body) => body.announced_trailers().to_vec(),
+        OutgoingBody::Client(body) => body.body().announced_trailers().to_vec(),
         _ => return,
     };
     if let Ok(value) = HeaderValue::try_from(names.join(","))

@@ -15,7 +15,7 @@ pub const MAX_KEYS: usize = 10_000;
 
 #[derive(Default)]
 struct Stream {
-    fragments: VecDeque<(Duration, Vec<u8>)>,
+    fragments: VecDeque<(Duration, Arc<[u8]>)>,
     bytes: usize,
     last: Duration,
 }
@@ -50,6 +50,16 @@ impl Fragments {
         self.streams.values().map(|s| s.bytes).sum()
     }
 
+    /// Bytes held in one stream.
+    pub fn bytes_of(&self, key: &str) -> usize {
+        self.streams.get(key).map_or(0, |s| s.bytes)
+    }
+
+    /// Drops a stream; `true` if there was one.
+    pub fn forget(&mut self, key: &str) -> bool {
+        self.streams.remove(key).is_some()
+    }
+
     /// Appends `data` to a stream. Empty data is not appended.
     pub fn append(&mut self, key: &str, data: &[u8], now: Duration) {
         if data.is_empty() {
@@ -60,7 +70,7 @@ impl Fragments {
         }
         let stream = self.streams.entry(key.to_owned()).or_default();
         let kept = &data[data.len().saturating_sub(self.max_bytes)..];
-        stream.fragments.push_back((now, kept.to_vec()));
+        stream.fragments.push_back((now, kept.into()));
         stream.bytes += kept.len();
         stream.last = now;
         while stream.bytes > self.max_bytes && stream.fragments.len() > 1 {
@@ -71,10 +81,10 @@ impl Fragments {
     }
 
     /// The live fragments of a stream, for [`scan_fragments`] outside of the caller's lock; empty when fewer than two.
-    pub fn live(&self, key: &str, now: Duration) -> Vec<Vec<u8>> {
+    pub fn live(&self, key: &str, now: Duration) -> Vec<Arc<[u8]>> {
         let Some(stream) = self.streams.get(key) else { return Vec::new() };
         let live = stream.fragments.iter().filter(|(at, _)| now.saturating_sub(*at) <= self.window);
-        let live: Vec<Vec<u8>> = live.map(|(_, data)| data.clone()).collect();
+        let live: Vec<Arc<[u8]>> = live.map(|(_, data)| Arc::clone(data)).collect();
         if live.len() < 2 { Vec::new() } else { live }
     }
 
@@ -89,7 +99,7 @@ impl Fragments {
 
 /// Enforcing matches that only the concatenation has: those whose rule no single fragment reports. `seen` gets every
 /// informational match of the scans, because warnings are emitted for all of them.
-pub fn scan_fragments(scanner: &Scanner, fragments: &[Vec<u8>], seen: &mut Vec<Match>) -> Vec<Match> {
+pub fn scan_fragments(scanner: &Scanner, fragments: &[Arc<[u8]>], seen: &mut Vec<Match>) -> Vec<Match> {
     if fragments.len() < 2 {
         return Vec::new();
     }
@@ -158,6 +168,11 @@ impl Entropy {
             .filter(|(at, _)| now.saturating_sub(*at) < self.window)
             .map(|(_, bits)| bits)
             .sum()
+    }
+
+    /// Drops what is known about a key; `true` if anything was.
+    pub fn forget(&mut self, key: &str) -> bool {
+        self.keys.remove(key).is_some()
     }
 
     /// Whether a key has used up its budget; exactly the budget is used up.

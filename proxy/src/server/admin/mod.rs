@@ -70,10 +70,13 @@ pub fn health(shared: &Shared) -> Answer {
 /// `/stats`. spec: http-proxy §15.2
 #[must_use]
 pub fn stats(shared: &Shared) -> Answer {
-    answer::json(
-        StatusCode::OK,
-        &shared.events.metrics().stats(shared.sessions.count(), CrossRequestStats::default()),
-    )
+    let across = shared.policy.load().cross_request.as_ref().map(|t| t.stats()).unwrap_or_default();
+    let across = CrossRequestStats {
+        entropy_tracker_active: across.entropy,
+        fragment_buffer_active: across.fragments,
+        fragment_buffer_bytes: across.bytes as u64,
+    };
+    answer::json(StatusCode::OK, &shared.events.metrics().stats(shared.sessions.count(), across))
 }
 
 /// `/metrics`: the text exposition, compressed when the scraper accepts that. spec: http-proxy §17

@@ -19,6 +19,7 @@ use crate::policy::session::{AdminError, Tier};
 use crate::policy::url::parse::{self, Part};
 use crate::server::Shared;
 use crate::server::answer::{self, Answer};
+use crate::server::cross_request::forget;
 use crate::server::session::tier_changed;
 use crate::server::wire::Request;
 
@@ -223,7 +224,13 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &str, request: Reques
         Action::Explain => call.done(shared.sessions.explain(&call.key, now), |e| e.tier.to_owned()),
         Action::Reset => match call.refuses_invocation() {
             Some(refusal) => refusal,
-            None => call.done(shared.sessions.reset(&call.key, now), |r| r.previous_level.to_owned()),
+            None => {
+                let mut outcome = shared.sessions.reset(&call.key, now);
+                if let Ok(reset) = &mut outcome {
+                    reset.cee_state_cleared = forget(shared, &call.key);
+                }
+                call.done(outcome, |r| r.previous_level.to_owned())
+            }
         },
         _ => change(&call, request, now).await,
     }
@@ -263,7 +270,13 @@ async fn change(call: &Call<'_>, request: Request, now: Instant) -> Answer {
     let field = |key| fields.get(key).map_or("", String::as_str);
     let sessions = &call.shared.sessions;
     match call.action {
-        Action::Terminate => call.done(sessions.terminate(&call.key, now), |t| t.previous_tier.to_owned()),
+        Action::Terminate => {
+            let mut outcome = sessions.terminate(&call.key, now);
+            if let Ok(terminated) = &mut outcome {
+                terminated.cee_state_cleared = forget(call.shared, &call.key);
+            }
+            call.done(outcome, |t| t.previous_tier.to_owned())
+        }
         Action::Airlock => {
             let word = field("tier");
             let Some(tier) = Tier::parse(word) else {

@@ -73,10 +73,18 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         return answer::text(StatusCode::FORBIDDEN, &detail);
     }
     // C7: a level that denies everything.
-    if let Some(level) = exchange.session_denied() {
-        exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
-        let text = format!("CONNECT blocked: session escalation level {}", level.as_str());
-        return answer::text(StatusCode::FORBIDDEN, &text);
+    if let Some(refusal) = session_level(&exchange) {
+        return refusal;
+    }
+    if exchange.looks_across_requests() {
+        // C9: a client that has used up its entropy budget elsewhere.
+        if let Some(refusal) = exchange.tunnel_over_budget() {
+            return refusal;
+        }
+        // C10: that may have raised the level.
+        if let Some(refusal) = session_level(&exchange) {
+            return refusal;
+        }
     }
     // C11: the exchange counts as clean before anything is dialled.
     exchange.clean();
@@ -116,6 +124,13 @@ fn established() -> Answer {
     let mut answer = answer::empty(StatusCode::OK);
     answer.extensions_mut().insert(ReasonPhrase::from_static(b"Connection Established"));
     answer
+}
+
+fn session_level(exchange: &Exchange) -> Option<Answer> {
+    let level = exchange.session_denied()?;
+    exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+    let text = format!("CONNECT blocked: session escalation level {}", level.as_str());
+    Some(answer::text(StatusCode::FORBIDDEN, &text))
 }
 
 fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {

@@ -10,6 +10,7 @@ use http::{Method, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
+use super::cross_request::CROSS_REQUEST;
 use super::exchange::Exchange;
 use super::forward::redirect::{self, Failure};
 use super::forward::request::Outbound;
@@ -18,6 +19,7 @@ use super::shared::Shared;
 use super::wire::Request;
 use super::{deliver, report, scrub};
 use crate::events::Event;
+use crate::policy::cross_request::Payload;
 use crate::policy::headers::HeaderFinding;
 use crate::policy::response::{
     Answer as Choice, Escalation, FetchOutcome, Head, Over, Plan, Question, Refusal, RefusalLog, Transport,
@@ -115,6 +117,15 @@ impl Fetch {
         self.header_dlp(client)?;
         // 7: a finding may have raised the level.
         if exchange.findings.any() {
+            self.session_level()?;
+        }
+        // 9: what this request completes together with earlier ones. It may have raised the level.
+        if exchange.looks_across_requests() {
+            let payload = Payload::of_query(&url.raw_query);
+            if let Some(reason) = exchange.admit(&self.host, payload, "fetch").await {
+                exchange.count_blocked(&self.host, CROSS_REQUEST);
+                return Err(self.blocked(StatusCode::FORBIDDEN, &reason, ""));
+            }
             self.session_level()?;
         }
         // 10: send, following redirects.

@@ -7,6 +7,7 @@ use crate::policy::session;
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{Inspected, inspect as read_and_scan};
+use crate::server::peek::Peeked;
 use crate::server::report;
 use crate::server::wire::{Framing, Head, RequestBody};
 use crate::upstream::http::OutgoingBody;
@@ -26,7 +27,7 @@ pub(super) async fn inspect(
     let chunked = head.framing == Framing::Chunked;
     let (body, trailers, verdict) =
         match read_and_scan(policy, offload, &head.headers, host, body, true).await {
-            Inspected::Streamed(body) => return Ok(OutgoingBody::Client(body)),
+            Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Peeked::new(body))),
             Inspected::Refused(finding) => return Err(refuse(exchange, host, &finding, false)),
             Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
         };
@@ -62,6 +63,17 @@ pub(super) async fn inspect(
         (false, true) => OutgoingBody::Empty,
         (false, false) => OutgoingBody::Full(body),
     })
+}
+
+/// The beginning of what is forwarded. What comes straight from the client is read that far.
+pub(super) async fn beginning(body: &mut OutgoingBody, limit: usize) -> Vec<u8> {
+    match body {
+        OutgoingBody::Empty => Vec::new(),
+        OutgoingBody::Full(bytes) | OutgoingBody::Chunks(bytes, _) => {
+            bytes[..bytes.len().min(limit)].to_vec()
+        }
+        OutgoingBody::Client(body) => body.peek(limit).await,
+    }
 }
 
 fn refuse(exchange: &Exchange, host: &str, finding: &BodyFinding, escalated: bool) -> Answer {

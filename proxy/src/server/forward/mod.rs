@@ -11,12 +11,14 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
+use super::cross_request::CROSS_REQUEST;
 use super::exchange::{self, Exchange};
 use super::session::SESSION_DENY;
 use super::shared::Shared;
 use super::wire::{Head, Request};
 use super::{report, scrub};
 use crate::events::Event;
+use crate::policy::cross_request::{BODY_PREFIX, Payload};
 use crate::policy::headers::HeaderFinding;
 use crate::policy::session::Action;
 use crate::policy::verdict::UrlVerdict;
@@ -59,7 +61,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"));
     }
     // F12: body scan.
-    let body = match body::inspect(&exchange, &head, &host, body).await {
+    let mut body = match body::inspect(&exchange, &head, &host, body).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
@@ -70,6 +72,20 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // F14: a finding of F13 may have raised the level.
     if exchange.findings.any() && exchange.session_denied().is_some() {
         return session_refusal("critical");
+    }
+    // F15: what this request completes together with earlier ones. It may have raised the level.
+    if exchange.looks_across_requests() {
+        let mut payload = Payload::of_query(&head.url.raw_query);
+        payload.add_body(&body::beginning(&mut body, BODY_PREFIX).await);
+        let refused = exchange.admit(&host, payload, "forward").await;
+        if let Some(level) = exchange.session_denied() {
+            exchange.count_blocked(&host, SESSION_DENY);
+            return session_refusal(level.as_str());
+        }
+        if let Some(reason) = refused {
+            exchange.count_blocked(&host, CROSS_REQUEST);
+            return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"));
+        }
     }
     // F16: outbound request.
     let outbound = request::build(head, body, shared.fixed.strictness);

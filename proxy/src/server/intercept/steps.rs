@@ -1,8 +1,8 @@
 //! What happens to one request inside the tunnel, in the specification's order. spec: tls-and-request-bodies §8.
 //!
-//! [`run`] is that list: every step is one call, and a step that refuses ends it with its answer. Steps 7 (A2A),
-//! 11 (cross-request) and 14 (envelope) belong to sections that `run` does not start with, so there is nothing
-//! of theirs between the others.
+//! [`run`] is that list: every step is one call, and a step that refuses ends it with its answer. Steps 7 (A2A)
+//! and 14 (envelope) belong to sections that `run` does not start with, so there is nothing of theirs between the
+//! others.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
 use muselet_rules::dlp::Match;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -18,12 +19,15 @@ use super::{Tunnel, forward, grpc, respond, websocket};
 use crate::Strictness;
 use crate::events::{Context, Event};
 use crate::policy::body::{Action, BodyFinding, Outcome, Transport};
+use crate::policy::cross_request::{BODY_PREFIX, Payload};
 use crate::policy::headers::{HeaderFinding, HeaderVerdict};
 use crate::policy::session::{self, Signal};
 use crate::policy::verdict::{Class, Label};
 use crate::server::answer::{self, Answer};
+use crate::server::cross_request::CROSS_REQUEST;
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{self, Inspected};
+use crate::server::peek::Peeked;
 use crate::server::scrub;
 use crate::server::session::SESSION_DENY;
 use crate::server::wire::Framing;
@@ -82,6 +86,7 @@ where
     case.accept_only_plain(); //                                         8
     case.body().await?; //                                               9
     case.header_dlp()?; //                                              10
+    case.across_requests().await?; //                                   11
     case.session()?; //                                                 12
     case.clean_up(upgrade.as_ref()); //                                 13
     let response = forward::send(&mut case, upgrade.is_some()).await?; // 15
@@ -369,6 +374,33 @@ impl<'t> Case<'t> {
                 transport: "intercept",
             });
         }
+    }
+
+    /// Step 11: what this request completes together with earlier ones. A body that was not judged is read as far as it counts.
+    async fn across_requests(&mut self) -> Result<(), Answer> {
+        if !self.exchange.looks_across_requests() {
+            return Ok(());
+        }
+        let query_at = self.target.iter().position(|b| *b == b'?');
+        let mut payload = Payload::of_query(query_at.map_or(&[], |at| &self.target[at + 1..]));
+        match std::mem::replace(&mut self.body, CaseBody::Empty) {
+            CaseBody::Unread(body) => {
+                let mut peeked = Peeked::new(body);
+                payload.add_body(&peeked.peek(BODY_PREFIX).await);
+                self.body = CaseBody::Unread(peeked.boxed());
+            }
+            CaseBody::Held(body, trailers) => {
+                payload.add_body(&body);
+                self.body = CaseBody::Held(body, trailers);
+            }
+            CaseBody::Empty => {}
+        }
+        let exchange = self.exchange.detached();
+        let Some(reason) = exchange.admit(&self.tunnel.host, payload, "intercept").await else {
+            return Ok(());
+        };
+        exchange.shared.events.metrics().tls_request_blocked(CROSS_REQUEST);
+        Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}")))
     }
 
     /// Step 13: what concerns this connection or says who asked does not leave.

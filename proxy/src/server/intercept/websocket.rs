@@ -27,8 +27,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::origin::ResponseBody;
 use super::steps::Case;
 use crate::events::{Context, Direction, Event};
+use crate::policy::cross_request::Payload;
 use crate::policy::response::{Escalation, Head, MessageVerdict, Transport};
 use crate::server::answer::{self, Answer};
+use crate::server::cross_request::CROSS_REQUEST;
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
 use crate::server::wire::Takeover;
@@ -254,12 +256,18 @@ impl Relay {
                     if let Some(closing) = self.scan_up(&mut tail, text.as_bytes()) {
                         return closing;
                     }
+                    if let Some(closing) = self.across_messages(text.as_bytes(), true).await {
+                        return closing;
+                    }
                 }
                 Message::Binary(bytes) => {
                     if let Some(closing) = self.binary(direction) {
                         return closing;
                     }
                     if let Some(closing) = self.scan_up(&mut tail, bytes) {
+                        return closing;
+                    }
+                    if let Some(closing) = self.across_messages(bytes, false).await {
                         return closing;
                     }
                 }
@@ -405,6 +413,16 @@ impl Relay {
         }
         self.report(direction, "audit", &names(&found.matches));
         None
+    }
+
+    /// What a message completes together with earlier ones; binary ones only count against the entropy budget.
+    async fn across_messages(&self, message: &[u8], text: bool) -> Option<Closing> {
+        if !self.exchange.looks_across_requests() {
+            return None;
+        }
+        self.exchange.admit(&self.host, Payload::of_message(message, text), "websocket").await?;
+        self.exchange.shared.events.metrics().ws_scan_hit(CROSS_REQUEST);
+        Some(Closing::policy("cross-request exfiltration detected"))
     }
 
     fn report(&self, direction: Direction, action: &str, patterns: &[&str]) {

@@ -12,6 +12,7 @@ use crate::policy::headers::HeaderVerdict;
 use crate::server::answer::Answer;
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{Inspected, inspect};
+use crate::server::peek::Peeked;
 use crate::server::report;
 use crate::server::wire::{Framing, Head, RequestBody};
 use crate::upstream::http::OutgoingBody;
@@ -69,12 +70,12 @@ impl Scan<'_> {
         let policy = &self.exchange.policy.body;
         // Media is not read, as uploads are often longer than what may be scanned.
         if is_media(&head.headers) && !policy.redacts() {
-            return Ok(OutgoingBody::Client(body));
+            return Ok(OutgoingBody::Client(Peeked::new(body)));
         }
         let offload = &self.exchange.shared.offload;
         let (body, trailers, verdict) =
             match inspect(policy, offload, &head.headers, self.host, body, true).await {
-                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(body)),
+                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Peeked::new(body))),
                 Inspected::Refused(finding) => return Err(self.closed(&finding)),
                 Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
             };
