@@ -1,7 +1,7 @@
 //! Listener, routing, forward, CONNECT, interception, admin. Thin: parse, ask policy, act.
 //!
 //! ```text
-//! listener → wire (bytes → Request) → routing → forward | connect | fetch | admin → Answer → wire (bytes)
+//! listener → wire (bytes → Request) → routing → forward | connect | fetch | ws | admin → Answer → wire (bytes)
 //! ```
 //! A handler gets one request with the policy snapshot it keeps, its identity, and the process-wide [`Shared`] state (together an
 //! [`Exchange`]). Handlers answer through [`answer`] and tell [`crate::events`] what happened; deciding is [`crate::policy`]'s.
@@ -30,6 +30,7 @@ pub mod session;
 mod shared;
 mod sniff;
 pub mod wire;
+mod ws;
 
 pub use exchange::Exchange;
 pub use listener::{BindError, Server};

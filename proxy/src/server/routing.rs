@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use super::answer::{self, Answer};
 use super::shared::Shared;
 use super::wire::Request;
-use super::{admin, connect, fetch, forward};
+use super::{admin, connect, fetch, forward, ws};
 
 /// The order of §2. `OPTIONS *` and other server-layer answers have been given before; the kill switch comes here first.
 pub(super) async fn route(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
@@ -45,6 +45,7 @@ async fn path(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> A
     }
     match &*url.path {
         b"/fetch" => fetch::serve(shared, client_ip, request).await,
+        b"/ws" => ws::serve(shared, client_ip, request).await,
         b"/health" => admin::health(shared),
         b"/metrics" if shared.fixed.metrics_here => admin::metrics(shared, &request.head.headers),
         b"/stats" if shared.fixed.metrics_here => admin::stats(shared),

@@ -149,7 +149,7 @@ impl Exchange {
     /// Reports that quarantine denies a request. `class`: the metric's action class.
     pub(super) fn airlock_denied(&self, tier: Tier, transport: &str, class: &str) {
         let key = self.identity.session_key();
-        self.shared.events.record(&Event::AirlockDeny {
+        self.record(&Event::AirlockDeny {
             session: &key,
             tier: tier.as_str(),
             transport,

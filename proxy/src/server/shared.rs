@@ -1,6 +1,6 @@
 //! State of the process that outlives requests and reloads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,8 @@ pub struct Shared {
     pub fixed: Fixed,
     requests: AtomicU64,
     pub(super) tunnels: Arc<Semaphore>,
+    /// Places for `/ws` connections, as many as the first of them found configured. (spec: http-proxy §8.1 W6)
+    pub(super) websockets: OnceLock<Arc<Semaphore>>,
     /// Tunnels under way.
     pub(super) tasks: TaskTracker,
 }
@@ -124,6 +126,7 @@ impl Shared {
             started: Instant::now(),
             requests: AtomicU64::new(0),
             tunnels: Arc::new(Semaphore::new(max_tunnels(strictness, descriptors()))),
+            websockets: OnceLock::new(),
             tasks: TaskTracker::new(),
         })
     }

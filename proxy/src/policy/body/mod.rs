@@ -260,6 +260,11 @@ impl BodyPolicy {
         true
     }
 
+    /// Addresses in a text that are not what they look like, or not known. For text that is not a body.
+    pub fn addresses(&self, text: &[u8]) -> Vec<AddressFinding> {
+        self.addresses.as_ref().map(|guard| guard.check(text)).unwrap_or_default()
+    }
+
     /// The address check. Beside a secret that only warns, an address that blocks is the stricter of the two (D-809).
     fn addresses_in(&self, strings: &Strings<'_>, beside: Option<&BodyFinding>) -> Option<BodyFinding> {
         let addresses = self.addresses.as_ref()?.check(&strings.joined());

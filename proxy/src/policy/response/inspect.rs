@@ -1,10 +1,11 @@
 //! The injection scan of one text with everything that turns matches into an action: exemption, escalation,
 //! suppression. spec: response-scan §6.1-6.4
 
+use bytes::Bytes;
 use muselet_rules::injection::{Match, ScanResult};
 
 use super::types::{Head, Note, Transport};
-use super::{Action, ResponsePolicy};
+use super::{Action, ResponsePolicy, media};
 
 /// What a scan of one text came to.
 pub(super) struct Inspection {
@@ -47,6 +48,15 @@ pub enum MessageVerdict {
     Replace(String, Vec<Match>),
     /// Close both sides with 1008 `injection detected`; event `ws_blocked` with this reason.
     Close(String, Vec<Match>),
+}
+
+/// What a binary WebSocket message from the server comes to. spec: response-scan §6.11
+#[derive(Debug)]
+pub struct BinaryJudgement {
+    /// What to forward, or the reason to close with 1008 `media blocked`.
+    pub message: Result<Bytes, String>,
+    /// What to report.
+    pub notes: Vec<Note>,
 }
 
 impl ResponsePolicy {
@@ -94,6 +104,21 @@ impl ResponsePolicy {
         matches!(self.settings.action, Action::Strip | Action::Ask)
             .then(|| self.injection.transformed(text, result))
             .flatten()
+    }
+
+    /// Judges a complete binary message of a WebSocket's server: media policy on what the bytes themselves say they are.
+    #[must_use]
+    pub fn judge_binary(&self, message: Bytes) -> BinaryJudgement {
+        let policy = &self.settings.media;
+        let media_type = media::effective_type("", &message);
+        let verdict = media::judge(policy, &media_type, &message);
+        let exposure = verdict.exposure(policy, &media_type, message.len(), Transport::WebSocket);
+        let notes = exposure.map(Note::Media).into_iter().collect();
+        let message = match verdict.blocked {
+            Some(reason) => Err(reason),
+            None => Ok(verdict.stripped.map_or(message, Bytes::from)),
+        };
+        BinaryJudgement { message, notes }
     }
 
     /// Judges a complete text message of a WebSocket's server. Suppression does not apply here.

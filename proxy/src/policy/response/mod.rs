@@ -26,7 +26,7 @@ use std::sync::Arc;
 use muselet_rules::{dlp, injection};
 
 pub use fetch::{Answer, Extraction, FetchJudgement, FetchOutcome, Question};
-pub use inspect::MessageVerdict;
+pub use inspect::{BinaryJudgement, MessageVerdict};
 pub use media::MediaExposure;
 pub use settings::{Action, MediaSettings, Settings, ShieldOversize, ShieldSettings, SseSettings};
 pub use shield::Report as ShieldReport;

@@ -60,6 +60,10 @@ impl http_body::Body for Framed {
 #[derive(Debug, Clone, Copy)]
 pub struct KeepLength;
 
+/// On an answer: it goes out without `Date`.
+#[derive(Debug, Clone, Copy)]
+pub struct NoDate;
+
 pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slot>) -> Response<Framed> {
     let (mut parts, mut body) = answer.into_parts();
     let framed = |body, hide_length| Framed { body, hide_length, slot };
@@ -73,7 +77,8 @@ pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slo
         parts.headers.remove(CONTENT_LENGTH);
     }
     parts.headers.remove(TRANSFER_ENCODING);
-    if !parts.headers.contains_key(DATE) {
+    let dated = parts.extensions.remove::<NoDate>().is_none();
+    if dated && !parts.headers.contains_key(DATE) {
         parts.headers.insert(DATE, now());
     }
     if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 pub use body::{ReadError, RequestBody};
-pub use finish::{KeepLength, http_date, now};
+pub use finish::{KeepLength, NoDate, http_date, now};
 pub use guard::Limits;
 pub use head::{Expect, Framing, Head};
 
