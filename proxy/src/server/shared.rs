@@ -1,7 +1,7 @@
 //! State of the process that outlives requests and reloads.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -22,7 +22,7 @@ use crate::upstream::Upstream;
 
 /// Simultaneous CONNECT handlers, intercepted ones included. (spec: http-proxy §6.2 C13)
 const MAX_TUNNELS: usize = 1024;
-/// The same in hardened mode, where descriptors allow it (D-508).
+/// The same in hardened mode, where descriptors allow it (D-509).
 const MAX_TUNNELS_HARDENED: usize = 32_768;
 /// Descriptors that are left for everything but tunnels.
 const OTHER_DESCRIPTORS: u64 = 1024;

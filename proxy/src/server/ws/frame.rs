@@ -213,7 +213,14 @@ mod tests {
 
     #[test]
     fn headers_are_not_read_before_they_are_whole() {
-        for bytes in [&[][..], &[0x81], &[0x81, 0x80], &[0x81, 126, 0], &[0x81, 127, 0, 0, 0], &[0x81, 254, 0, 200, 1, 2, 3]] {
+        for bytes in [
+            &[][..],
+            &[0x81],
+            &[0x81, 0x80],
+            &[0x81, 126, 0],
+            &[0x81, 127, 0, 0, 0],
+            &[0x81, 254, 0, 200, 1, 2, 3],
+        ] {
             assert_eq!(Header::parse(bytes), None, "{bytes:?}");
         }
     }

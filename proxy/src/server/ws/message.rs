@@ -234,7 +234,8 @@ impl<'a> Judge<'a> {
         let exchange = self.exchange;
         let judge = {
             let (policy, host) = (Arc::clone(&exchange.policy.response), self.host.to_owned());
-            let (target, escalation, message) = (Arc::clone(&exchange.url), exchange.escalation(), message.clone());
+            let (target, escalation, message) =
+                (Arc::clone(&exchange.url), exchange.escalation(), message.clone());
             move || {
                 let headers = HeaderMap::new();
                 let head = Head {

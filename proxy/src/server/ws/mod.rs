@@ -194,7 +194,12 @@ impl Opening {
             let difference = message::difference(&found.matches);
             if !exchange.policy.config.enforces() {
                 let ctx = Context { difference, ..exchange.context() };
-                exchange.record(&Event::Anomaly { ctx, scanner: "dlp", reason: &reason, score: HEADER_SCORE });
+                exchange.record(&Event::Anomaly {
+                    ctx,
+                    scanner: "dlp",
+                    reason: &reason,
+                    score: HEADER_SCORE,
+                });
                 return self.session_level();
             }
             exchange.record(&Event::WsBlocked {

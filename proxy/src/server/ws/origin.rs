@@ -211,7 +211,11 @@ fn judge(seen: &[u8], key: &str) -> Result<Option<usize>, Failure> {
         return Err(Failure(format!("unexpected HTTP response status: {code}")));
     }
     let values = |name: &'static str| {
-        response.headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.trim_ascii())
+        response
+            .headers
+            .iter()
+            .filter(move |h| h.name.eq_ignore_ascii_case(name))
+            .map(|h| h.value.trim_ascii())
     };
     if !values("upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket")) {
         return bad("\"Upgrade\" header");
