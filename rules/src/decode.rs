@@ -54,6 +54,10 @@ pub fn base64(text: &[u8]) -> Option<Base64> {
 /// [`base64`] into a buffer that is used again; returns the number of variants.
 pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     out.clear();
+    // Most texts are no base64; those cost no memory.
+    if stops_early(text, |byte| B64[usize::from(byte)] < 64) {
+        return None;
+    }
     out.reserve(text.len() / 4 * 3 + 3);
     let (mut acc, mut have) = (0u32, 0u8);
     let mut rest = text;
@@ -120,6 +124,12 @@ pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     // Without padding characters, a multiple of four satisfies the padded and the unpadded reading.
     let paddings = if padding == 0 && digits.is_multiple_of(4) { 2 } else { 1 };
     Some(alphabets * paddings)
+}
+
+/// Whether a byte that is neither a digit nor a line end comes before any padding.
+fn stops_early(text: &[u8], is_digit: impl Fn(u8) -> bool) -> bool {
+    let first = text.iter().find(|&&byte| !(is_digit(byte) || matches!(byte, b'\r' | b'\n')));
+    first.is_some_and(|&byte| byte != b'=')
 }
 
 fn hex_value(b: u8) -> Option<u8> {

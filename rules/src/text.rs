@@ -202,7 +202,11 @@ fn fold(text: &str) -> String {
 
 /// Only step 1: controls and invisible characters removed, nothing folded (spec: url-scan §12.4, literal secrets).
 pub fn strip_controls(text: &[u8]) -> Cow<'_, str> {
+    let is_plain = is_printable(text);
     let text = lossy(text);
+    if is_plain {
+        return text;
+    }
     if !text.chars().any(|c| is_control(c) || is_invisible(c)) {
         return text;
     }

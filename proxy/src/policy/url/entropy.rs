@@ -19,14 +19,16 @@ const MIN_LABEL: usize = 8;
 
 /// The entropy of `bytes` in bits per code point, if it exceeds `threshold`.
 pub(super) fn exceeding(bytes: &[u8], threshold: f64) -> Option<f64> {
-    let (mut low, mut high) = (0u128, 0u128);
-    for &byte in bytes {
-        let bit = 1u128 << (byte & 127);
-        if byte < 128 { low |= bit } else { high |= bit }
-    }
     // Distinct bytes bound distinct code points only in ASCII text.
-    if high == 0 && f64::from(low.count_ones()).log2() <= threshold {
-        return None;
+    if bytes.is_ascii() {
+        let mut seen = [0u64; 2];
+        for &byte in bytes {
+            seen[usize::from(byte >> 6 & 1)] |= 1 << (byte & 63);
+        }
+        let distinct = seen.iter().map(|half| half.count_ones()).sum::<u32>();
+        if f64::from(distinct).log2() <= threshold {
+            return None;
+        }
     }
     let entropy = text::shannon_entropy(&text::lossy(bytes));
     (entropy > threshold).then_some(entropy)

@@ -24,7 +24,7 @@ pub(super) const HOST_CASE: &str = "D-401";
 pub(super) const TRAILING_DOT: &str = "D-416";
 
 /// Most rounds of lenient percent-decoding.
-const ROUNDS: usize = 16;
+pub(super) const ROUNDS: usize = 16;
 
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
@@ -231,8 +231,16 @@ fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if memchr::memchr2(b'%', b'+', query).is_none() {
         return None;
     }
-    let decoded = text::percent_decode_lenient(query, ROUNDS);
-    examine(pipeline, scan, &decoded).or_else(|| {
+    let decoded = scan.lenient_query();
+    // The usual query reads the same either way, and has been examined with all its parts.
+    if scan.no_rule_matches
+        && decoded == scan.query()
+        && memchr::memchr(b';', query).is_none()
+        && !views::has_too_many_pieces(query)
+    {
+        return None;
+    }
+    examine(pipeline, scan, decoded).or_else(|| {
         super::parse::query_pieces(query).find_map(|(_, value)| {
             let value = text::percent_decode_lenient(value, ROUNDS);
             views::decodings(&value).find_map(|decoded| examine(pipeline, scan, &decoded))
@@ -271,11 +279,8 @@ fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     {
         return None;
     }
-    let decoded = [
-        text::percent_decode_lenient(&scan.url.raw_query, ROUNDS),
-        text::percent_decode_lenient(&scan.url.path, ROUNDS),
-    ];
-    decoded.iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(|text| {
+    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
+    [scan.lenient_query(), &path].into_iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(|text| {
         let valid: Vec<u8> = text.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect();
         examine(pipeline, scan, &valid)
     })

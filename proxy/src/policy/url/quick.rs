@@ -84,7 +84,7 @@ impl Quick {
         let url = &scan.url;
         self.may_match(dlp, scan.canonical())
             || self.matches(dlp, &url.path)
-            || self.may_match(dlp, &text::percent_decode_all(&url.raw_query))
+            || self.may_match(dlp, scan.query())
             || (!url.raw_path.is_empty() && self.may_match(dlp, &text::percent_decode_all(&url.raw_path)))
             || with_filtered(url.host_name(), |byte| byte != b'.', |joined| self.may_match(dlp, joined))
     }

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use muselet_rules::text;
+
+use super::hardened::ROUNDS;
 use super::parse::{GoUrl, ParseError, authority_name, parse};
 use crate::policy::address;
 use crate::policy::host;
@@ -22,6 +25,8 @@ pub(super) struct Scan<'u> {
     /// No rule can match any text that the rule layers examine.
     pub no_rule_matches: bool,
     canonical: OnceCell<Cow<'u, [u8]>>,
+    query: OnceCell<Vec<u8>>,
+    lenient_query: OnceCell<Vec<u8>>,
 }
 
 impl<'u> Scan<'u> {
@@ -43,6 +48,8 @@ impl<'u> Scan<'u> {
             warn_matches: Vec::new(),
             no_rule_matches: false,
             canonical: OnceCell::new(),
+            query: OnceCell::new(),
+            lenient_query: OnceCell::new(),
         })
     }
 
@@ -57,8 +64,30 @@ impl<'u> Scan<'u> {
         })
     }
 
+    /// The query, decoded until it settles.
+    pub(super) fn query(&self) -> &[u8] {
+        decoded_once(&self.query, &self.url.raw_query, text::percent_decode_all)
+    }
+
+    /// The query, decoded with bad escapes left as they are and `+` kept.
+    pub(super) fn lenient_query(&self) -> &[u8] {
+        decoded_once(&self.lenient_query, &self.url.raw_query, |raw| text::percent_decode_lenient(raw, ROUNDS))
+    }
+
     /// The text before the first `#`.
     pub(super) fn before_fragment(&self) -> &'u [u8] {
         memchr::memchr(b'#', self.raw).map_or(self.raw, |at| &self.raw[..at])
     }
+}
+
+/// What `decode` makes of `raw`, made at most once; nothing is made of what has no escapes.
+fn decoded_once<'s>(
+    cell: &'s OnceCell<Vec<u8>>,
+    raw: &'s [u8],
+    decode: impl Fn(&'s [u8]) -> Cow<'s, [u8]>,
+) -> &'s [u8] {
+    if memchr::memchr2(b'%', b'+', raw).is_none() {
+        return raw;
+    }
+    cell.get_or_init(|| decode(raw).into_owned())
 }

@@ -113,7 +113,7 @@ fn seed_texts(scan: &Scan<'_>, has: &impl Fn(&[u8]) -> bool) -> bool {
             && views::decodings(&text::percent_decode_all(segment)).any(|decoded| has(&decoded))
     };
     has(&url.path)
-        || has(&text::percent_decode_all(&url.raw_query))
+        || has(scan.query())
         || views::pairs(&url.raw_query).any(decoded_value)
         || values_with_spaces(&url.raw_query).is_some_and(|joined| has(&joined))
         || url.path.split(|&byte| byte == b'/').any(decoded_segment)

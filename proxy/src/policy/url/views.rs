@@ -138,7 +138,7 @@ fn visit_one<B>(
     match view {
         View::Canonical => examine(scan.canonical()),
         View::Path => examine(&url.path),
-        View::Query => examine(&text::percent_decode_all(&url.raw_query)),
+        View::Query => examine(scan.query()),
         View::Pairs | View::PairsAndDecodings => {
             for (key, values) in grouped_pairs(&url.raw_query) {
                 for part in std::iter::once(&key).chain(&values) {
