@@ -38,7 +38,8 @@ pub fn scan(pipeline: &Pipeline, url: &str, now: Instant) -> bool {
 /// Allowed URLs of several shapes, and one for each layer that blocks by the URL alone. Names begin with the verdict.
 #[must_use]
 pub fn cases() -> Vec<(&'static str, String)> {
-    let mut cases: Vec<(&'static str, String)> = CASES.iter().map(|(name, url)| (*name, (*url).to_owned())).collect();
+    let mut cases: Vec<(&'static str, String)> =
+        CASES.iter().map(|(name, url)| (*name, (*url).to_owned())).collect();
     cases.push(("blocked/length", format!("https://example.com/{}", "a".repeat(10_000))));
     cases.push(("blocked/length-query", format!("https://example.com/?{}", "name=value-of-it&".repeat(600))));
     cases

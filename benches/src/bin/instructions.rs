@@ -164,7 +164,8 @@ fn record() -> anyhow::Result<()> {
 fn recorded<'t>(table: &'t str, name: &str) -> Option<(u64, f64)> {
     table.lines().find_map(|line: &'t str| {
         let mut fields = line.split('\t');
-        (fields.next()? == name).then(|| Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?)))?
+        (fields.next()? == name)
+            .then(|| Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?)))?
     })
 }
 

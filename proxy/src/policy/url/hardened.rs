@@ -280,10 +280,12 @@ fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
         return None;
     }
     let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
-    [scan.lenient_query(), &path].into_iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(|text| {
-        let valid: Vec<u8> = text.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect();
-        examine(pipeline, scan, &valid)
-    })
+    [scan.lenient_query(), &path].into_iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(
+        |text| {
+            let valid: Vec<u8> = text.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect();
+            examine(pipeline, scan, &valid)
+        },
+    )
 }
 
 /// The host as it was written, also without dots: escapes hide what it looks like in the canonical string.

@@ -71,7 +71,9 @@ impl<'u> Scan<'u> {
 
     /// The query, decoded with bad escapes left as they are and `+` kept.
     pub(super) fn lenient_query(&self) -> &[u8] {
-        decoded_once(&self.lenient_query, &self.url.raw_query, |raw| text::percent_decode_lenient(raw, ROUNDS))
+        decoded_once(&self.lenient_query, &self.url.raw_query, |raw| {
+            text::percent_decode_lenient(raw, ROUNDS)
+        })
     }
 
     /// The text before the first `#`.
