@@ -195,8 +195,8 @@ impl Engine for Fake {
 
     async fn get_file(&self, container: &str, path: &str) -> EngineResult<Option<Vec<u8>>> {
         self.call(format!("get_file {container}"), |state| {
-            let files = state.files.get(container).into_iter().flatten();
-            Ok(files.filter(|file| file.path == path).last().map(|file| file.bytes.clone()))
+            let mut files = state.files.get(container).into_iter().flatten();
+            Ok(files.rfind(|file| file.path == path).map(|file| file.bytes.clone()))
         })
     }
 

@@ -52,9 +52,8 @@ pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bo
             },
             keys = from_keys.recv(), if input.is_some() => match (keys, input.as_mut()) {
                 (Some(bytes), Some(pipe)) => {
-                    if pipe.write_all(&bytes).await.is_err() || pipe.flush().await.is_err() {
-                        input = None;
-                    }
+                    let written = async { pipe.write_all(&bytes).await.and(pipe.flush().await) }.await;
+                    input = input.filter(|_| written.is_ok());
                 }
                 (None, Some(pipe)) => {
                     let _ = pipe.shutdown().await;

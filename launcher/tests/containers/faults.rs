@@ -21,7 +21,10 @@ fn interrupted_at(place: &Place, slug: &str, step: usize, signal: &str) -> Optio
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let announced = lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("bottle: "));
-    let line = announced.take_while(|line| !line.contains("removing what")).nth(step)?;
+    let Some(line) = announced.take_while(|line| !line.contains("removing what")).nth(step) else {
+        child.wait().unwrap();
+        return None;
+    };
     let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     // Its output must not block it.

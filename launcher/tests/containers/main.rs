@@ -1,6 +1,8 @@
 //! The acceptance tests of the launcher with a real engine (spec: launcher §14). Without an engine each says `skipped: no
 //! container engine` and passes; with `REQUIRE_DOCKER=1` it fails instead.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod faults;
 mod network;
 mod support;
