@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
+use muselet_rules::dlp::Scanner;
 
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
@@ -29,14 +30,14 @@ impl Exchange {
     /// Accounts for a request to `host` and reports what it completes; the reason if it is refused. `transport` as in the
     /// metric of warn-mode rules.
     pub(super) async fn admit(&self, host: &str, payload: Payload, transport: &str) -> Option<String> {
-        let (rules, live) = self.trackers()?;
+        let (rules, live, scanner) = self.trackers()?;
         if payload.is_empty() {
             return None;
         }
         let key = self.identity.session_key();
         let cost = live.cost(&key, &payload);
         let judge = {
-            let (scanner, host) = (Arc::clone(&self.policy.dlp), host.to_owned());
+            let host = host.to_owned();
             move || rules.admit(&live, &scanner, &key, &host, &payload, Instant::now())
         };
         let Ok(admission) = self.shared.offload.run(cost, judge).await else {
@@ -66,7 +67,7 @@ impl Exchange {
 
     /// A tunnel is refused to a client whose budget is used up. (spec: http-proxy §6.2 C9)
     pub(super) fn tunnel_over_budget(&self) -> Option<Answer> {
-        let (rules, live) = self.trackers()?;
+        let (rules, live, _) = self.trackers()?;
         let finding = rules.exhausted(&live, &self.identity.session_key(), Instant::now())?;
         self.count_finding(&finding);
         self.signal(signal(&finding));
@@ -81,11 +82,11 @@ impl Exchange {
         Some(answer::text(StatusCode::FORBIDDEN, &format!("CONNECT blocked: {}", finding.refusal())))
     }
 
-    /// The rules of this exchange's snapshot and the trackers in force.
-    fn trackers(&self) -> Option<(Arc<CrossRequest>, Arc<CrossRequest>)> {
+    /// The rules of this exchange's snapshot, the trackers in force, and the scanner that belongs to those.
+    fn trackers(&self) -> Option<(Arc<CrossRequest>, Arc<CrossRequest>, Arc<Scanner>)> {
         let rules = self.policy.cross_request.as_ref()?;
-        let live = self.shared.policy.load().cross_request.clone()?;
-        Some((Arc::clone(rules), live))
+        let live = self.shared.policy.load();
+        Some((Arc::clone(rules), live.cross_request.clone()?, Arc::clone(&live.dlp)))
     }
 
     /// The same exchange for a finding that leaves the score's decay alone, as the reference's do inside tunnels.

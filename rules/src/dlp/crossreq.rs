@@ -4,7 +4,7 @@
 //! scanner. Keys are made by the caller: `AGENT|CLIENTIP`, with `|keys` appended for the stream of query names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{Match, Scanner};
@@ -13,9 +13,32 @@ use crate::text::{lossy, shannon_entropy};
 /// Keys that one tracker remembers; the one that was quiet longest makes room.
 pub const MAX_KEYS: usize = 10_000;
 
+/// What one request sent. Scanned on its own at most once: otherwise a stream of many small pieces that complete something
+/// would cost as many scans for every further request.
+pub struct Fragment {
+    data: Box<[u8]>,
+    alone: OnceLock<Vec<Arc<str>>>,
+}
+
+impl Fragment {
+    fn new(data: &[u8]) -> Fragment {
+        Fragment { data: data.into(), alone: OnceLock::new() }
+    }
+
+    /// The rules that the fragment meets on its own.
+    fn names(&self, scanner: &Scanner, seen: &mut Vec<Match>) -> &[Arc<str>] {
+        self.alone.get_or_init(|| {
+            let result = scanner.scan_text(&self.data);
+            let names = result.matches.iter().chain(&result.informational).map(|m| m.name.clone()).collect();
+            seen.extend(result.informational);
+            names
+        })
+    }
+}
+
 #[derive(Default)]
 struct Stream {
-    fragments: VecDeque<(Duration, Arc<[u8]>)>,
+    fragments: VecDeque<(Duration, Arc<Fragment>)>,
     bytes: usize,
     last: Duration,
 }
@@ -26,7 +49,7 @@ impl Stream {
             if now.saturating_sub(*at) <= window {
                 break;
             }
-            self.bytes -= data.len();
+            self.bytes -= data.data.len();
             self.fragments.pop_front();
         }
     }
@@ -70,21 +93,21 @@ impl Fragments {
         }
         let stream = self.streams.entry(key.to_owned()).or_default();
         let kept = &data[data.len().saturating_sub(self.max_bytes)..];
-        stream.fragments.push_back((now, kept.into()));
+        stream.fragments.push_back((now, Arc::new(Fragment::new(kept))));
         stream.bytes += kept.len();
         stream.last = now;
         while stream.bytes > self.max_bytes && stream.fragments.len() > 1 {
             if let Some((_, dropped)) = stream.fragments.pop_front() {
-                stream.bytes -= dropped.len();
+                stream.bytes -= dropped.data.len();
             }
         }
     }
 
     /// The live fragments of a stream, for [`scan_fragments`] outside of the caller's lock; empty when fewer than two.
-    pub fn live(&self, key: &str, now: Duration) -> Vec<Arc<[u8]>> {
+    pub fn live(&self, key: &str, now: Duration) -> Vec<Arc<Fragment>> {
         let Some(stream) = self.streams.get(key) else { return Vec::new() };
         let live = stream.fragments.iter().filter(|(at, _)| now.saturating_sub(*at) <= self.window);
-        let live: Vec<Arc<[u8]>> = live.map(|(_, data)| Arc::clone(data)).collect();
+        let live: Vec<Arc<Fragment>> = live.map(|(_, fragment)| Arc::clone(fragment)).collect();
         if live.len() < 2 { Vec::new() } else { live }
     }
 
@@ -98,21 +121,20 @@ impl Fragments {
 }
 
 /// Enforcing matches that only the concatenation has: those whose rule no single fragment reports. `seen` gets every
-/// informational match of the scans, because warnings are emitted for all of them.
-pub fn scan_fragments(scanner: &Scanner, fragments: &[Arc<[u8]>], seen: &mut Vec<Match>) -> Vec<Match> {
+/// informational match of the scans made, because warnings are emitted for them. Streams have to be scanned with the same
+/// scanner every time.
+pub fn scan_fragments(scanner: &Scanner, fragments: &[Arc<Fragment>], seen: &mut Vec<Match>) -> Vec<Match> {
     if fragments.len() < 2 {
         return Vec::new();
     }
-    let whole = scanner.scan_text(&fragments.concat());
+    let whole = scanner.scan_text(&fragments.iter().flat_map(|f| &*f.data).copied().collect::<Vec<u8>>());
     seen.extend(whole.informational.iter().cloned());
     if whole.matches.is_empty() && whole.informational.is_empty() {
         return Vec::new();
     }
     let mut alone: HashSet<Arc<str>> = HashSet::new();
     for fragment in fragments {
-        let result = scanner.scan_text(fragment);
-        alone.extend(result.matches.iter().chain(&result.informational).map(|m| m.name.clone()));
-        seen.extend(result.informational);
+        alone.extend(fragment.names(scanner, seen).iter().cloned());
     }
     whole.matches.into_iter().filter(|m| !alone.contains(&m.name)).collect()
 }

@@ -284,3 +284,22 @@ fn entropy_budget_is_used_up_at_exactly_its_value() {
     assert!(tracker.exceeded("c", at(1)));
     assert!(!tracker.exceeded("c", at(301)), "an age of exactly the window no longer counts");
 }
+
+#[test]
+fn a_fragment_is_scanned_alone_once_and_its_rules_stay_excluded() {
+    use crossreq::{Fragments, scan_fragments};
+    use std::time::Duration;
+    let scanner = Scanner::new(configuration("D", "")).unwrap();
+    let mut buffer = Fragments::new(65536, Duration::from_secs(300));
+    let now = Duration::ZERO;
+    for piece in ["AKIA«A*16» ", "sk-ant-", "«a*10»", "more"] {
+        buffer.append("c", &expand(piece), now);
+    }
+    for round in 0..3 {
+        let found = scan_fragments(&scanner, &buffer.live("c", now), &mut Vec::new());
+        let names: Vec<&str> = found.iter().map(|m| &*m.name).collect();
+        assert_eq!(names, ["Anthropic API Key"], "round {round}");
+    }
+    assert!(buffer.forget("c") && !buffer.forget("c"));
+    assert_eq!(buffer.bytes(), 0);
+}
