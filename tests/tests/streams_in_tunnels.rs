@@ -144,6 +144,7 @@ async fn a_secret_in_two_websocket_messages_is_found_and_binary_needs_permission
     let cases = [
         vec![Message::text(&SECRET[..10]), Message::text(&SECRET[10..])],
         vec![Message::binary(vec![1, 2, 3])],
+        vec![Message::Ping(SECRET.as_bytes().into())],
     ];
     for said in cases {
         let stream = world.tunnel(b"http/1.1").await;

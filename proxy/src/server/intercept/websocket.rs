@@ -245,7 +245,7 @@ impl Relay {
         O: AsyncRead + AsyncWrite + Unpin,
     {
         let direction = Direction::ClientToServer;
-        let mut tail: Vec<u8> = Vec::new();
+        let (mut tail, mut control_tail) = (Vec::new(), Vec::new());
         loop {
             let message = match self.read(&mut source, direction).await {
                 Ok(message) => message,
@@ -268,6 +268,12 @@ impl Relay {
                         return closing;
                     }
                     if let Some(closing) = self.across_messages(bytes, false).await {
+                        return closing;
+                    }
+                }
+                // A secret leaves in a ping as well as in a message (D-511).
+                Message::Ping(bytes) | Message::Pong(bytes) if !bytes.is_empty() => {
+                    if let Some(closing) = self.scan_up(&mut control_tail, bytes) {
                         return closing;
                     }
                 }

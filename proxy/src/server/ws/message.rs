@@ -16,8 +16,10 @@ use super::context;
 use crate::Strictness;
 use crate::events::{BundleRule, Context, Direction, Event};
 use crate::policy::body;
+use crate::policy::cross_request::Payload;
 use crate::policy::response::{Head, MessageVerdict, Transport};
 use crate::policy::session::{Action, Signal};
+use crate::server::cross_request::CROSS_REQUEST;
 use crate::server::exchange::Exchange;
 use crate::server::{deliver, report};
 
@@ -100,6 +102,7 @@ impl<'a> Judge<'a> {
             self.text = tail;
             outcome?;
         }
+        self.across(&message, true).await?;
         Ok(message)
     }
 
@@ -115,6 +118,7 @@ impl<'a> Judge<'a> {
             self.binary = tail;
             outcome?;
         }
+        self.across(&message, false).await?;
         Ok(message)
     }
 
@@ -222,6 +226,20 @@ impl<'a> Judge<'a> {
         self.report_blocked("dlp", &format!("DLP match: {first}{suffix}"), difference);
         exchange.signal(Signal::Block);
         Err(Refusal::new("DLP violation"))
+    }
+
+    /// What a message completes together with earlier requests; binary ones only count against the entropy budget.
+    async fn across(&self, message: &Bytes, text: bool) -> Result<(), Refusal> {
+        let exchange = self.exchange;
+        if !exchange.looks_across_requests() {
+            return Ok(());
+        }
+        let payload = Payload::of_message(message, text);
+        if exchange.admit(self.host, payload, "websocket").await.is_none() {
+            return Ok(());
+        }
+        self.hit(CROSS_REQUEST);
+        Err(Refusal::new("cross-request exfiltration detected"))
     }
 
     async fn scan(&self, text: &Bytes) -> Result<TextResult, Refusal> {
