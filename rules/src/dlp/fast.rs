@@ -67,7 +67,7 @@ pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey) -> Se
 impl Search<'_> {
     fn is_clean(&mut self, input: &[u8], norm: &str, digits: &Survey, no_words: &mut bool) -> bool {
         let (s, search) = (self.s, self);
-        if s.kernel.any(&search.rules, norm) || !s.canaries.is_empty() {
+        if s.kernel.any(&search.rules, norm.as_bytes()) || !s.canaries.is_empty() {
             return false;
         }
         let bytes = norm.as_bytes();
@@ -119,6 +119,11 @@ pub(super) fn later(s: &Scanner, input: &[u8], norm: &str) -> Later {
     Later { encoded, phrase, known: s.known.possible(bytes) }
 }
 
+/// Whether a byte belongs to runs of encoded text.
+pub(super) fn is_run(b: u8) -> bool {
+    RUN.has(b)
+}
+
 struct Search<'s> {
     s: &'s Scanner,
     rules: Rules<'s>,
@@ -155,7 +160,7 @@ impl Search<'_> {
             return false;
         }
         let norm = norm_dlp_quick(decoded, &mut self.scratch).unwrap_or(decoded);
-        std::str::from_utf8(norm).map_or(true, |norm| self.s.kernel.any(&self.rules, norm))
+        self.s.kernel.any(&self.rules, norm)
     }
 
     fn without_dots(&mut self, norm: &[u8]) -> bool {
@@ -313,7 +318,7 @@ impl Search<'_> {
 
 /// Whether any rule of either list matches a normalised text.
 pub(super) fn any_rule(s: &Scanner, norm: &str) -> bool {
-    s.kernel.any(&s.both_lists(), norm)
+    s.kernel.any(&s.both_lists(), norm.as_bytes())
 }
 
 /// An upper bound of the characters that a text can have after normalisation, as far as it matters whether that is less

@@ -135,7 +135,9 @@ impl Extra<'_, '_> {
         if let Some(joined) = text::without_dots(norm) {
             self.view_of(&joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
-        self.all_encoded_runs(norm.as_bytes());
+        if joins_runs(input) {
+            self.all_encoded_runs(norm.as_bytes());
+        }
     }
 
     fn settled(&mut self, norm: &str) {
@@ -239,4 +241,24 @@ impl Extra<'_, '_> {
             self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
         }
     }
+}
+
+/// Whether removing tabs and line ends may join two runs of encoded text: false is certain. Where it does not, the runs are
+/// those of the normalised text.
+fn joins_runs(input: &[u8]) -> bool {
+    // What is removed or folded may stand between, or become, anything.
+    let joins = |b: Option<&u8>| b.is_some_and(|b| fast::is_run(*b) || !matches!(b, b' '..=b'~'));
+    let mut left = false;
+    let mut next = 0;
+    for at in memchr::memchr3_iter(b'\t', b'\n', b'\r', input) {
+        if at != next || at == 0 {
+            left = at > 0 && joins(input.get(at - 1));
+        }
+        next = at + 1;
+        let goes_on = matches!(input.get(next), Some(b'\t' | b'\n' | b'\r'));
+        if left && !goes_on && joins(input.get(next)) {
+            return true;
+        }
+    }
+    false
 }

@@ -32,12 +32,19 @@ impl Default for SeedSettings {
 
 /// Index of a lower-case word in the list.
 pub(super) fn word_index(word: &str) -> Option<u16> {
-    static LIST: OnceLock<Vec<&'static str>> = OnceLock::new();
-    if !(3..=8).contains(&word.len()) {
+    if word.bytes().any(|b| b.is_ascii_uppercase()) {
         return None;
     }
-    let list = LIST.get_or_init(|| WORDS.lines().collect());
-    list.binary_search(&word).ok().map(|i| i as u16)
+    index_any_case(word)
+}
+
+/// Index of a word in the list, whatever the case of its letters.
+fn index_any_case(word: &str) -> Option<u16> {
+    if !(3..=8).contains(&word.len()) || !word.bytes().all(|b| b.is_ascii_alphabetic()) {
+        return None;
+    }
+    let packed = word.bytes().fold(0, |acc, b| acc << 8 | u64::from(b | 0x20));
+    find(packed_words(), packed).map(|place| packed_words().index[place])
 }
 
 /// Whether the text holds a phrase.
@@ -45,6 +52,13 @@ pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
     let separator = |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
     let mut tokens: Vec<Option<u16>> = Vec::new();
     for piece in text.split(separator) {
+        if piece.is_ascii() {
+            let word = piece.trim();
+            if !word.is_empty() {
+                tokens.push(index_any_case(word));
+            }
+            continue;
+        }
         let lower: String = piece.chars().map(lower_simple).collect();
         let word = lower.trim();
         if !word.is_empty() {
@@ -67,7 +81,7 @@ pub(super) fn detect_punctuated(text: &str, settings: SeedSettings) -> bool {
         at += gap;
         let len = bytes[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
         if len > 0 {
-            tokens.push(word_index(&text[at..at + len].to_ascii_lowercase()));
+            tokens.push(index_any_case(&text[at..at + len]));
         }
         at += len;
     }
@@ -116,18 +130,39 @@ fn checksum_holds(phrase: &[Option<u16>]) -> bool {
     hash[0] >> (8 - check_bits) == bits[entropy_bytes] >> (8 - check_bits)
 }
 
-/// The list as a hash table of words of up to eight bytes, packed big-endian; 0 is an empty place.
-fn packed_words() -> &'static [u64; TABLE] {
-    static PACKED: OnceLock<Box<[u64; TABLE]>> = OnceLock::new();
+/// The list as a hash table.
+struct Packed {
+    /// Words of up to eight bytes, packed big-endian; 0 is an empty place.
+    words: [u64; TABLE],
+    /// Their indices in the list.
+    index: [u16; TABLE],
+}
+
+/// Where a packed word is in the table.
+#[inline]
+fn find(table: &Packed, packed: u64) -> Option<usize> {
+    let mut place = place(packed);
+    while table.words[place] != 0 {
+        if table.words[place] == packed {
+            return Some(place);
+        }
+        place = (place + 1) % TABLE;
+    }
+    None
+}
+
+fn packed_words() -> &'static Packed {
+    static PACKED: OnceLock<Box<Packed>> = OnceLock::new();
     PACKED.get_or_init(|| {
-        let mut table = Box::new([0u64; TABLE]);
-        for word in WORDS.lines() {
+        let mut table = Box::new(Packed { words: [0; TABLE], index: [0; TABLE] });
+        for (index, word) in (0..).zip(WORDS.lines()) {
             let packed = word.bytes().fold(0, |acc, b| acc << 8 | u64::from(b));
             let mut at = place(packed);
-            while table[at] != 0 {
+            while table.words[at] != 0 {
                 at = (at + 1) % TABLE;
             }
-            table[at] = packed;
+            table.words[at] = packed;
+            table.index[at] = index;
         }
         table
     })
@@ -175,7 +210,7 @@ impl Between {
 }
 
 /// The word of the list around `at`, as its range; `at` must not be a separator.
-fn word_around(text: &[u8], at: usize, words: &[u64; TABLE], between: Between) -> Option<(usize, usize)> {
+fn word_around(text: &[u8], at: usize, words: &Packed, between: Between) -> Option<(usize, usize)> {
     let mut start = at;
     while start > 0 && !between.separates(text[start - 1]) {
         start -= 1;
@@ -192,14 +227,7 @@ fn word_around(text: &[u8], at: usize, words: &[u64; TABLE], between: Between) -
         packed = packed << 8 | u64::from(b | 0x20);
         end += 1;
     }
-    let mut place = place(packed);
-    while words[place] != 0 {
-        if words[place] == packed {
-            return Some((start, end));
-        }
-        place = (place + 1) % TABLE;
-    }
-    None
+    find(words, packed).map(|_| (start, end))
 }
 
 /// Distance of the probes: a phrase of twelve words of three letters has 47 bytes and cannot slip between.
@@ -231,6 +259,8 @@ fn may_be_in_stretches(text: &[u8], letters: &[u64], min_words: usize, between: 
     const MIDDLE: u64 = ((1 << MIN_PHRASE) - 1) & !((1 << (64 - MIN_PHRASE)) - 1);
     let mut from = 0;
     let mut last = 0u64;
+    // Runs of letters since `from`.
+    let mut runs = 0;
     for (block, &here) in letters.iter().enumerate() {
         let next = letters.get(block + 1).copied().unwrap_or(0);
         let wide = u128::from(next) << 64 | u128::from(here);
@@ -242,11 +272,13 @@ fn may_be_in_stretches(text: &[u8], letters: &[u64], min_words: usize, between: 
         let three = two & wide >> 2;
         let barriers = starts & (nine as u64 | !(three as u64));
         if barriers == 0 {
+            runs += starts.count_ones() as usize;
             continue;
         }
         let base = block * 64;
         let first = base + barriers.trailing_zeros() as usize;
-        if first - from >= MIN_PHRASE && may_be_in(&text[from..first], min_words, between) {
+        runs += (starts & (barriers & barriers.wrapping_neg()) - 1).count_ones() as usize;
+        if runs >= min_words && may_be_in(&text[from..first], min_words, between) {
             return true;
         }
         from = first;
@@ -262,8 +294,9 @@ fn may_be_in_stretches(text: &[u8], letters: &[u64], min_words: usize, between: 
             }
         }
         from = base + 63 - barriers.leading_zeros() as usize;
+        runs = (starts >> (from - base)).count_ones() as usize;
     }
-    text.len() - from >= MIN_PHRASE && may_be_in(&text[from..], min_words, between)
+    runs >= min_words && may_be_in(&text[from..], min_words, between)
 }
 
 /// Looks at one word in forty bytes; only where that is on the list, at its neighbours.

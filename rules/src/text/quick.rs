@@ -108,7 +108,9 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) {
             }
             continue;
         }
-        let Some((c, len)) = decode(&input[at..]) else {
+        // Most of what is no text fails at its second byte.
+        let follows = input.get(at + 1).is_some_and(|b| b & 0xC0 == 0x80);
+        let Some((c, len)) = (if b >= 0xC2 && follows { decode(&input[at..]) } else { None }) else {
             (solid_in, solid_out) = (at, out.len());
             out.extend_from_slice("\u{FFFD}".as_bytes());
             after_ascii = true;

@@ -127,7 +127,7 @@ impl Kernel {
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
     pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &str) -> Hits {
         let mut hits = Vec::new();
-        self.search(rules, text, |pattern| {
+        self.search(rules, text.as_bytes(), |pattern| {
             hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
             false
         });
@@ -136,14 +136,16 @@ impl Kernel {
     }
 
     /// Whether any rule matches.
-    pub(super) fn any(&self, rules: &Rules<'_>, text: &str) -> bool {
+    /// True also for what is not UTF-8, which no normalised text is.
+    pub(super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
         text.len() >= self.min_chars && self.search(rules, text, |_| true)
     }
 
     /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
-    fn search(&self, rules: &Rules<'_>, text: &str, mut found: impl FnMut(u16) -> bool) -> bool {
+    fn search(&self, rules: &Rules<'_>, bytes: &[u8], mut found: impl FnMut(u16) -> bool) -> bool {
         let mut states: Vec<State> = Vec::new();
-        let bytes = text.as_bytes();
+        // Looked at when something passes the checks.
+        let mut checked: Option<&str> = None;
         let stopped = self.windows.search(bytes, |at, buckets| {
             self.windows.owners(bytes, at, buckets, |number| {
                 let (pattern, branch) = &self.branches[number as usize];
@@ -153,6 +155,13 @@ impl Kernel {
                 if states.is_empty() {
                     states.resize(self.patterns.len(), State::default());
                 }
+                let text = match checked {
+                    Some(text) => text,
+                    None => match std::str::from_utf8(bytes) {
+                        Ok(text) => *checked.insert(text),
+                        Err(_) => return true,
+                    },
+                };
                 self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
                     && found(*pattern)
             })
@@ -160,7 +169,8 @@ impl Kernel {
         if stopped {
             return true;
         }
-        let matches = |id: u16| self.rule(rules, id).matches(text);
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let matches = |id: u16| text(bytes).is_none_or(|text| self.rule(rules, id).matches(text));
         self.wif.is_some_and(|id| wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }

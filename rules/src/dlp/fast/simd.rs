@@ -4,6 +4,7 @@
 //! without AVX2 (or other architectures) the kernels do nothing and the twins do all the work.
 #![allow(unsafe_code)]
 
+use super::runs::Class;
 use super::windows::Tables;
 
 /// A candidate's owner has seen enough.
@@ -60,6 +61,18 @@ pub(super) struct Digits {
     pub(super) percent: u64,
 }
 
+/// All digits, those with each bit set, and the two characters.
+static DIGITS: [Class; 8] = [
+    super::RUN,
+    Class::new(b"ghijklmnopqrstuvwxyz0123456789+/-_"),
+    Class::new(b"QRSTUVWXYZabcdefwxyz0123456789+/-_"),
+    Class::new(b"IJKLMNOPYZabcdefopqrstuv456789+/-_"),
+    Class::new(b"EFGHMNOPUVWXcdefklmnstuv012389+/-_"),
+    Class::new(b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_"),
+    Class::new(b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_"),
+    Class::new(b"%+"),
+];
+
 /// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
 pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
     out.clear();
@@ -67,7 +80,7 @@ pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
-        unsafe { digits_avx2(blocks, out) };
+        unsafe { digits_avx2(&DIGITS, blocks, out) };
     }
     for block in &blocks[out.len()..] {
         out.push(digits_of(block));
@@ -101,56 +114,43 @@ mod avx2 {
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn digits_avx2(blocks: &[[u8; 64]], out: &mut Vec<Digits>) {
-        let set = |b: u8| _mm256_set1_epi8(b as i8);
-        // What to add to a character to get its value, by its upper half; three characters need more.
-        let offsets: [i8; 16] = [0, 0, 16, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0];
-        // Hidden from the optimiser, which would replace a shuffle of a known table by byte-wise selection.
-        let offsets = std::hint::black_box(offsets);
-        let Class { low: class_low, high: class_high } = std::hint::black_box(super::super::RUN);
-        // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
-        let (offsets, class_low, class_high) = unsafe {
-            (
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(offsets.as_ptr().cast())),
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(class_low.as_ptr().cast())),
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(class_high.as_ptr().cast())),
-            )
-        };
-        let nibble = set(15);
+    pub(super) unsafe fn digits_avx2(classes: &[Class; 8], blocks: &[[u8; 64]], out: &mut Vec<Digits>) {
+        let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
+        let (mut low, mut high) = ([zero; 8], [zero; 8]);
+        for (i, class) in classes.iter().enumerate() {
+            // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+            unsafe {
+                low[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(class.low.as_ptr().cast()));
+                high[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(class.high.as_ptr().cast()));
+            }
+        }
         out.reserve(blocks.len() + 1);
         for block in blocks {
-            let mut words = Digits::default();
-            for half in 0..2 {
-                // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
-                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * half).cast()) };
-                let lo = _mm256_and_si256(bytes, nibble);
-                let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
-                let class =
-                    _mm256_and_si256(_mm256_shuffle_epi8(class_low, lo), _mm256_shuffle_epi8(class_high, hi));
-                let outside = _mm256_cmpeq_epi8(class, zero);
-                let plus = _mm256_cmpeq_epi8(bytes, set(b'+'));
-                let hyphen = _mm256_cmpeq_epi8(bytes, set(b'-'));
-                let low_line = _mm256_cmpeq_epi8(bytes, set(b'_'));
-                let percent = _mm256_or_si256(plus, _mm256_cmpeq_epi8(bytes, set(b'%')));
-                let more = _mm256_or_si256(
-                    _mm256_and_si256(plus, set(3)),
-                    _mm256_or_si256(_mm256_and_si256(hyphen, set(1)), _mm256_and_si256(low_line, set(33))),
+            // SAFETY: 32 bytes at offset 0 and 32 of a 64-byte array; no alignment needed.
+            let (a, b) = unsafe {
+                let block = block.as_ptr();
+                (_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast()))
+            };
+            let (a_low, b_low) = (_mm256_and_si256(a, nibble), _mm256_and_si256(b, nibble));
+            let a_high = _mm256_and_si256(_mm256_srli_epi16::<4>(a), nibble);
+            let b_high = _mm256_and_si256(_mm256_srli_epi16::<4>(b), nibble);
+            let mut words = [0u64; 8];
+            for i in 0..8 {
+                let a = _mm256_and_si256(
+                    _mm256_shuffle_epi8(low[i], a_low),
+                    _mm256_shuffle_epi8(high[i], a_high),
                 );
-                let value = _mm256_add_epi8(_mm256_add_epi8(bytes, _mm256_shuffle_epi8(offsets, hi)), more);
-                // Hidden as well: one bit of a lane at a time, it would be computed lane by lane.
-                let value = std::hint::black_box(_mm256_andnot_si256(outside, value));
-                let mask = |v: __m256i| u64::from(_mm256_movemask_epi8(v) as u32) << (32 * half);
-                words.run |= u64::from(!(_mm256_movemask_epi8(outside) as u32)) << (32 * half);
-                words.percent |= mask(percent);
-                words.bits[0] |= mask(_mm256_slli_epi16::<2>(value));
-                words.bits[1] |= mask(_mm256_slli_epi16::<3>(value));
-                words.bits[2] |= mask(_mm256_slli_epi16::<4>(value));
-                words.bits[3] |= mask(_mm256_slli_epi16::<5>(value));
-                words.bits[4] |= mask(_mm256_slli_epi16::<6>(value));
-                words.bits[5] |= mask(_mm256_slli_epi16::<7>(value));
+                let b = _mm256_and_si256(
+                    _mm256_shuffle_epi8(low[i], b_low),
+                    _mm256_shuffle_epi8(high[i], b_high),
+                );
+                let a = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, zero)) as u32;
+                let b = _mm256_movemask_epi8(_mm256_cmpeq_epi8(b, zero)) as u32;
+                words[i] = !(u64::from(b) << 32 | u64::from(a));
             }
-            out.push(words);
+            let [run, b5, b4, b3, b2, b1, b0, percent] = words;
+            out.push(Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent });
         }
     }
 

@@ -89,8 +89,14 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Generated inputs for each property: `MUSELET_CASES`, or what a test run has time for.
+fn cases() -> u32 {
+    let asked = std::env::var("MUSELET_CASES").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(if cfg!(debug_assertions) { 3000 } else { 200_000 })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 3000 } else { 200_000 }))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn fast_and_plain_scan_agree(parts in proptest::collection::vec((filler(), piece(), 0u8..3), 0..3), tail in filler()) {
@@ -153,6 +159,13 @@ proptest! {
             .map(|block| super::simd::class_mask(&low, &high, block))
             .collect();
         prop_assert_eq!(masks, twins);
+        let mut digits = Vec::new();
+        super::simd::digits(&text, &mut digits);
+        for (block, have) in text.chunks(64).zip(digits) {
+            let twin = super::simd::digits_of(block);
+            prop_assert_eq!((have.run, have.percent), (twin.run, twin.percent));
+            prop_assert_eq!(have.bits.map(|b| b & have.run), twin.bits);
+        }
     }
 }
 
