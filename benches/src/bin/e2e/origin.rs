@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -38,6 +38,11 @@ pub async fn start(material: &Material) -> anyhow::Result<Origin> {
     }));
     tokio::spawn(each(bulk, |mut stream| async move {
         let block = vec![7; 256 << 10];
+        // Not before the client has seen the answer to its CONNECT.
+        let mut first = [0];
+        if !matches!(stream.read(&mut first).await, Ok(1)) {
+            return;
+        }
         while stream.write_all(&block).await.is_ok() {}
     }));
     Ok(origin)
