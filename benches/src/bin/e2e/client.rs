@@ -75,21 +75,26 @@ async fn work(
 ) -> anyhow::Result<f64> {
     match load {
         Load::ForwardGet(size) => {
-            let request = get(&format!("http://{HOST}:{}/{size}", origin.plain.port()));
+            let request = get(&format!("http://{HOST}:{}/{size}", origin.plain.port()), origin.plain.port());
             repeat(dial(proxy).await?, &request, end).await
         }
         Load::ForwardPost(size) => {
-            let request = post(&format!("http://{HOST}:{}/", origin.plain.port()), size);
+            let request = post(&format!("http://{HOST}:{}/", origin.plain.port()), origin.plain.port(), size);
             repeat(dial(proxy).await?, &request, end).await
         }
         Load::TunnelGet(size) => {
-            repeat(encrypted(trusted, proxy, &origin).await?, &get(&format!("/{size}")), end).await
+            repeat(
+                encrypted(trusted, proxy, &origin).await?,
+                &get(&format!("/{size}"), origin.tls.port()),
+                end,
+            )
+            .await
         }
         Load::TunnelPost(size) => {
-            repeat(encrypted(trusted, proxy, &origin).await?, &post("/", size), end).await
+            repeat(encrypted(trusted, proxy, &origin).await?, &post("/", origin.tls.port(), size), end).await
         }
         Load::NewTunnel => {
-            let request = get("/128");
+            let request = get("/128", origin.tls.port());
             let mut operations = 0.0;
             while Instant::now() < end {
                 let mut stream = encrypted(trusted.clone(), proxy, &origin).await?;
@@ -154,15 +159,15 @@ async fn encrypted(
     Ok(connector.connect(HOST.try_into()?, tunnel(proxy, origin.tls.port()).await?).await?)
 }
 
-fn get(target: &str) -> Arc<[u8]> {
-    format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+fn get(target: &str, port: u16) -> Arc<[u8]> {
+    format!("GET {target} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
         .into_bytes()
         .into()
 }
 
-fn post(target: &str, size: usize) -> Arc<[u8]> {
+fn post(target: &str, port: u16, size: usize) -> Arc<[u8]> {
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+        "POST {target} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
     );
     [head.as_bytes(), origin::json(size).as_bytes()].concat().into()
 }
