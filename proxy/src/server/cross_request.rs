@@ -44,7 +44,7 @@ impl Exchange {
             return Some("cross-request scan aborted".to_owned());
         };
         report::warnings(self, &admission.warnings, transport);
-        admission.findings.iter().filter_map(|finding| self.found(finding)).last()
+        admission.findings.iter().filter_map(|finding| self.found(finding)).next_back()
     }
 
     /// The reason if the finding refuses the request.

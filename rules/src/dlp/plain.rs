@@ -171,7 +171,7 @@ fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, later: &Later, out: &mut 
 }
 
 fn split_segments(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| matches!(c, '/' | '?' | '&' | '=' | ' ' | '\n' | '\t'))
+    text.split(['/', '?', '&', '=', ' ', '\n', '\t'])
 }
 
 /// Decodes the pieces between delimiters; the first piece with any match ends it (spec: dlp §8.6a).

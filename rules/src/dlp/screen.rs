@@ -250,8 +250,8 @@ impl Screen {
             }
             let end = state;
             let mut after: [Vec<_>; 3] = [vec![end], Vec::new(), Vec::new()];
-            for count in 0..3 {
-                for &from in &before[count] {
+            for (count, states) in before.iter().enumerate() {
+                for &from in states {
                     let mut state = from;
                     let mut fell_together = false;
                     for (at, &byte) in value.iter().enumerate() {

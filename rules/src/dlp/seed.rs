@@ -277,7 +277,7 @@ fn may_be_in_stretches(text: &[u8], letters: &[u64], min_words: usize, between: 
         }
         let base = block * 64;
         let first = base + barriers.trailing_zeros() as usize;
-        runs += (starts & (barriers & barriers.wrapping_neg()) - 1).count_ones() as usize;
+        runs += (starts & ((barriers & barriers.wrapping_neg()) - 1)).count_ones() as usize;
         if runs >= min_words && may_be_in(&text[from..first], min_words, between) {
             return true;
         }

@@ -76,6 +76,8 @@ pub(super) struct Filter {
     always: Vec<usize>,
     rules: usize,
     thorough: bool,
+    // Boxed, so that taking one moves a pointer.
+    #[allow(clippy::vec_box)]
     pool: Mutex<Vec<Box<Scratch>>>,
 }
 
@@ -192,10 +194,10 @@ impl Filter {
         if scratch.folded.capacity() > 1 << 20 {
             scratch.folded = Vec::new();
         }
-        if let Ok(mut pool) = self.pool.lock() {
-            if pool.len() < KEPT {
-                pool.push(scratch);
-            }
+        if let Ok(mut pool) = self.pool.lock()
+            && pool.len() < KEPT
+        {
+            pool.push(scratch);
         }
     }
 }

@@ -124,10 +124,10 @@ fn split_top_level(body: &str) -> Vec<&str> {
 fn without_group_opener(branch: &str) -> &str {
     let mut rest = branch.strip_prefix("?:").or_else(|| branch.strip_prefix("?-i:")).unwrap_or(branch);
     rest = rest.strip_prefix(r"\b").unwrap_or(rest);
-    if let Some((flags, after)) = rest.strip_prefix("(?").and_then(|r| r.split_once(':')) {
-        if flags.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
-            rest = after;
-        }
+    if let Some((flags, after)) = rest.strip_prefix("(?").and_then(|r| r.split_once(':'))
+        && flags.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    {
+        rest = after;
     }
     rest = rest.strip_prefix(r"\b").unwrap_or(rest);
     rest.strip_suffix(r"\b").unwrap_or(rest)

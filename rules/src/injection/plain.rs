@@ -185,10 +185,10 @@ fn check_payload(tier: Tier, rules: &[&Rule], payload: &[u8], reading: Reading) 
         if found.is_empty() {
             found = run(rules, Variant::OptionalWhitespace, &text, reading);
         }
-        if found.is_empty() {
-            if let Some(folded) = views::one_vowel(&text) {
-                found = run(rules, Variant::VowelFolded, &folded, reading);
-            }
+        if found.is_empty()
+            && let Some(folded) = views::one_vowel(&text)
+        {
+            found = run(rules, Variant::VowelFolded, &folded, reading);
         }
     }
     found

@@ -29,6 +29,7 @@ pub struct World {
     /// Where the origin listens.
     pub origin: std::net::SocketAddr,
     /// All bytes that reached the origin.
+    #[allow(dead_code, reason = "not every test that includes this module looks")]
     pub reached: Arc<Mutex<Vec<u8>>>,
 }
 

@@ -307,8 +307,8 @@ fn with_redaction(strictness: Strictness, classes: &[&str]) -> Config {
     let mut config = config(strictness);
     config.redaction.enabled = true;
     config.redaction.default_profile = "p".to_owned();
-    let mut profile = crate::config::RedactionProfile::default();
-    profile.classes = classes.iter().map(|&class| class.to_owned()).collect();
+    let classes = classes.iter().map(|&class| class.to_owned()).collect();
+    let profile = crate::config::RedactionProfile { classes, ..Default::default() };
     config.redaction.profiles.insert("p".to_owned(), profile);
     config.redaction.allowlist_unparseable =
         vec!["raw.example".to_owned(), "*.sub.example".to_owned()].into();

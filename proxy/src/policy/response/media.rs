@@ -102,10 +102,11 @@ pub(super) fn is_generic(media_type: &str) -> bool {
 
 /// The declared type, or the sniffed one when the declared type says nothing and the bytes are media.
 pub(super) fn effective_type(declared: &str, body: &[u8]) -> String {
-    if is_generic(declared) && !body.is_empty() {
-        if let Some(found) = sniff(body).filter(|t| kind(t).is_some()) {
-            return found.to_owned();
-        }
+    if is_generic(declared)
+        && !body.is_empty()
+        && let Some(found) = sniff(body).filter(|t| kind(t).is_some())
+    {
+        return found.to_owned();
     }
     declared.to_owned()
 }
@@ -144,7 +145,7 @@ fn sniff(body: &[u8]) -> Option<&'static str> {
 fn is_mp4(head: &[u8]) -> bool {
     let Some((size, rest)) = head.split_first_chunk::<4>() else { return false };
     let size = u32::from_be_bytes(*size) as usize;
-    if head.len() < 12 || size % 4 != 0 || size > head.len() || !rest.starts_with(b"ftyp") {
+    if head.len() < 12 || !size.is_multiple_of(4) || size > head.len() || !rest.starts_with(b"ftyp") {
         return false;
     }
     // Offset 12 holds the minor version, not a brand.

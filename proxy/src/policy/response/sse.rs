@@ -90,10 +90,10 @@ impl SseScanner {
     /// The source has ended: an event without its blank line counts as whole.
     pub fn finish(&mut self) -> Step {
         let mut step = Step::default();
-        if !self.ended {
-            if let Some(event) = self.parser.finish() {
-                self.deliver(event, &mut step);
-            }
+        if !self.ended
+            && let Some(event) = self.parser.finish()
+        {
+            self.deliver(event, &mut step);
         }
         self.ended = true;
         step

@@ -174,9 +174,7 @@ fn path_decoded_again(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict
 /// Pieces of the query that the reference's reader drops: with a raw `;`, or with a bad escape.
 fn dropped_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let query = &*scan.url.raw_query;
-    if memchr::memchr2(b';', b'%', query).is_none() {
-        return None;
-    }
+    memchr::memchr2(b';', b'%', query)?;
     let is_dropped = |piece: &&[u8]| piece.contains(&b';') || !super::parse::has_valid_escapes(piece);
     for piece in query.split(|&byte| byte == b'&').filter(is_dropped) {
         let value = &piece[memchr::memchr(b'=', piece).map_or(0, |at| at + 1)..];
@@ -228,9 +226,7 @@ fn many_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 /// Whole query, and each value with its decodings, with bad escapes left as they are and `+` kept.
 fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let query = &*scan.url.raw_query;
-    if memchr::memchr2(b'%', b'+', query).is_none() {
-        return None;
-    }
+    memchr::memchr2(b'%', b'+', query)?;
     let decoded = scan.lenient_query();
     // The usual query reads the same either way, and has been examined with all its parts.
     if scan.no_rule_matches

@@ -59,7 +59,7 @@ impl<'a> Judge<'a> {
         Self { exchange, host, direction, text: Tail::new(), binary: Tail::new(), control: Tail::new() }
     }
 
-    fn from_client(&self) -> bool {
+    fn is_from_client(&self) -> bool {
         self.direction == Direction::ClientToServer
     }
 
@@ -68,12 +68,12 @@ impl<'a> Judge<'a> {
     }
 
     fn scans_all_kinds(&self) -> bool {
-        self.from_client() && self.scans() && self.exchange.shared.fixed.strictness == Strictness::Hardened
+        self.is_from_client() && self.scans() && self.exchange.shared.fixed.strictness == Strictness::Hardened
     }
 
     /// A message in pieces has begun or goes on. What is to be redacted must come whole.
     pub fn fragment(&self) -> Result<(), Refusal> {
-        if !self.from_client() || !self.exchange.policy.body.redacts() {
+        if !self.is_from_client() || !self.exchange.policy.body.redacts() {
             return Ok(());
         }
         Err(self.unredactable("redaction blocked request: ws_message_fragmented".into()))
@@ -92,7 +92,7 @@ impl<'a> Judge<'a> {
 
     /// A whole text message, valid UTF-8; what is to be sent in its place.
     pub async fn text(&mut self, message: Bytes) -> Result<Bytes, Refusal> {
-        if !self.from_client() {
+        if !self.is_from_client() {
             return if self.scans() { self.injection(message).await } else { Ok(message) };
         }
         let message = self.redact(message).await?;
@@ -108,7 +108,7 @@ impl<'a> Judge<'a> {
 
     /// A whole binary message.
     pub async fn binary(&mut self, message: Bytes) -> Result<Bytes, Refusal> {
-        if !self.from_client() {
+        if !self.is_from_client() {
             return self.media(message).await;
         }
         let message = self.redact(message).await?;

@@ -9,7 +9,7 @@ pub fn expand(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('«') {
-        out.extend_from_slice(rest[..open].as_bytes());
+        out.extend_from_slice(&rest.as_bytes()[..open]);
         let body = &rest[open + '«'.len_utf8()..];
         let mut depth = 1;
         let close = body

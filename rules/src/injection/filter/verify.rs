@@ -125,10 +125,10 @@ fn run(
     for byte in bytes {
         let Ok(next) = dfa.next_state(cache, state, byte) else { return true };
         state = next;
-        if state.is_tagged() {
-            if let Some(verdict) = decided(state) {
-                return verdict;
-            }
+        if state.is_tagged()
+            && let Some(verdict) = decided(state)
+        {
+            return verdict;
         }
         match steps.checked_sub(1) {
             Some(left) => *steps = left,

@@ -119,10 +119,10 @@ impl Parser {
     /// The end of the source: a last line without LF counts, and so does an event without blank line.
     pub fn finish(&mut self) -> Option<Event> {
         let line = std::mem::take(&mut self.line);
-        if !line.is_empty() {
-            if let Some(event) = self.take_line(&line) {
-                return Some(event);
-            }
+        if !line.is_empty()
+            && let Some(event) = self.take_line(&line)
+        {
+            return Some(event);
         }
         self.complete()
     }

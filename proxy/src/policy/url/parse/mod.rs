@@ -263,7 +263,7 @@ impl<'a> GoUrl<'a> {
 
     fn write_hierarchy(&self, out: &mut Vec<u8>, start: usize) {
         let has_authority = !self.host.is_empty() || self.user.is_some();
-        if (!self.scheme.is_empty() || has_authority) && (!self.omit_host || has_authority) {
+        if has_authority || (!self.scheme.is_empty() && !self.omit_host) {
             if has_authority || !self.path.is_empty() {
                 out.extend_from_slice(b"//");
             }

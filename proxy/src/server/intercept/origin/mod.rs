@@ -161,7 +161,7 @@ impl Pool {
             let spare = if request.repeatable() { request.copy() } else { None };
             match self.send_on(key, sender, request).await? {
                 Sent::Done(response) => return Ok(response),
-                Sent::NotSent(unsent, _) => request = *unsent,
+                Sent::Returned(unsent, _) => request = *unsent,
                 Sent::Failed(error) => match spare {
                     Some(spare) => {
                         request = spare;
@@ -174,7 +174,7 @@ impl Pool {
         let sender = self.open(key, connect().await.map_err(SendError::Connect)?).await?;
         match self.send_on(key, sender, request).await? {
             Sent::Done(response) => Ok(response),
-            Sent::NotSent(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
+            Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Pool {
         let sender = self.open(key, transport).await?;
         match self.send_on(key, sender, request).await? {
             Sent::Done(response) => Ok(response.map(ResponseBody::unpooled)),
-            Sent::NotSent(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
+            Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
     }
 
@@ -241,7 +241,7 @@ impl Pool {
             Sender::Http1(mut sender) => {
                 let request = http1_request(outbound).map_err(SendError::Request)?;
                 if let Err(error) = sender.ready().await {
-                    return Ok(Sent::NotSent(Box::new(recover(request)), error));
+                    return Ok(Sent::Returned(Box::new(recover(request)), error));
                 }
                 let sent = sender.try_send_request(request).await;
                 let lease = Lease::new(Arc::clone(&self.idle), key.clone(), sender);
@@ -250,7 +250,7 @@ impl Pool {
             Sender::Http2(mut sender) => {
                 let request = http2_request(outbound, &key.authority).map_err(SendError::Request)?;
                 if let Err(error) = sender.ready().await {
-                    return Ok(Sent::NotSent(Box::new(recover(request)), error));
+                    return Ok(Sent::Returned(Box::new(recover(request)), error));
                 }
                 let sent = sender.try_send_request(request).await;
                 Ok(sent_or_not(sent, |incoming| ResponseBody::new(incoming, None)))
@@ -261,7 +261,7 @@ impl Pool {
 
 enum Sent {
     Done(Response<ResponseBody>),
-    NotSent(Box<Outbound>, hyper::Error),
+    Returned(Box<Outbound>, hyper::Error),
     Failed(hyper::Error),
 }
 
@@ -272,7 +272,7 @@ fn sent_or_not(
     match result {
         Ok(response) => Sent::Done(response.map(wrap)),
         Err(mut error) => match error.take_message() {
-            Some(request) => Sent::NotSent(Box::new(recover(request)), error.into_error()),
+            Some(request) => Sent::Returned(Box::new(recover(request)), error.into_error()),
             None => Sent::Failed(error.into_error()),
         },
     }
