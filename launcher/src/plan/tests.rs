@@ -72,13 +72,18 @@ seed_phrase_detection:
 #[test]
 fn every_configuration_loads_in_the_proxy_with_the_same_allowlist() {
     let dir = tempfile::tempdir().unwrap();
+    // The files that the sidecar finds at their place: the proxy checks that they are there.
+    let stage = crate::stage::Stage::claim(&dir.path().join("stages"), "a").unwrap().unwrap();
+    crate::ca::create(&stage).unwrap();
+    let [certificate, key] = [crate::ca::CERT, crate::ca::KEY].map(|name| stage.path(name).display().to_string());
     for bottle in BOTTLES {
         let variables = Variables { default_allowlist: None, ..Variables::default() };
         let plan = plan(bottle, &variables);
         for subnet in [None, Some("172.31.4.0/24".parse().unwrap())] {
             let yaml = plan.sidecar_config(subnet);
             assert_eq!(yaml, plan.sidecar_config(subnet), "same bytes for the same input");
-            let loaded = muselet::config::Config::parse(yaml.as_bytes(), dir.path());
+            let here = yaml.replace(path::CA_CERT, &certificate).replace(path::CA_KEY, &key);
+            let loaded = muselet::config::Config::parse(here.as_bytes(), dir.path());
             let config = loaded.unwrap_or_else(|e| panic!("{bottle}: {e}\n{yaml}"));
             let nothing = vec!["nothing.invalid".to_owned()];
             let allowed = if plan.egress.allowlist.is_empty() { &nothing } else { &plan.egress.allowlist };
