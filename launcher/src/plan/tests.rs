@@ -75,7 +75,8 @@ fn every_configuration_loads_in_the_proxy_with_the_same_allowlist() {
     // The files that the sidecar finds at their place: the proxy checks that they are there.
     let stage = crate::stage::Stage::claim(&dir.path().join("stages"), "a").unwrap().unwrap();
     crate::ca::create(&stage).unwrap();
-    let [certificate, key] = [crate::ca::CERT, crate::ca::KEY].map(|name| stage.path(name).display().to_string());
+    let [certificate, key] =
+        [crate::ca::CERT, crate::ca::KEY].map(|name| stage.path(name).display().to_string());
     for bottle in BOTTLES {
         let variables = Variables { default_allowlist: None, ..Variables::default() };
         let plan = plan(bottle, &variables);

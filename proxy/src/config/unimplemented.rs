@@ -11,7 +11,6 @@ use super::schema::Config;
 type Entry = (&'static str, fn(&Config) -> bool);
 
 const UNIMPLEMENTED: &[Entry] = &[
-    ("browser_shield", |config| config.browser_shield.enabled),
     ("mediation_envelope", |config| config.mediation_envelope.enabled),
     ("flight_recorder", |config| config.flight_recorder.enabled),
     ("a2a_scanning", |config| config.a2a_scanning.enabled),

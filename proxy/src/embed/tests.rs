@@ -80,3 +80,35 @@ async fn two_proxies_live_side_by_side_and_the_environment_is_the_caller_s() {
     guarded.shutdown().await;
     plain.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_shield_rewrites_pages_on_their_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = listener.local_addr().unwrap();
+    let page = "<html><head><title>t</title></head><body>\
+        <img src=\"https://t.example/pixel.gif\" width=\"1\" height=\"1\">\
+        <script src=\"chrome-extension://abcdefghijklmnopabcdefghijklmnop/x.js\"></script>text</body></html>";
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let length = page.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let yaml = format!(
+        "{OPEN}browser_shield: {{enabled: true, strictness: standard, oversize_action: block,\
+         max_shield_bytes: 100000, strip_extension_probing: true, strip_tracking_pixels: true}}\n"
+    );
+    let proxy = Proxy::start(config(&yaml), Options::default()).await.unwrap();
+    let mut decisions = proxy.events();
+    let answer = get(&proxy, &format!("http://{origin}/page")).await;
+    assert!(answer.contains("text</body>"), "{answer}");
+    assert!(!answer.contains("chrome-extension://abcdefghijklmnop"), "{answer}");
+    let told = decisions.recv().await.unwrap();
+    assert!(told.contains("\"event\":\"shield_rewrite\""), "{told}");
+    proxy.shutdown().await;
+}
