@@ -6,7 +6,7 @@ use muselet_launcher::names::DEFAULT_IMAGE;
 use muselet_launcher::networks;
 
 use super::MANIFEST;
-use super::support::{Place, SIDECAR_IMAGE, engine, expect, left, sh};
+use super::support::{Place, SIDECAR_IMAGE, engine, expect, left, log_with, sh};
 
 /// Runs `probe` on a network made with or without our options; gives exit code and output.
 async fn probe(engine: &impl Engine, isolated: bool) -> (i64, String) {
@@ -81,7 +81,7 @@ async fn the_agent_reaches_its_siblings_and_nothing_else() {
         let (code, output) =
             sh(&engine, &names.agent, &format!("getent hosts {} pipelock", names.sidecar)).await;
         expect(code == 0, || format!("a sibling has no name: {output}"))?;
-        let log = engine.last_logs(&names.sidecar, 200).await.unwrap();
+        let log = log_with(&engine, &names.sidecar, &["outside.example", "\"method\":\"DNS\""]).await;
         let line = log.lines().find(|line| line.contains("outside.example")).unwrap_or_default();
         expect(line.contains("\"method\":\"DNS\"") && line.contains("\"event\":\"blocked\""), || {
             format!("the look-up is not in the log: {log}")

@@ -329,3 +329,16 @@ fn create_internet(name: &str) {
 pub fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::Refused(what())) }
 }
+
+/// Waits, five seconds at most, for a log line that holds all these words, and gives the whole log either way.
+pub async fn log_with(engine: &Docker, container: &str, words: &[&str]) -> String {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        let log = engine.last_logs(container, 1000).await.unwrap();
+        let found = log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        if found || tokio::time::Instant::now() > deadline {
+            return log;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -4,7 +4,7 @@ use muselet_launcher::engine::Engine;
 use muselet_launcher::launch::Launched;
 
 use super::MANIFEST;
-use super::support::{Place, SIDECAR_IMAGE, engine, expect, origin, sh};
+use super::support::{Place, SIDECAR_IMAGE, engine, expect, log_with, origin, sh};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn allowed_hosts_work_with_interception_and_everything_else_is_refused_and_logged() {
@@ -38,10 +38,11 @@ async fn allowed_hosts_work_with_interception_and_everything_else_is_refused_and
             let post = format!("-H 'Content-Type: application/json' -d '{{\"note\":\"{token}\"}}'");
             let (_, refused) = sh(&engine, &names.agent, &status("https://allowed.test/", &post)).await;
             expect(refused.ends_with("403"), || format!("a token in a body: {refused}"))?;
-            let log = engine.last_logs(&names.sidecar, 1000).await.unwrap();
+            let last = ["\"event\":\"blocked\"", "\"scanner\":\"body_dlp\"", "GitHub Token"];
+            let log = log_with(&engine, &names.sidecar, &last).await;
             expect(!log.contains(&token), || "the token is in the log".to_owned())?;
             let event = |wanted: &[&str]| log.lines().any(|line| wanted.iter().all(|word| line.contains(word)));
-            expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"body_dlp\"", "GitHub Token"]), || log.clone())?;
+            expect(event(&last), || log.clone())?;
             expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"subdomain_entropy\""]), || log.clone())?;
             expect(event(&["\"event\":\"blocked\"", "\"scanner\":\"allowlist\"", "other.test"]), || log.clone())
         }
