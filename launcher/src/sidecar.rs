@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::engine::{ContainerSpec, Engine, EngineError, ExecSpec, FileEntry};
+use crate::engine::{ContainerSpec, Engine, ExecSpec, FileEntry};
 use crate::plan::{Plan, path};
 use crate::stage::Stage;
 use crate::{Error, Result, ca};
@@ -30,7 +30,7 @@ pub fn spec(plan: &Plan, labels: BTreeMap<String, String>) -> ContainerSpec {
         name: plan.names.sidecar.clone(),
         image: plan.sidecar_image.clone(),
         command: ["run", "--config", path::CONFIG, "--listen", &listen].map(str::to_owned).to_vec(),
-        env: vec![format!("MUSELET_DNS_LISTEN={}", "0.0.0.0:53")],
+        env: vec!["MUSELET_DNS_LISTEN=0.0.0.0:53".to_owned()],
         network: plan.names.internal.clone(),
         aliases: vec!["pipelock".to_owned()],
         // The resolver that refuses listens on port 53, and the sidecar has no capability to open a low port with.
@@ -138,15 +138,4 @@ pub async fn address<E: Engine>(engine: &E, plan: &Plan) -> Result<Ipv4Addr> {
     info.addresses.get(&plan.names.internal).copied().ok_or_else(|| {
         Error::step("inspect container", name, format!("no address on {}", plan.names.internal))
     })
-}
-
-/// Removes a sidecar; one that is not there is success.
-///
-/// # Errors
-/// A warning that says what to do; never a reason to stop a teardown.
-pub async fn stop<E: Engine>(engine: &E, name: &str) -> std::result::Result<(), String> {
-    match engine.remove_container(name).await {
-        Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
-        Err(e) => Err(format!("container {name} is still there ({e}): clean up with 'docker rm -f {name}'")),
-    }
 }

@@ -105,10 +105,10 @@ async fn a_sidecar_that_dies_takes_the_launch_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sidecar_that_dies_at_once_is_reported_with_its_last_lines() {
+async fn a_sidecar_that_cannot_start_is_named_and_leaves_nothing() {
     let Some(engine) = engine().await else { return };
     let place = Place::new(MANIFEST);
-    // This image has no /pipelock: the container cannot even start, which is the worst of the kind.
+    // This image has no /pipelock.
     let output = place
         .bottle()
         .env("CLAUDE_BOTTLE_PIPELOCK_IMAGE", AGENT_IMAGE)

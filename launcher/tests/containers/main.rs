@@ -10,7 +10,7 @@ mod traffic;
 
 use muselet_launcher::engine::{ContainerSpec, Engine};
 use muselet_launcher::names::DEFAULT_IMAGE;
-use support::{AGENT_IMAGE, Place, bottle, engine, expect, left, sh};
+use support::{Place, bottle, engine, expect, left, sh};
 
 const MANIFEST: &str = r#"{
   "bottles": { "b": {
@@ -161,5 +161,4 @@ fn without_an_engine_nothing_is_created_and_the_message_is_one_line() {
     assert_eq!(output.status.code(), Some(1));
     assert!(last.starts_with("bottle: no container engine: DOCKER_HOST does not answer"), "{err}");
     assert_eq!(std::fs::read_dir(place.runtime_dir()).unwrap().count(), 0);
-    let _ = AGENT_IMAGE;
 }
