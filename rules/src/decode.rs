@@ -4,7 +4,7 @@
 //! base64 and base32 are ignored, trailing bits may be non-zero, delimited hex tolerates separators anywhere, base32
 //! ignores a few bytes after its padding. A result of zero bytes counts as failure.
 
-use crate::dlp::Encoding;
+use crate::dlp::{Encoding, vector};
 
 #[cfg(test)]
 mod tests;
@@ -41,8 +41,11 @@ pub struct Base64 {
 }
 
 /// The value of a base64 digit of either alphabet.
-pub(crate) fn base64_value(b: u8) -> Option<u8> {
-    Some(B64[b as usize]).filter(|v| *v < 64)
+pub(crate) const fn base64_value(b: u8) -> Option<u8> {
+    match B64[b as usize] {
+        value @ 0..64 => Some(value),
+        _ => None,
+    }
 }
 
 /// Base64 in any of the four variants.
@@ -55,26 +58,19 @@ pub fn base64(text: &[u8]) -> Option<Base64> {
 pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     out.clear();
     // Most texts are no base64; those cost no memory.
-    if stops_early(text, |byte| B64[usize::from(byte)] < 64) {
+    let beginning = &text[..text.len().min(16)];
+    if stops_early(beginning, |byte| B64[usize::from(byte)] < 64) {
         return None;
     }
-    out.reserve(text.len() / 4 * 3 + 3);
-    let (mut acc, mut have) = (0u32, 0u8);
-    let mut rest = text;
     // Whole groups of plain digits first.
-    while let Some((group, after)) = rest.split_first_chunk::<4>() {
-        let [a, b, c, d] = group.map(|b| B64[b as usize]);
-        if (a | b | c | d) > 63 {
-            break;
-        }
-        let acc = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        out.extend_from_slice(&acc.to_be_bytes()[1..]);
-        rest = after;
+    let (grouped, rest) = text.split_at(vector::base64(text, out));
+    if stops_early(rest, |byte| B64[usize::from(byte)] < 64) {
+        return None;
     }
-    let grouped = &text[..text.len() - rest.len()];
+    let (mut acc, mut have) = (0u32, 0u8);
     let mut digits = grouped.len();
-    let mut standard = !grouped.iter().fold(false, |any, b| any | matches!(b, b'-' | b'_'));
-    let mut url = !grouped.iter().fold(false, |any, b| any | matches!(b, b'+' | b'/'));
+    let mut standard = memchr::memchr2(b'-', b'_', grouped).is_none();
+    let mut url = memchr::memchr2(b'+', b'/', grouped).is_none();
     let mut chars = rest.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n'));
     let mut padding = 0usize;
     for b in chars.by_ref() {
@@ -132,21 +128,34 @@ fn stops_early(text: &[u8], is_digit: impl Fn(u8) -> bool) -> bool {
     first.is_some_and(|&byte| byte != b'=')
 }
 
-fn hex_value(b: u8) -> Option<u8> {
-    match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        b'A'..=b'F' => Some(b - b'A' + 10),
-        _ => None,
-    }
+/// Value of a hex digit; 16 and above: not one.
+pub(crate) fn hex_value(b: u8) -> u8 {
+    const VALUES: [u8; 256] = {
+        let mut t = [0xff_u8; 256];
+        let mut i = 0;
+        while i < 16 {
+            t[b"0123456789abcdef"[i] as usize] = i as u8;
+            t[b"0123456789ABCDEF"[i] as usize] = i as u8;
+            i += 1;
+        }
+        t
+    };
+    VALUES[usize::from(b)]
 }
 
 /// Plain hex: an even number of digits and nothing else.
 pub fn hex_plain(text: &[u8]) -> Option<Vec<u8>> {
-    if text.is_empty() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.chunks_exact(2).map(|p| Some(hex_value(p[0])? << 4 | hex_value(p[1])?)).collect()
+    let mut out = Vec::new();
+    hex_plain_into(text, &mut out).then_some(out)
+}
+
+/// [`hex_plain`] into a buffer that is used again.
+pub(crate) fn hex_plain_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    !text.is_empty()
+        && text.len().is_multiple_of(2)
+        && hex_value(text[0]) < 16
+        && vector::hex(text, out) == text.len()
 }
 
 /// Hex with separators or prefixes: every `\x` `\X` `0x` `0X` and then every `:`, space, `-`, `,` removed.
@@ -165,10 +174,8 @@ pub fn hex_delimited(text: &[u8]) -> Option<Vec<u8>> {
         i += 1;
         match b {
             b':' | b' ' | b'-' | b',' => {}
-            _ => {
-                hex_value(b)?;
-                digits.push(b);
-            }
+            _ if hex_value(b) > 15 => return None,
+            _ => digits.push(b),
         }
     }
     hex_plain(&digits)
@@ -222,13 +229,30 @@ pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
 /// left-over bits are dropped.
 pub(crate) fn base32_letters(text: &[u8], out: &mut Vec<u8>) {
     out.clear();
+    out.reserve(text.len() / 8 * 5 + 5);
     for group in text.chunks(8) {
-        let value =
-            |acc: u64, b: &u8| acc << 5 | u64::from(base32_value(b.to_ascii_uppercase()).unwrap_or(0));
-        let acc = group.iter().fold(0, value) << (5 * (8 - group.len()));
-        out.extend_from_slice(&acc.to_be_bytes()[3..3 + group.len() * 5 / 8]);
+        let acc = group.iter().fold(0u64, |acc, &b| acc << 5 | u64::from(B32[usize::from(b)] & 31));
+        let bytes = (acc << (5 * (8 - group.len()))).to_be_bytes();
+        out.extend_from_slice(&bytes[3..3 + group.len() * 5 / 8]);
     }
 }
+
+/// Value of a base32 character of any case; 32 and above: not one.
+const B32: [u8; 256] = {
+    let mut t = [0xff_u8; 256];
+    let mut i = 0;
+    while i < 26 {
+        t[b'A' as usize + i] = i as u8;
+        t[b'a' as usize + i] = i as u8;
+        i += 1;
+    }
+    let mut i = 0;
+    while i < 6 {
+        t[b'2' as usize + i] = i as u8 + 26;
+        i += 1;
+    }
+    t
+};
 
 fn base32_value(b: u8) -> Option<u8> {
     match b {

@@ -42,9 +42,9 @@ use fast::kernel::{Kernel, Rules};
 use fast::known::Known;
 use plain::Matcher;
 
-/// The byte-class sweep, for the normalisation.
+/// The vector kernels that others than the scan use: for the normalisation and the decoders.
 pub(crate) mod vector {
-    pub(crate) use super::fast::{class_masks, end_of_run};
+    pub(crate) use super::fast::{base64, class_masks, end_of_run, hex};
 }
 
 /// Name of a BIP-39 finding.

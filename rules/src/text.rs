@@ -18,6 +18,7 @@ mod tests;
 
 pub use confusables::confusable;
 use quick::Kind;
+pub(crate) use quick::{Alone, alone, decode as first_char};
 
 pub use percent::{percent_decode_all, percent_decode_lenient, percent_decode_once};
 

@@ -13,6 +13,7 @@ use crate::decode;
 use crate::scratch::Buffer;
 use crate::text::{is_printable, norm_dlp_quick, norm_match, percent_decode_all};
 
+mod decoded;
 mod encoded;
 pub(super) mod kernel;
 pub(super) mod known;
@@ -24,11 +25,12 @@ mod simd;
 mod tests;
 mod windows;
 
+use decoded::{Possible, Stretches};
 use encoded::RUN;
 pub(super) use encoded::{Encoded, Survey, encoded_runs};
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(crate) use runs::{Class, end_of_run};
-pub(crate) use simd::class_masks;
+pub(crate) use simd::{base64, class_masks, hex};
 
 use kernel::Rules;
 
@@ -71,15 +73,13 @@ impl Search<'_> {
             return false;
         }
         let bytes = norm.as_bytes();
-        let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
-        if percent {
-            let decoded = percent_decode_all(bytes);
-            if matches!(decoded, Cow::Owned(_))
-                && *decoded != *bytes
-                && (search.in_decoded(&decoded) || search.recurse(&decoded, 1))
-            {
-                return false;
-            }
+        let percent = Percent::of(bytes);
+        if percent == Percent::Pluses {
+            search.spaced.clear();
+            search.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
+        }
+        if percent != Percent::Nothing && search.percent_decoded(bytes, percent) {
+            return false;
         }
         if memchr::memchr(b'.', bytes).is_some() && search.without_dots(bytes) {
             return false;
@@ -92,6 +92,29 @@ impl Search<'_> {
             return false;
         }
         s.seed.is_none_or(|settings| search.no_phrase(input, norm, settings.min_words, no_words))
+    }
+}
+
+/// What percent-decoding changes in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Percent {
+    /// Nothing.
+    Nothing,
+    /// Each `+` becomes a space and nothing else changes, in the text and in every piece of it.
+    Pluses,
+    /// Anything.
+    Escapes,
+}
+
+impl Percent {
+    fn of(norm: &[u8]) -> Percent {
+        if memchr::memchr2(b'%', b'+', norm).is_none() {
+            Percent::Nothing
+        } else if memchr::memchr(b'%', norm).is_none() && norm.is_ascii() {
+            Percent::Pluses
+        } else {
+            Percent::Escapes
+        }
     }
 }
 
@@ -109,9 +132,9 @@ pub(super) struct Later {
 pub(super) fn later(s: &Scanner, input: &[u8], norm: &str) -> Later {
     let mut search = Search::new(s);
     let bytes = norm.as_bytes();
-    let percent = memchr::memchr2(b'%', b'+', bytes).is_some();
+    let percent = memchr::memchr2(b'%', b'+', bytes).map_or(Percent::Nothing, |_| Percent::Escapes);
     let encoded = search.encoded(bytes, 0)
-        || (percent && search.recurse(&percent_decode_all(bytes), 1))
+        || (percent != Percent::Nothing && search.recurse(&percent_decode_all(bytes), 1))
         || search.pieces(bytes, percent, &Survey::new(s, bytes));
     let settings = s.seed.filter(|_| !encoded);
     let phrase = encoded
@@ -131,10 +154,22 @@ struct Search<'s> {
     masks: Buffer<u64>,
     /// Decoded base64, by depth.
     decoded: [Buffer<u8>; MAX_DEPTH as usize],
+    stretches: Stretches,
+    /// The text with spaces in place of each `+`, where that is all that percent-decoding does.
+    spaced: Buffer<u8>,
+    /// Where a rule may match in a piece of that text.
+    places: Buffer<u64>,
 }
 
 fn is_delimiter(b: u8) -> bool {
     matches!(b, b'/' | b'?' | b'&' | b'=' | b' ' | b'\n' | b'\t')
+}
+
+/// The piece between delimiters that holds a byte, which is not one.
+fn piece_around(text: &[u8], at: usize) -> std::ops::Range<usize> {
+    let start = text[..at].iter().rposition(|&b| is_delimiter(b)).map_or(0, |before| before + 1);
+    let end = text[at..].iter().position(|&b| is_delimiter(b)).map_or(text.len(), |length| at + length);
+    start..end
 }
 
 fn consists_of(text: &[u8], class: &Class) -> bool {
@@ -149,18 +184,51 @@ impl<'s> Search<'s> {
             scratch: Buffer::new(),
             masks: Buffer::new(),
             decoded: std::array::from_fn(|_| Buffer::new()),
+            stretches: Stretches::new(),
+            spaced: Buffer::new(),
+            places: Buffer::new(),
         }
     }
 }
 
 impl Search<'_> {
+    /// What decoded bytes may hold.
+    fn possible(&mut self, decoded: &[u8]) -> Possible {
+        if !is_printable(decoded) {
+            return self.stretches.possible(&self.s.kernel, decoded);
+        }
+        let rule = decoded.len() >= self.s.kernel.min_chars();
+        Possible { rule, phrase: decoded.len() >= MIN_PHRASE }
+    }
+
     /// Whether a rule matches the text after another normalisation.
     fn in_decoded(&mut self, decoded: &[u8]) -> bool {
-        if most_chars(decoded, self.s.kernel.min_chars()) < self.s.kernel.min_chars() {
-            return false;
-        }
+        self.possible(decoded).rule && self.in_normalised(decoded)
+    }
+
+    fn in_normalised(&mut self, decoded: &[u8]) -> bool {
         let norm = norm_dlp_quick(decoded, &mut self.scratch).unwrap_or(decoded);
         self.s.kernel.any(&self.rules, norm)
+    }
+
+    /// Whether percent-decoding the whole text leads to a match.
+    fn percent_decoded(&mut self, norm: &[u8], percent: Percent) -> bool {
+        if percent == Percent::Pluses {
+            let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
+            let found =
+                self.s.kernel.any_spaced(&self.rules, &spaced, &mut self.places).unwrap_or_else(|| {
+                    // Every piece is looked at.
+                    self.places.extend(memchr::memchr_iter(b'+', norm).map(|at| at as u64));
+                    self.s.kernel.any(&self.rules, &spaced)
+                });
+            let found = found || self.recurse(&spaced, 1);
+            self.spaced = spaced;
+            return found;
+        }
+        let decoded = percent_decode_all(norm);
+        matches!(decoded, Cow::Owned(_))
+            && *decoded != *norm
+            && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
     }
 
     fn without_dots(&mut self, norm: &[u8]) -> bool {
@@ -192,15 +260,12 @@ impl Search<'_> {
 
     /// The base64, hex and base32 steps of [`Search::recurse`].
     fn encoded(&mut self, text: &[u8], depth: u32) -> bool {
-        self.encoded_as(text, depth, true)
+        text.len() >= 2 && self.encoded_as(text, depth, consists_of(text, &BASE64))
     }
 
     /// The same; `base64` is false where that step is known to find nothing.
     fn encoded_as(&mut self, text: &[u8], depth: u32, base64: bool) -> bool {
-        if text.len() < 2 {
-            return false;
-        }
-        if base64 && consists_of(text, &BASE64) {
+        if base64 {
             // Most words decode to a few bytes of no meaning: a buffer that is used again, and a look at the length.
             let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
             let found = decode::base64_into(text, &mut decoded).is_some() && self.step(&decoded, depth);
@@ -221,8 +286,9 @@ impl Search<'_> {
     }
 
     fn step(&mut self, decoded: &[u8], depth: u32) -> bool {
-        (depth == 0 && self.phrase_in(decoded))
-            || self.in_decoded(decoded)
+        let possible = self.possible(decoded);
+        (depth == 0 && possible.phrase && self.phrase_in(decoded))
+            || (possible.rule && self.in_normalised(decoded))
             || self.recurse(decoded, depth + 1)
     }
 
@@ -232,40 +298,76 @@ impl Search<'_> {
     }
 
     /// Whether a piece between delimiters leads to a match (spec: dlp §8.6a).
-    fn pieces(&mut self, norm: &[u8], percent: bool, survey: &Survey) -> bool {
+    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey) -> bool {
         let complete = |start: usize, end: usize| {
             (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
         };
         let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
+        let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
         let found = runs::each(norm, &PIECE, MIN_PIECE, &mut masks, |start, end| {
             if !complete(start, end) {
                 return false;
             }
             let piece = &norm[start..end];
-            if end - start > 64 || survey.percent(start, end) {
-                return self.recurse(piece, 0);
-            }
             let base64 = survey.all_digits(start, end) && survey.base64(start, end);
-            self.encoded_as(piece, 0, base64)
+            if self.encoded_as(piece, 0, base64) {
+                return true;
+            }
+            match percent {
+                Percent::Nothing => false,
+                _ if !survey.percent(start, end) => false,
+                // Rules were searched in the whole text, and no other decoder takes spaces.
+                Percent::Pluses => {
+                    consists_of(&spaced[start..end], &HEX) && self.recurse(&spaced[start..end], 1)
+                }
+                Percent::Escapes => self.percent_step(piece),
+            }
         });
         self.masks = masks;
-        if found {
-            return true;
-        }
-        // Pieces with other characters change by percent-decoding alone.
-        let mut at = 0;
-        while percent && let Some(next) = memchr::memchr2(b'%', b'+', &norm[at..]) {
-            let found = at + next;
-            let start = norm[at..found].iter().rposition(|&b| is_delimiter(b)).map_or(at, |i| at + i + 1);
-            let end = norm[found..].iter().position(|&b| is_delimiter(b)).map_or(norm.len(), |i| found + i);
-            let piece = &norm[start..end];
-            if piece.len() >= MIN_PIECE as usize && !consists_of(piece, &PIECE) {
-                let decoded = percent_decode_all(piece);
-                if *decoded != *piece && (self.in_decoded(&decoded) || self.recurse(&decoded, 1)) {
-                    return true;
-                }
+        let found = found
+            || match percent {
+                Percent::Nothing => false,
+                Percent::Pluses => self.rule_in_pieces(norm, &spaced),
+                Percent::Escapes => self.other_pieces(norm),
+            };
+        self.spaced = spaced;
+        found
+    }
+
+    fn percent_step(&mut self, text: &[u8]) -> bool {
+        let decoded = percent_decode_all(text);
+        *decoded != *text && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
+    }
+
+    /// Pieces with a `+` in which rules may match although they do not match in the whole text.
+    fn rule_in_pieces(&mut self, norm: &[u8], spaced: &[u8]) -> bool {
+        let places = std::mem::replace(&mut self.places, Buffer::empty());
+        let mut done = 0;
+        let found = places.iter().any(|&at| {
+            let at = at as usize;
+            if at < done {
+                return false;
             }
-            at = end;
+            let piece = piece_around(norm, at);
+            done = piece.end;
+            piece.len() >= MIN_PIECE as usize
+                && memchr::memchr(b'+', &norm[piece.clone()]).is_some()
+                && self.in_decoded(&spaced[piece])
+        });
+        self.places = places;
+        found
+    }
+
+    /// Pieces with other characters change by percent-decoding alone.
+    fn other_pieces(&mut self, norm: &[u8]) -> bool {
+        let mut at = 0;
+        while let Some(next) = memchr::memchr2(b'%', b'+', &norm[at..]) {
+            let range = piece_around(norm, at + next);
+            at = range.end;
+            let piece = &norm[range];
+            if piece.len() >= MIN_PIECE as usize && !consists_of(piece, &PIECE) && self.percent_step(piece) {
+                return true;
+            }
         }
         false
     }
@@ -286,7 +388,11 @@ impl Search<'_> {
         if !*no_words && seed::possible(text, min_words, Separators) {
             return false;
         }
-        if memchr::memchr2(b'%', b'+', text).is_some()
+        if printable && !self.spaced.is_empty() {
+            if seed::possible(&self.spaced, min_words, Separators) {
+                return false;
+            }
+        } else if memchr::memchr2(b'%', b'+', text).is_some()
             && seed::possible(&percent_decode_all(text), min_words, Separators)
         {
             return false;
@@ -319,20 +425,4 @@ impl Search<'_> {
 /// Whether any rule of either list matches a normalised text.
 pub(super) fn any_rule(s: &Scanner, norm: &str) -> bool {
     s.kernel.any(&s.both_lists(), norm.as_bytes())
-}
-
-/// An upper bound of the characters that a text can have after normalisation, as far as it matters whether that is less
-/// than `enough`: single bytes give one, two-byte characters at most three, longer ones at most eighteen.
-fn most_chars(text: &[u8], enough: usize) -> usize {
-    if text.len() >= enough {
-        return enough;
-    }
-    let follows = |i: usize| text.get(i).is_some_and(|b| b & 0xC0 == 0x80);
-    (0..text.len())
-        .map(|i| match text[i] {
-            0xC2..=0xDF if follows(i + 1) => 3,
-            0xE0..=0xF4 if follows(i + 1) && follows(i + 2) => 18,
-            _ => 1,
-        })
-        .sum()
 }

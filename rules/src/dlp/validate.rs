@@ -224,14 +224,27 @@ const BASE58_VALUE: [u8; 256] = {
     t
 };
 
+/// Whether a text begins as a wallet key does: the version byte 0x80 in front of 36 bytes (51 characters) or 37 (52) leaves
+/// few possibilities for the first two characters.
+pub(super) fn may_be_wif(text: &[u8]) -> bool {
+    matches!(text, [b'5', b'H' | b'J' | b'K', ..] | [b'K', b'w'..=b'z', ..] | [b'L', b'1'..=b'5', ..])
+}
+
 fn wif(text: &str) -> bool {
     // The rule's matches are 51 or 52 characters; nothing longer can be the 37 or 38 bytes of a key, except by leading
     // zero bytes, and then the version byte is wrong.
     if text.len() > 64 {
         return false;
     }
-    // Version byte 0x80 in front of 36 or 37 bytes always gives one of these; most candidates end here, at little cost.
-    if !text.starts_with(['5', 'K', 'L']) || text.bytes().any(|b| BASE58_VALUE[b as usize] == 0xff) {
+    // Most candidates end here, at little cost.
+    if !may_be_wif(text.as_bytes()) || text.bytes().any(|b| BASE58_VALUE[b as usize] == 0xff) {
+        return false;
+    }
+    // The last five bytes of a key of 52 characters begin with a 1.
+    let low = text
+        .bytes()
+        .fold(0u64, |low, b| low.wrapping_mul(58).wrapping_add(u64::from(BASE58_VALUE[usize::from(b)])));
+    if text.len() == 52 && low >> 32 & 0xff != 1 {
         return false;
     }
     let mut number = [0u8; 48];

@@ -73,6 +73,29 @@ pub(super) fn keeps(c: char) -> bool {
     page(Kind::Dlp, u32::from(c)).is_some_and(|page| page.entry[(u32::from(c) & 0xff) as usize] == KEEP)
 }
 
+/// What becomes of a character that is not ASCII.
+pub(crate) enum Alone {
+    /// It stays as it is.
+    Stays,
+    /// It becomes this, whatever stands around it.
+    Text(&'static str),
+    /// An accent: it goes where it follows an ASCII character.
+    Mark,
+    /// That depends on what stands around it.
+    Unknown,
+}
+
+/// What the normalisation for rules makes of a character.
+pub(crate) fn alone(c: u32) -> Alone {
+    let Some(page) = page(Kind::Dlp, c) else { return Alone::Unknown };
+    match page.entry[(c & 0xff) as usize] {
+        KEEP => Alone::Stays,
+        MARK => Alone::Mark,
+        HARD => Alone::Unknown,
+        i => page.text.get(usize::from(i)).map_or(Alone::Unknown, |text| Alone::Text(text)),
+    }
+}
+
 /// Whether step 1 removes a character before any other is looked at.
 fn removed(c: char) -> bool {
     is_control(c) || is_invisible(c)
@@ -176,7 +199,7 @@ const PRINTABLE_LOW: [u8; 16] = [63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
 /// The character at the start of `bytes` (which is not ASCII) and its length; `None` when the first byte is not part of
 /// valid UTF-8.
 #[inline]
-fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
     let tail = |i: usize| bytes.get(i).filter(|&&b| b & 0xC0 == 0x80).map(|&b| u32::from(b & 0x3F));
     match bytes[0] {
         b @ 0xC2..=0xDF => Some((u32::from(b & 0x1F) << 6 | tail(1)?, 2)),

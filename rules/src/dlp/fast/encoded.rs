@@ -5,6 +5,7 @@
 //! bits of a decoded byte, which tell what it is, lie within one base64 digit each, so a vector sweep that transposes the
 //! digits' bits gives all of them, and a few operations on words say whether a run can hold a stretch that is long enough.
 
+use super::decoded::least_bytes;
 use super::simd::{self, Digits};
 use super::*;
 
@@ -37,16 +38,17 @@ impl Survey {
         }
     }
 
-    /// Whether all bytes of a range of up to 64 are digits.
+    /// Whether all bytes of a range are digits.
     pub(super) fn all_digits(&self, start: usize, end: usize) -> bool {
-        let beyond = u64::MAX.checked_shl((end - start) as u32).unwrap_or(0);
-        self.word(start, |d| d.run) | beyond == u64::MAX
+        runs::end_of_run(&self.runs, start) >= end
     }
 
-    /// Whether percent-decoding changes a range of up to 64 bytes.
+    /// Whether a range holds a character that percent-decoding changes.
     pub(super) fn percent(&self, start: usize, end: usize) -> bool {
-        let beyond = u64::MAX.checked_shl((end - start) as u32).unwrap_or(0);
-        self.word(start, |d| d.percent) & !beyond != 0
+        (start..end).step_by(64).any(|at| {
+            let beyond = u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
+            self.word(at, |d| d.percent) & !beyond != 0
+        })
     }
 
     /// Whether what a range of digits decodes to as base64 may hold a match of a rule.
@@ -73,12 +75,6 @@ impl Survey {
     }
 }
 
-/// The least number of bytes that can become so many ASCII characters: no character becomes more than four (as "⑽" does),
-/// and those that become so many have three bytes.
-fn least_bytes(chars: u32) -> u32 {
-    (chars * 3).div_ceil(4)
-}
-
 /// Whether there are as many neighbouring bits as this many decoded bytes take up at least, in places of digits.
 fn holds_stretch(mut stretch: u64, bytes: u32) -> bool {
     let want = bytes + (bytes - 1) / 3;
@@ -89,27 +85,6 @@ fn holds_stretch(mut stretch: u64, bytes: u32) -> bool {
         have += step;
     }
     stretch != 0
-}
-
-/// The same on decoded bytes: whether so many neighbours are ASCII or look like part of valid UTF-8.
-pub(super) fn solid(decoded: &[u8], want: u32) -> bool {
-    let high = |i: usize| decoded.get(i).is_some_and(|&b| b >= 0x80);
-    let follower = |i: usize| decoded.get(i).is_some_and(|&b| b & 0xC0 == 0x80);
-    let (mut narrow, mut any, mut wide) = (0, 0, false);
-    for (i, &b) in decoded.iter().enumerate() {
-        let good = match b {
-            0..=0x7f => true,
-            0x80..=0xbf => i > 0 && high(i - 1),
-            _ => follower(i + 1),
-        };
-        narrow = if b < 0x80 { narrow + 1 } else { 0 };
-        wide = good && (wide || b >= 0x80);
-        any = if good { any + 1 } else { 0 };
-        if narrow >= want || (wide && any >= least_bytes(want)) {
-            return true;
-        }
-    }
-    want == 0
 }
 
 /// A run that decodes to something of interest.
@@ -142,13 +117,15 @@ pub(in super::super) fn encoded_runs(
 }
 
 impl Search<'_> {
+    /// Decodes one run; `base64` is false where it is known that its base64 form holds nothing.
     fn run(&mut self, run: &[u8], base64: bool, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
         let take =
             |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
-                if search.phrase_in(decoded) {
+                let possible = search.possible(decoded);
+                if possible.phrase && search.phrase_in(decoded) {
                     found(Encoded::Phrase(decoded, encoded));
                 }
-                if search.in_decoded(decoded) {
+                if possible.rule && search.in_normalised(decoded) {
                     found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
                 }
                 if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
@@ -161,21 +138,17 @@ impl Search<'_> {
         if base64 && decode::base64_into(whole, &mut decoded).is_some() {
             take(self, &decoded, Encoding::Base64, found);
         }
-        self.decoded[depth as usize] = decoded;
         if run.iter().all(u8::is_ascii_hexdigit)
-            && let Some(decoded) = decode::hex_plain(&run[..run.len() & !1])
+            && decode::hex_plain_into(&run[..run.len() & !1], &mut decoded)
         {
             take(self, &decoded, Encoding::Hex, found);
         }
         if run.iter().all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
             // Without its padding, down to a length that base32 has.
             let whole = &run[..run.len() - [0, 1, 0, 1, 0, 0, 1, 0][run.len() % 8]];
-            let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
             decode::base32_letters(whole, &mut decoded);
-            if solid(&decoded, self.s.kernel.solid()) {
-                take(self, &decoded, Encoding::Base32, found);
-            }
-            self.decoded[depth as usize] = decoded;
+            take(self, &decoded, Encoding::Base32, found);
         }
+        self.decoded[depth as usize] = decoded;
     }
 }

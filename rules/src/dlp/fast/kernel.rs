@@ -26,6 +26,9 @@ struct Pattern {
     /// Rule numbers: core rules first, then the merged list.
     rules: Vec<u16>,
     decide: Decide,
+    /// Whether it may match a piece of a text that holds no match: it looks for the start or end of a text, or has a
+    /// validator, which may turn down a longer match.
+    context: bool,
 }
 
 /// The search over a core and a merged rule list at once.
@@ -43,6 +46,8 @@ pub(in super::super) struct Kernel {
     min_chars: usize,
     /// Every match holds a stretch of this many ASCII characters; 0 when that is not known.
     solid: usize,
+    /// The same for stretches that hold the window, with the start of a text counting as a character.
+    stretch: usize,
 }
 
 /// Numbers of matching rules, ascending: the core list first.
@@ -62,6 +67,7 @@ impl Kernel {
             core_rules: core.rules.len(),
             min_chars: usize::MAX,
             solid: usize::MAX,
+            stretch: usize::MAX,
         };
         let mut known: Vec<(&RuleSpec, u16)> = Vec::new();
         for (number, rule) in core.rules.iter().chain(&main.rules).enumerate() {
@@ -89,8 +95,14 @@ impl Kernel {
             self.wif = Some(id);
         } else {
             self.solid = self.solid.min(shape::solid(hir));
-            match shape::branches(hir) {
-                Some(branches) if !branches.is_empty() => {
+            let branches = shape::branches(hir).filter(|branches| !branches.is_empty());
+            self.stretch = self.stretch.min(match &branches {
+                Some(_) if shape::is_ascii(hir) => hir.properties().minimum_len().unwrap_or(0),
+                Some(branches) => branches.iter().map(|b| b.stretch).min().unwrap_or(0),
+                None => 0,
+            });
+            match branches {
+                Some(branches) => {
                     // Anchored attempts are made at every start in ascending order, which reproduces successive
                     // leftmost matches; a validated rule with unbounded matches would make that quadratic.
                     let bounded = hir.properties().maximum_len().is_some()
@@ -105,7 +117,8 @@ impl Kernel {
                 _ => self.always.push(id),
             }
         }
-        self.patterns.push(Pattern { rules: vec![number], decide });
+        let context = rule.spec().validator.is_some() || rule.looks_at_edges();
+        self.patterns.push(Pattern { rules: vec![number], decide, context });
     }
 
     /// The number of the first rule of the merged list.
@@ -122,6 +135,20 @@ impl Kernel {
     pub(super) fn solid(&self) -> u32 {
         // Longer stretches do not fit into what this is compared with.
         self.solid.min(40) as u32
+    }
+
+    /// Every match of any rule holds its window within a stretch of at least this many ASCII characters, of which the
+    /// start of the text counts as one; 0 when that is not known.
+    pub(super) fn stretch(&self) -> u32 {
+        self.stretch.min(40) as u32
+    }
+
+    /// Whether a match may have its window within a part of a normalised text.
+    pub(super) fn may_match(&self, part: &[u8]) -> bool {
+        self.windows.search(part, |at, buckets| {
+            let may_hold = |number: u32| self.branches[number as usize].1.may_hold(part, at);
+            self.windows.owners(part, at, buckets, may_hold)
+        }) || self.wif.is_some() && wif_in(part, &mut crate::scratch::Buffer::new())
     }
 
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
@@ -141,16 +168,51 @@ impl Kernel {
         text.len() >= self.min_chars && self.search(rules, text, |_| true)
     }
 
+    /// Whether any rule matches a text that differs from one without matches only by spaces in place of each `+`. Notes
+    /// where rules may match in a piece of it that stands between characters that are no part of words (or the ends of
+    /// the text), although they do not match in the whole. `None` when such places cannot be told.
+    pub(super) fn any_spaced(&self, rules: &Rules<'_>, text: &[u8], places: &mut Vec<u64>) -> Option<bool> {
+        places.clear();
+        // Keys hold neither.
+        let search = || self.search_windows(rules, text, &mut |_| true, |at| places.push(at as u64));
+        self.always.is_empty().then(search)
+    }
+
     /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
     fn search(&self, rules: &Rules<'_>, bytes: &[u8], mut found: impl FnMut(u16) -> bool) -> bool {
+        if self.search_windows(rules, bytes, &mut found, |_| {}) {
+            return true;
+        }
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let matches = |id: u16| text(bytes).is_none_or(|text| self.rule(rules, id).matches(text));
+        self.wif.is_some_and(|id| wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
+            || self.always.iter().any(|&id| matches(id) && found(id))
+    }
+
+    /// The same for patterns with windows. Calls `note` for places of those that depend on their context.
+    #[inline]
+    fn search_windows(
+        &self,
+        rules: &Rules<'_>,
+        bytes: &[u8],
+        found: &mut impl FnMut(u16) -> bool,
+        mut note: impl FnMut(usize),
+    ) -> bool {
         let mut states: Vec<State> = Vec::new();
         // Looked at when something passes the checks.
         let mut checked: Option<&str> = None;
-        let stopped = self.windows.search(bytes, |at, buckets| {
+        self.windows.search(bytes, |at, buckets| {
             self.windows.owners(bytes, at, buckets, |number| {
                 let (pattern, branch) = &self.branches[number as usize];
+                let context = self.patterns[usize::from(*pattern)].context;
                 if !branch.holds(bytes, at) {
+                    if context && branch.looks_at_edges() {
+                        note(at);
+                    }
                     return false;
+                }
+                if context {
+                    note(at);
                 }
                 if states.is_empty() {
                     states.resize(self.patterns.len(), State::default());
@@ -165,14 +227,7 @@ impl Kernel {
                 self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
                     && found(*pattern)
             })
-        });
-        if stopped {
-            return true;
-        }
-        let text = |bytes| std::str::from_utf8(bytes).ok();
-        let matches = |id: u16| text(bytes).is_none_or(|text| self.rule(rules, id).matches(text));
-        self.wif.is_some_and(|id| wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
-            || self.always.iter().any(|&id| matches(id) && found(id))
+        })
     }
 
     fn rule<'r>(&self, rules: &Rules<'r>, pattern: u16) -> &'r Rule {
@@ -274,7 +329,7 @@ fn is_wif(spec: &RuleSpec) -> bool {
 fn wif_in(text: &[u8], masks: &mut Vec<u64>) -> bool {
     runs::each(text, &BASE58_ANY_CASE, 51, masks, |start, end| {
         let mut at = start;
-        while at < end {
+        while at + 51 <= end {
             let len = match text[at] {
                 b'5' => 51,
                 b'K' | b'L' | b'k' | b'l' => 52,

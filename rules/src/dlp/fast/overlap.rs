@@ -1,6 +1,7 @@
 //! Matches of validated rules that successive leftmost matches step over (hardened strictness only).
 
 use super::super::Validator;
+use super::super::validate::may_be_wif;
 use super::runs::{self, Class};
 use super::shape;
 
@@ -10,12 +11,10 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
     let mut left = most;
     runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
         for at in start..end - 50 {
-            let len = match (text[at], text[at + 1]) {
-                // Keys of the main network begin so.
-                (b'5', b'H' | b'J' | b'K') => 51,
-                (b'K' | b'L', _) => 52,
-                _ => continue,
-            };
+            if !may_be_wif(&text[at..end]) {
+                continue;
+            }
+            let len = if text[at] == b'5' { 51 } else { 52 };
             if left == 0 {
                 return true;
             }

@@ -53,10 +53,16 @@ pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize)
     let mut block = 0;
     // End of the last run that was reported.
     let mut done = 0;
+    // A run that begins in a block has half its length in that one or the next.
+    let half = min.div_ceil(2);
+    let mut next_has_half = masks.first().is_some_and(|&mask| has(mask, half));
+    let mut looked_at = 0;
     while block < masks.len() {
         let next = masks.get(block + 1).copied().unwrap_or(0);
-        // A run that begins here has half its length in one of two blocks.
-        if min > 32 && !has_16(masks[block]) && !has_16(next) {
+        let has_half = if looked_at == block { next_has_half } else { has(masks[block], half) };
+        next_has_half = has(next, half);
+        looked_at = block + 1;
+        if !has_half && !next_has_half {
             block += 1;
             continue;
         }
@@ -89,13 +95,16 @@ pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize)
     false
 }
 
-/// Whether 16 neighbouring bits are set.
+/// Whether so many neighbouring bits are set.
 #[inline]
-fn has_16(mask: u64) -> bool {
-    let mut long = mask & mask >> 1;
-    long &= long >> 2;
-    long &= long >> 4;
-    long & long >> 8 != 0
+fn has(mut mask: u64, bits: u32) -> bool {
+    let mut have = 1;
+    while have < bits {
+        let step = have.min(bits - have);
+        mask &= mask >> step;
+        have += step;
+    }
+    mask != 0
 }
 
 /// The first position from `at` on that is not in the class.

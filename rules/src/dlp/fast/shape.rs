@@ -116,6 +116,9 @@ pub(super) struct Branch {
     pub(super) to: isize,
     pub(super) before: Beyond,
     pub(super) after: Beyond,
+    /// Length of the stretch of ASCII characters around the window in every match, the start of the text counting as
+    /// one; 0 when the window itself may hold others.
+    pub(super) stretch: usize,
 }
 
 /// Longest branch list of a rule; a rule with more is searched with its own engine alone.
@@ -297,13 +300,51 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     }
     let mut checks: Vec<(isize, Set)> =
         (first..end).filter_map(|i| bytes[i].map(|set| (i as isize - at as isize, set))).collect();
+    // The window itself is known to be there.
+    checks.retain(|(distance, _)| !(0..4).contains(distance));
     // In a run of one class, the far end is likelier to lie beyond what the text has of it.
     checks.sort_by_key(|(distance, set)| (set.weight(), std::cmp::Reverse(distance.abs())));
     let start = if row[..first].iter().all(|s| matches!(s, Slot::Look(_))) { Some(at - first) } else { None };
     let before = beyond(row[..first].iter().rev(), bytes[first], true);
     let after = beyond(row[end..].iter(), bytes[end - 1], false);
     let (from, to) = (first as isize - at as isize, end as isize - at as isize);
-    Some(Branch { window, start, checks, from, to, before, after })
+    let stretch = stretch(row, at);
+    Some(Branch { window, start, checks, from, to, before, after, stretch })
+}
+
+/// See [`Branch::stretch`].
+fn stretch(row: &[Slot], window: usize) -> usize {
+    let ascii = |set: &Set| set.is_subset(|b| b.is_ascii());
+    let length = |slots: &mut dyn Iterator<Item = &Slot>| {
+        let mut length = 0;
+        for slot in slots {
+            length += match slot {
+                Slot::Byte(set) if ascii(set) => 1,
+                Slot::Gap { set: Some(set), min } if ascii(set) => *min,
+                Slot::Look(Look::Start | Look::StartLF) => 1,
+                Slot::Look(_) => 0,
+                _ => break,
+            };
+        }
+        length
+    };
+    match length(&mut row[window..].iter()) {
+        // Three neighbouring characters are what a window is at least.
+        0..3 => 0,
+        after => after + length(&mut row[..window].iter().rev()),
+    }
+}
+
+/// Whether all matches are of ASCII characters.
+pub(super) fn is_ascii(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => literal.0.is_ascii(),
+        HirKind::Class(class) => byte_set(class).is_some_and(|set| set.is_subset(|b| b.is_ascii())),
+        HirKind::Capture(capture) => is_ascii(&capture.sub),
+        HirKind::Repetition(repetition) => is_ascii(&repetition.sub),
+        HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().all(is_ascii),
+    }
 }
 
 /// The window that starts at a slot: three or four neighbouring byte slots.
@@ -352,19 +393,59 @@ impl Branch {
     #[inline]
     pub(super) fn holds(&self, text: &[u8], at: usize) -> bool {
         let at = at as isize;
+        if self.before == Beyond::Boundary {
+            // In runs of digits and letters this is what fails.
+            let before = text.get((at + self.from).wrapping_sub(1) as usize);
+            if before.is_some_and(|&b| is_word(b)) {
+                return false;
+            }
+        }
         for &(distance, set) in &self.checks {
             match text.get((at + distance) as usize) {
                 Some(&b) if at + distance >= 0 && set.has(b) => {}
                 _ => return false,
             }
         }
-        // Every check held, so the stretch lies within the text.
+        // The window is in the text and every check held, so the stretch lies within the text.
         let (before, after) = (&text[..(at + self.from) as usize], &text[(at + self.to) as usize..]);
         self.before.holds(before.iter().rev().copied()) && self.after.holds(after.iter().copied())
+    }
+
+    /// Whether it looks for the start or end of the text.
+    pub(super) fn looks_at_edges(&self) -> bool {
+        let looks = |beyond: &Beyond| matches!(beyond, Beyond::Edge | Beyond::Bridge(_, _, true));
+        looks(&self.before) || looks(&self.after)
+    }
+
+    /// The same for a text of which only a part is at hand: what lies beyond that holds.
+    pub(super) fn may_hold(&self, part: &[u8], at: usize) -> bool {
+        let at = at as isize;
+        for &(distance, set) in &self.checks {
+            match part.get((at + distance) as usize) {
+                Some(&b) if !set.has(b) => return false,
+                _ => {}
+            }
+        }
+        let (from, to) = ((at + self.from).max(0) as usize, ((at + self.to) as usize).min(part.len()));
+        self.before.may_hold(part[..from].iter().rev().copied())
+            && self.after.may_hold(part[to..].iter().copied())
     }
 }
 
 impl Beyond {
+    /// Like [`Beyond::holds`] where only the nearest bytes are known.
+    fn may_hold(&self, mut bytes: impl Iterator<Item = u8>) -> bool {
+        match self {
+            Beyond::Any => true,
+            Beyond::Boundary => bytes.next().is_none_or(|b| !is_word(b)),
+            Beyond::Edge => bytes.next().is_none(),
+            Beyond::Run(set, n) => bytes.take(*n).all(|b| set.has(b)),
+            Beyond::Bridge(gap, then, _) => {
+                bytes.take(64).find(|&b| then.has(b) || !gap.has(b)).is_none_or(|b| then.has(b))
+            }
+        }
+    }
+
     fn holds(&self, mut bytes: impl Iterator<Item = u8>) -> bool {
         match self {
             Beyond::Any => true,

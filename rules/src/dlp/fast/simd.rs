@@ -1,4 +1,4 @@
-//! The vector kernels, chosen at run time. The only file of the crate with `unsafe`.
+//! The vector kernels, chosen at run time. The only module of the crate with `unsafe`.
 //!
 //! Each kernel has a scalar twin next to its caller and a test that compares the two on random input. On machines
 //! without AVX2 (or other architectures) the kernels do nothing and the twins do all the work.
@@ -6,6 +6,16 @@
 
 use super::runs::Class;
 use super::windows::Tables;
+
+mod bases;
+mod outline;
+
+pub(crate) use bases::{base64, hex};
+#[cfg(test)]
+pub(super) use bases::{base64_groups, hex_pairs};
+#[cfg(test)]
+pub(super) use outline::bytes_of;
+pub(super) use outline::{Bytes, outline};
 
 /// A candidate's owner has seen enough.
 pub(super) struct Stopped;

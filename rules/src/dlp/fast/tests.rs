@@ -2,17 +2,25 @@
 
 use proptest::prelude::*;
 
-use super::super::{RuleSpec, Scanner, Secrets, SeedSettings, Settings, merge, plain};
+use super::super::plain::{self, Matcher};
+use super::super::{Encoding, RuleList, RuleSpec, SEED_PHRASE, Scanner, Secrets, SeedSettings, Settings};
+use super::super::{hardened, merge, seed};
+use super::decoded::Stretches;
+use super::encoded::{Encoded, Survey, encoded_runs};
 use super::runs::{self, Class};
 use super::shape::Set;
 use super::windows::Windows;
 use crate::Strictness;
 
 fn scanner() -> Scanner {
+    scanner_of(Strictness::Reference)
+}
+
+fn scanner_of(strictness: Strictness) -> Scanner {
     let env = [("KEY", "zQ7xN2pLw9RtKv4m"), ("OTHER", "pX3-vB8_kT5+nR1/wY6=qL0.")];
     Scanner::new(Settings {
         rules: merge(true, &[]),
-        strictness: Strictness::Reference,
+        strictness,
         seed: Some(SeedSettings::default()),
         env_secrets: Secrets::from_env(env, 16),
         ..Settings::default()
@@ -89,6 +97,140 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What [`encoded_runs`] finds, found by decoding every run and running every rule.
+fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
+    fn decoded(
+        s: &Scanner,
+        bytes: &[u8],
+        encoded: Encoding,
+        depth: u32,
+        found: &mut Vec<(String, Encoding)>,
+    ) {
+        if s.seed_in(&crate::text::lossy(bytes)) {
+            found.push((SEED_PHRASE.into(), encoded));
+        }
+        let norm = crate::text::norm_dlp(bytes);
+        for list in [RuleList::Core, RuleList::Main] {
+            s.for_each_hit(list, &norm, Matcher::EachRule, |rule, _| {
+                found.push((rule.spec().name.to_string(), encoded));
+                false
+            });
+        }
+        if depth < 2 && bytes.len() >= 16 && bytes.iter().all(|b| super::is_run(*b)) {
+            run(s, bytes, depth + 1, found);
+        }
+    }
+    fn run(s: &Scanner, run: &[u8], depth: u32, found: &mut Vec<(String, Encoding)>) {
+        use crate::decode;
+        let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
+        if let Some(bytes) = decode::base64(whole) {
+            decoded(s, &bytes.bytes, Encoding::Base64, depth, found);
+        }
+        let pairs = &run[..run.len() & !1];
+        if run.iter().all(u8::is_ascii_hexdigit)
+            && let Some(bytes) = decode::hex_plain(pairs)
+        {
+            decoded(s, &bytes, Encoding::Hex, depth, found);
+        }
+        let upper = run.to_ascii_uppercase();
+        let padding = (8 - upper.len() % 8) % 8;
+        let cut = [0, 1, 0, 1, 0, 0, 1, 0][upper.len() % 8];
+        let padded = [&upper[..upper.len() - cut], &vec![b'='; (padding + cut) % 8]].concat();
+        if !upper.iter().any(|b| matches!(b, b'0' | b'1' | b'8' | b'9' | b'+' | b'/' | b'-' | b'_'))
+            && let Some(bytes) = decode::base32(&padded)
+        {
+            decoded(s, &bytes, Encoding::Base32, depth, found);
+        }
+    }
+    let mut found = Vec::new();
+    for piece in norm.split(|b| !super::is_run(*b)).filter(|p| p.len() >= 16) {
+        run(s, piece, 0, &mut found);
+    }
+    found
+}
+
+fn runs_at_once(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
+    let mut all = Vec::new();
+    encoded_runs(s, norm, &Survey::new(s, norm), |found| match found {
+        Encoded::Phrase(bytes, encoded) => {
+            if s.seed_in(&crate::text::lossy(bytes)) {
+                all.push((SEED_PHRASE.into(), encoded));
+            }
+        }
+        Encoded::Rules(norm, encoded) => {
+            for list in [RuleList::Core, RuleList::Main] {
+                s.for_each_hit(list, norm, Matcher::EachRule, |rule, _| {
+                    all.push((rule.spec().name.to_string(), encoded));
+                    false
+                });
+            }
+        }
+    });
+    all
+}
+
+/// Bytes as compressed data has them, with a secret somewhere, often.
+fn binary() -> impl Strategy<Value = Vec<u8>> {
+    let secrets = secrets();
+    let noise = || {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..150),
+            proptest::collection::vec(any::<u8>(), 0..6),
+            "[ -~\t\n]{0,80}".prop_map(String::into_bytes),
+            "[а-яα-ωéèüñ\u{301}\u{308}\u{212A}\u{130}ﬁ①⑽Ａ\u{AD}\u{3000}\u{200b} a-z]{0,12}"
+                .prop_map(String::into_bytes),
+        ]
+    };
+    (noise(), noise(), noise(), 0..secrets.len() * 2, 0u8..24).prop_map(move |(a, b, c, which, how)| {
+        let secret = secrets.get(which).map(|s| encode(s.as_bytes(), how)).unwrap_or_default();
+        [a, b, secret, c].concat()
+    })
+}
+
+/// Encoded binary data between things that may or may not be part of it.
+fn encoded_binary() -> impl Strategy<Value = Vec<u8>> {
+    let glue = prop_oneof![
+        Just(""),
+        Just(" "),
+        Just("\""),
+        Just("/"),
+        Just("+"),
+        Just("-"),
+        Just("A"),
+        Just("="),
+        Just("\r\n"),
+        Just("%2B"),
+        Just("%"),
+        Just("data:image/png;base64,"),
+        Just("x="),
+        Just("."),
+        Just("QUJD"),
+        Just("&"),
+    ];
+    (binary(), 1u8..10, 0u8..16, glue.clone(), glue, 0usize..200).prop_map(
+        |(bytes, how, again, before, after, at)| {
+            let mut text = encode(&bytes, how);
+            if (1..8).contains(&again) {
+                text = encode(&text, again);
+            }
+            if again == 8 {
+                // Lines.
+                text = text.chunks(at.max(1)).flat_map(|line| [line, b"\n"].concat()).collect();
+            }
+            if again == 9 && at < text.len() {
+                text.insert(at, b'+');
+            }
+            if again == 10 {
+                text.make_ascii_lowercase();
+            }
+            if again == 11 {
+                text.retain(|&b| b != b'=');
+            }
+            [before.as_bytes(), &text, after.as_bytes()].concat()
+        },
+    )
+}
+
 /// Generated inputs for each property: `MUSELET_CASES`, or what a test run has time for.
 fn cases() -> u32 {
     let asked = std::env::var("MUSELET_CASES").ok().and_then(|cases| cases.parse().ok());
@@ -110,6 +252,39 @@ proptest! {
         SCANNER.with(|s| {
             let (fast, plain) = (s.scan_text(&text), plain::scan_text(s, &text));
             prop_assert_eq!(fast, plain, "{:?}", String::from_utf8_lossy(&text));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn encoded_text_is_found_as_by_the_plain_scan(parts in proptest::collection::vec((filler(), encoded_binary()), 1..4)) {
+        thread_local!(static SCANNERS: [Scanner; 2] = [Strictness::Reference, Strictness::Hardened].map(scanner_of));
+        let text: Vec<u8> = parts.into_iter().flat_map(|(a, b)| [a, b].concat()).collect();
+        SCANNERS.with(|[reference, hard]| {
+            let (fast, plain) = (reference.scan_text(&text), plain::scan_text(reference, &text));
+            prop_assert_eq!(fast, plain, "{:?}", String::from_utf8_lossy(&text));
+            let norm = crate::text::norm_dlp(&text);
+            prop_assert_eq!(
+                runs_at_once(hard, norm.as_bytes()),
+                runs_one_by_one(hard, norm.as_bytes()),
+                "{:?}", String::from_utf8_lossy(&text)
+            );
+            let fast = hard.scan_text(&text);
+            let mut plain = plain::scan_text(hard, &text);
+            hardened::add(hard, &text, &norm, &Survey::new(hard, norm.as_bytes()), false, &mut plain);
+            prop_assert_eq!(fast, plain, "{:?}", String::from_utf8_lossy(&text));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn binary_data_that_cannot_match_does_not(bytes in binary()) {
+        thread_local!(static SCANNER: Scanner = scanner_of(Strictness::Hardened));
+        SCANNER.with(|s| {
+            let possible = Stretches::new().possible(&s.kernel, &bytes);
+            let phrase = seed::detect(&crate::text::lossy(&bytes), SeedSettings::default());
+            prop_assert!(possible.phrase || !phrase, "{:?}", String::from_utf8_lossy(&bytes));
+            prop_assert!(possible.rule || !s.has_hit(&crate::text::norm_dlp(&bytes)), "{:?}", String::from_utf8_lossy(&bytes));
             Ok(())
         })?;
     }
@@ -165,6 +340,34 @@ proptest! {
             let twin = super::simd::digits_of(block);
             prop_assert_eq!((have.run, have.percent), (twin.run, twin.percent));
             prop_assert_eq!(have.bits.map(|b| b & have.run), twin.bits);
+        }
+        let mut bytes = Vec::new();
+        super::simd::outline(&text, &mut bytes);
+        let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
+            .map(super::simd::bytes_of)
+            .collect();
+        prop_assert_eq!(bytes, twins);
+    }
+
+    #[test]
+    fn vector_decoders_equal_their_twins(mut text in "[A-Za-z0-9+/_-]{0,300}", hex in "[0-9a-fA-F]{0,300}", other in any::<u8>(), at in 0usize..300) {
+        let mut cases = vec![text.clone().into_bytes(), hex.clone().into_bytes()];
+        text.push_str(&hex);
+        cases.push(text.into_bytes());
+        for i in 0..3 {
+            let mut broken = cases[i].clone();
+            if let Some(b) = broken.get_mut(at) { *b = other; }
+            cases.push(broken);
+        }
+        for text in cases {
+            let (mut vector, mut scalar) = (vec![7], vec![7]);
+            let digits = super::simd::base64(&text, &mut vector);
+            prop_assert_eq!(digits, super::simd::base64_groups(&text, &mut scalar));
+            prop_assert_eq!(&vector, &scalar);
+            let (mut vector, mut scalar) = (vec![7], vec![7]);
+            let digits = super::simd::hex(&text, &mut vector);
+            prop_assert_eq!(digits, super::simd::hex_pairs(&text, &mut scalar));
+            prop_assert_eq!(&vector, &scalar);
         }
     }
 }
@@ -269,6 +472,52 @@ fn user_rules_of_every_shape_are_found() {
             let (fast, plain) =
                 (scanner.scan_text(text.as_bytes()), plain::scan_text(&scanner, text.as_bytes()));
             assert_eq!(fast, plain, "{pattern:?} on {text:?}");
+        }
+    }
+}
+
+#[test]
+fn no_character_becomes_more_ascii_than_the_length_of_stretches_allows() {
+    for c in '\u{80}'..=char::MAX {
+        let mut utf8 = [0; 4];
+        let text = c.encode_utf8(&mut utf8);
+        let norm = crate::text::norm_dlp(text.as_bytes());
+        let most = norm.split(|c: char| !c.is_ascii()).map(str::len).max().unwrap_or(0);
+        assert!(most <= if text.len() == 2 { 2 } else { 4 }, "{c:?} becomes {norm:?}");
+    }
+}
+
+#[test]
+fn a_secret_is_found_at_every_offset_in_encoded_noise() {
+    let scanner = scanner_of(Strictness::Hardened);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut noise = |len: usize| -> Vec<u8> {
+        let mut byte = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        (0..len).map(|_| byte()).collect()
+    };
+    for secret in ["AKIAIOSFODNN7EXAMPLE", "token=hunter2!", "078-05-1120", "xapp-1-A-1-a"] {
+        for offset in 0..200 {
+            // A digit or letter beside it could hide it.
+            let bytes = [
+                &noise(offset),
+                "\u{2028}\u{FFFD};".as_bytes(),
+                secret.as_bytes(),
+                b";\xff",
+                &noise(offset % 67),
+            ]
+            .concat();
+            for how in [1, 2, 3, 4, 7] {
+                let text = format!("x \"{}\"", String::from_utf8(encode(&bytes, how)).unwrap());
+                let found = runs_at_once(&scanner, text.as_bytes());
+                assert_eq!(found, runs_one_by_one(&scanner, text.as_bytes()), "{secret} {offset} {how}");
+                // Decoding is from the start of the run.
+                assert!(!found.is_empty(), "{secret} {offset} {how} {text}");
+            }
         }
     }
 }

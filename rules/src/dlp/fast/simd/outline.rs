@@ -1,0 +1,119 @@
+//! What the bytes of binary data are to the normalisation.
+
+/// 64 bytes: bit `i` of each word speaks of byte `i`. Beyond the end of the data no bit is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in super::super) struct Bytes {
+    /// Printable ASCII.
+    pub(in super::super) printable: u64,
+    /// ASCII that the normalisation removes.
+    pub(in super::super) control: u64,
+    /// Bytes that can follow the first one of a character.
+    pub(in super::super) follower: u64,
+    /// Bytes that can begin a character of two, three or four bytes.
+    pub(in super::super) lead: [u64; 3],
+}
+
+/// One entry for each 64 bytes, the last one for what is left, if only for nothing.
+pub(in super::super) fn outline(data: &[u8], out: &mut Vec<Bytes>) {
+    out.clear();
+    let (blocks, rest) = data.as_chunks::<64>();
+    out.reserve(blocks.len() + 1);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512bw") {
+        // SAFETY: AVX-512 BW was just detected.
+        unsafe { x86::outline_avx512(blocks, rest, out) };
+        return;
+    } else if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 was just detected.
+        unsafe { x86::outline_avx2(blocks, out) };
+    }
+    for block in &blocks[out.len()..] {
+        out.push(bytes_of(block));
+    }
+    out.push(bytes_of(rest));
+}
+
+/// The scalar twin, for up to 64 bytes.
+pub(in super::super) fn bytes_of(block: &[u8]) -> Bytes {
+    let mut bytes = Bytes::default();
+    for (i, &b) in block.iter().enumerate() {
+        let word = match b {
+            0x20..=0x7e => &mut bytes.printable,
+            0..=0x7f => &mut bytes.control,
+            0x80..=0xbf => &mut bytes.follower,
+            0xc2..=0xdf => &mut bytes.lead[0],
+            0xe0..=0xef => &mut bytes.lead[1],
+            0xf0..=0xf4 => &mut bytes.lead[2],
+            _ => continue,
+        };
+        *word |= 1 << i;
+    }
+    bytes
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Bytes;
+
+    /// # Safety
+    /// The processor must have AVX-512 BW.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], rest: &[u8], out: &mut Vec<Bytes>) {
+        let bytes_of = |bytes: __m512i, within: u64| {
+            // Bytes less than the last of a range and not in the ranges before it.
+            let below = |end: u8| _mm512_mask_cmplt_epu8_mask(within, bytes, _mm512_set1_epi8(end as i8));
+            let printable = _mm512_mask_cmplt_epu8_mask(
+                within,
+                _mm512_sub_epi8(bytes, _mm512_set1_epi8(0x20)),
+                _mm512_set1_epi8(0x5f),
+            );
+            let high = _mm512_movepi8_mask(bytes);
+            let (c0, c2, e0, f0, f5) = (below(0xc0), below(0xc2), below(0xe0), below(0xf0), below(0xf5));
+            Bytes {
+                printable,
+                control: within & !high & !printable,
+                follower: c0 & high,
+                lead: [e0 & !c2, f0 & !e0, f5 & !f0],
+            }
+        };
+        for block in blocks {
+            // SAFETY: 64 bytes of a 64-byte array; no alignment needed.
+            let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+            out.push(bytes_of(bytes, u64::MAX));
+        }
+        let within = (1u64 << (rest.len() & 63)) - 1;
+        // SAFETY: only bytes of the rest are read.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(within, rest.as_ptr().cast()) };
+        out.push(bytes_of(bytes, within));
+    }
+
+    /// # Safety
+    /// The processor must have AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn outline_avx2(blocks: &[[u8; 64]], out: &mut Vec<Bytes>) {
+        for block in blocks {
+            // SAFETY: 32 bytes at offset 0 and 32 of a 64-byte array; no alignment needed.
+            let halves = unsafe {
+                let block = block.as_ptr();
+                [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
+            };
+            let from = |start: u8| {
+                let start = _mm256_set1_epi8(start as i8);
+                let [low, high] = halves.map(|half| {
+                    _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(half, start), half)) as u32
+                });
+                u64::from(high) << 32 | u64::from(low)
+            };
+            let (printable, del) = (from(0x20), from(0x7f));
+            let [high, c0, c2, e0, f0, f5] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
+            out.push(Bytes {
+                printable: printable & !del,
+                control: !printable | del & !high,
+                follower: high & !c0,
+                lead: [c2 & !e0, e0 & !f0, f0 & !f5],
+            });
+        }
+    }
+}
