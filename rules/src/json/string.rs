@@ -43,20 +43,10 @@ impl<'a> Str<'a> {
 
     /// Appends the text meant to `out`, as UTF-8.
     pub fn decode_into(&self, out: &mut Vec<u8>) {
-        self.each_part(out, push_utf8);
-    }
-
-    /// Appends the text with its escapes decoded and all other bytes as they are: the same as [`Str::decode_into`], and
-    /// faster, where the whole text is known to be UTF-8.
-    pub fn unescape_into(&self, out: &mut Vec<u8>) {
-        self.each_part(out, |bytes, out| out.extend_from_slice(bytes));
-    }
-
-    fn each_part(&self, out: &mut Vec<u8>, plain: impl Fn(&[u8], &mut Vec<u8>)) {
         let mut rest = self.raw;
         loop {
             let length = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
-            plain(&rest[..length], out);
+            push_utf8(&rest[..length], out);
             rest = &rest[length..];
             if rest.is_empty() {
                 return;
@@ -81,60 +71,37 @@ fn push_char(c: char, out: &mut Vec<u8>) {
 }
 
 /// Decodes the escape that `text` begins with and gives its length in bytes.
-fn push_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let short = match text.get(1) {
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => {
-            let unit = hex4(text);
-            let (decoded, length) = match unit {
-                0xD800..=0xDBFF if text.get(6..8) == Some(b"\\u") => match hex4(&text[6..]) {
-                    low @ 0xDC00..=0xDFFF => {
-                        (char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)), 12)
-                    }
-                    _ => (None, 6),
-                },
-                _ => (char::from_u32(unit), 6),
-            };
-            push_char(decoded.unwrap_or(char::REPLACEMENT_CHARACTER), out);
-            return length.min(text.len());
-        }
-        Some(&byte) => char::from(byte),
+pub(super) fn push_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
+    out.push(match text.get(1) {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(b'u') => return push_unicode_escape(text, out),
+        Some(&byte) => byte,
         None => return text.len(),
-    };
-    push_char(short, out);
+    });
     2
+}
+
+/// The same for `\uXXXX`, of which two may make one character.
+fn push_unicode_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let unit = hex4(text);
+    let (decoded, length) = match unit {
+        0xD800..=0xDBFF if text.get(6..8) == Some(b"\\u") => match hex4(&text[6..]) {
+            low @ 0xDC00..=0xDFFF => (char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)), 12),
+            _ => (None, 6),
+        },
+        _ => (char::from_u32(unit), 6),
+    };
+    push_char(decoded.unwrap_or(char::REPLACEMENT_CHARACTER), out);
+    length.min(text.len())
 }
 
 /// The code unit of the `\uXXXX` that `text` begins with.
 fn hex4(text: &[u8]) -> u32 {
     text.iter().skip(2).take(4).fold(0, |unit, &byte| unit << 4 | char::from(byte).to_digit(16).unwrap_or(0))
-}
-
-/// How many bytes at the start of `text` are neither a quote, a backslash nor a control character.
-///
-/// Eight bytes a step: clean strings are long in what agents send, and this loop is where a JSON body spends its time.
-pub(super) fn plain_prefix(text: &[u8]) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero_bytes = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
-    let (words, tail) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
-        let stop = control
-            | zero_bytes(word ^ (LOW * u64::from(b'"')))
-            | zero_bytes(word ^ (LOW * u64::from(b'\\')));
-        if stop != 0 {
-            // Borrows travel upwards only: the lowest flagged byte is exact.
-            return index * 8 + stop.trailing_zeros() as usize / 8;
-        }
-    }
-    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
-    words.len() * 8 + tail.iter().take_while(plain).count()
 }
 
 /// Appends `text` between quotes with the fewest escapes: `"`, `\`, controls below U+0020, U+2028 and U+2029.

@@ -131,13 +131,15 @@ fn decodes_strings_as_go_does() {
 #[test]
 fn finds_the_end_of_plain_text_at_every_offset() {
     for stop in [b'"', b'\\', 0x1f, 0x00] {
-        for length in 0..40 {
+        for length in [0, 1, 7, 31, 32, 33, 62, 63, 64, 65, 127, 128, 129, 200] {
             for filler in [b' ', b'~', 0x80, 0xff, b'!', b'#', b'[', b']', 0x7f] {
                 let mut text = vec![filler; length];
                 text.push(stop);
                 text.extend_from_slice(&[b'"', b'\\', 0, b'x']);
-                assert_eq!(string::plain_prefix(&text), length, "{stop:#x} after {length} of {filler:#x}");
-                assert_eq!(string::plain_prefix(&text[..length]), length);
+                assert_eq!(Parser::new(&text).stop(0), length, "{stop:#x} after {length} of {filler:#x}");
+                assert_eq!(Parser::new(&text[..length]).stop(0), length);
+                let body = [b"\"", &text[..length], b"\""].concat();
+                assert!(is_valid(&body) && !is_valid(&body[..=length]), "{length} of {filler:#x}");
             }
         }
     }
@@ -185,11 +187,32 @@ proptest::proptest! {
     #[test]
     fn unescaping_utf8_text_is_decoding_it(inside in "([a-c\u{e9}]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}|\\\\ud83d\\\\ude00){0,12}") {
         let text = format!("\"{inside}\"");
-        let Ok(Some(Event::String(string))) = Parser::new(text.as_bytes()).next() else { panic!("{text}") };
+        let mut parser = Parser::new(text.as_bytes());
+        let Ok(Some(Event::String(string))) = parser.next() else { panic!("{text}") };
         let mut unescaped = Vec::new();
-        string.unescape_into(&mut unescaped);
+        parser.unescape_into(string, &mut unescaped);
         let decoded = string.decode();
         proptest::prop_assert_eq!(decoded.as_bytes(), &unescaped[..], "{}", text);
+    }
+
+    #[test]
+    fn reads_long_strings_as_an_independent_parser_does(
+        parts in proptest::collection::vec(("[ !#-\\[\\]-~\u{e9}\u{4f60}]{0,90}", "\\\\[\"\\\\/bfnrt]|\\\\u00[0-7][0-9a-f]|\\\\ud83d\\\\ude00|\",\"|"), 0..8)
+    ) {
+        let text = format!("[\"{}\"]", parts.iter().flat_map(|(a, b)| [&**a, b]).collect::<String>());
+        let theirs: Vec<String> = serde_json::from_str(&text).expect("valid");
+        let mut parser = Parser::new(text.as_bytes());
+        let mut ours = Vec::new();
+        while let Some(event) = parser.next().expect("valid") {
+            if let Event::String(string) = event {
+                let mut decoded = Vec::new();
+                parser.unescape_into(string, &mut decoded);
+                let decoded = String::from_utf8(decoded).expect("UTF-8");
+                proptest::prop_assert_eq!(&string.decode(), &decoded);
+                ours.push(decoded);
+            }
+        }
+        proptest::prop_assert_eq!(ours, theirs, "{}", text);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, I
                 }
                 match (utf8, text.is_escaped()) {
                     (true, false) => strings.push(text.raw()),
-                    (true, true) => strings.push_with(|arena| text.unescape_into(arena)),
+                    (true, true) => strings.push_with(|arena| parser.unescape_into(text, arena)),
                     (false, _) => strings.push_with(|arena| text.decode_into(arena)),
                 }
             }
