@@ -18,6 +18,7 @@ pub mod crossreq;
 pub(crate) mod data;
 mod fast;
 mod hardened;
+mod joined;
 pub mod plain;
 mod rules;
 mod screen;
@@ -194,6 +195,8 @@ pub struct Scanner {
     strictness: Strictness,
     kernel: Kernel,
     known: Known,
+    /// How far the ends of a text have a part in matches, characters.
+    reach: Option<usize>,
 }
 
 impl Scanner {
@@ -203,6 +206,7 @@ impl Scanner {
         let main = RuleTable::new(settings.rules)?;
         Ok(Scanner {
             kernel: Kernel::new(&core, &main),
+            reach: joined::reach(&core, &main),
             known: Known::new(&[&settings.env_secrets, &settings.file_secrets]),
             core,
             main,
@@ -216,18 +220,24 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
+        self.scan_noting(text).0
+    }
+
+    /// The same, and whether every search went to its end.
+    fn scan_noting(&self, text: &[u8]) -> (TextResult, bool) {
         let mut buffer = Buffer::new();
         let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-        let Ok(norm) = std::str::from_utf8(norm) else { return plain::scan(self, text, Matcher::Kernel) };
+        let Ok(norm) = std::str::from_utf8(norm) else {
+            return (plain::scan(self, text, Matcher::Kernel), false);
+        };
         let digits = fast::Survey::new(self, norm.as_bytes());
         let seen = fast::look(self, text, norm, &digits);
         let mut result =
             if seen.clean { TextResult::default() } else { plain::scan(self, text, Matcher::Kernel) };
-        if self.strictness == Strictness::Hardened {
-            hardened::add(self, text, norm, &digits, seen.no_words, &mut result);
-        }
-        result
+        let complete = self.strictness == Strictness::Reference
+            || hardened::add(self, text, norm, &digits, seen.no_words, &mut result);
+        (result, complete)
     }
 
     fn both_lists(&self) -> Rules<'_> {

@@ -152,6 +152,16 @@ fn is_printable_or_line(text: &[u8]) -> bool {
     text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | other(b)))
 }
 
+/// Whether the normalisation for rules leaves a character that is not ASCII as it is, whatever stands around it.
+pub(crate) fn is_kept(c: char) -> bool {
+    quick::keeps(c)
+}
+
+/// The character of valid UTF-8 that begins with a byte that is not ASCII.
+pub(crate) fn char_at(text: &[u8], at: usize) -> Option<char> {
+    char::from_u32(quick::decode(text.get(at..).filter(|rest| !rest.is_empty())?)?.0)
+}
+
 /// Whether a normalised text is certainly its own normalisation and holds none of the characters that `also` names.
 pub(crate) fn is_settled(norm: &str, also: impl Fn(char) -> bool) -> bool {
     let bytes = norm.as_bytes();

@@ -44,7 +44,7 @@ const HEX: Class = Class::new(b"0123456789abcdefABCDEF:-, xX\\");
 const BASE32: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=\r\n");
 
 /// Shortest piece that is decoded, bytes (spec: dlp §8.6a).
-const MIN_PIECE: u32 = 10;
+pub(super) const MIN_PIECE: u32 = 10;
 /// Shortest base64 of such a text.
 const MIN_ENCODED_PHRASE: u32 = 60;
 /// Decode steps that are undone.
@@ -174,6 +174,20 @@ fn piece_around(text: &[u8], at: usize) -> std::ops::Range<usize> {
 
 fn consists_of(text: &[u8], class: &Class) -> bool {
     text.iter().all(|&b| class.has(b))
+}
+
+/// A look at texts that are too short to be decoded anywhere but as a whole.
+pub(super) struct Short<'s>(Search<'s>);
+
+impl<'s> Short<'s> {
+    pub(super) fn new(s: &'s Scanner) -> Self {
+        Self(Search::new(s))
+    }
+
+    /// Whether the text, which is its own normalisation, decodes to something that a rule matches.
+    pub(super) fn decodes_to_a_match(&mut self, text: &[u8]) -> bool {
+        self.0.encoded(text, 0)
+    }
 }
 
 impl<'s> Search<'s> {

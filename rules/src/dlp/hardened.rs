@@ -39,7 +39,7 @@ const MAX_ROUNDS: usize = 4;
 /// Starts of wallet keys that are tried in one text.
 const MAX_KEYS: usize = 2048;
 
-/// Adds what the differences find. `norm` is the normalised input.
+/// Adds what the differences find. `norm` is the normalised input. False when a bound ended a search before its end.
 pub(super) fn add(
     s: &Scanner,
     input: &[u8],
@@ -47,7 +47,7 @@ pub(super) fn add(
     digits: &Survey,
     no_words: bool,
     result: &mut TextResult,
-) {
+) -> bool {
     let mut extra = Extra { s, result };
     extra.encoded_runs(norm.as_bytes(), digits);
     if memchr::memchr3(b'\t', b'\n', b'\r', input).is_some() {
@@ -58,12 +58,19 @@ pub(super) fn add(
         extra.unnormalised(input);
     }
     extra.lenient_percent(norm);
-    extra.overlapping(norm);
+    let complete = extra.overlapping(norm);
     extra.known_secrets(input, norm);
     extra.canaries(norm);
     if !no_words {
         extra.seeds(input);
     }
+    complete
+}
+
+/// Characters without a glyph that the normalisation leaves in place.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}')
+        || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
 }
 
 struct Extra<'s, 'r> {
@@ -141,16 +148,10 @@ impl Extra<'_, '_> {
     }
 
     fn settled(&mut self, norm: &str) {
-        let invisible = |c: char| {
-            matches!(
-                c,
-                '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}'
-            ) || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
-        };
-        if text::is_settled(norm, invisible) {
+        if text::is_settled(norm, is_invisible) {
             return;
         }
-        let mut current: String = norm.chars().filter(|&c| !invisible(c)).collect();
+        let mut current: String = norm.chars().filter(|&c| !is_invisible(c)).collect();
         for _ in 0..MAX_ROUNDS {
             let next = norm_dlp(current.as_bytes()).into_owned();
             if next == current {
@@ -189,11 +190,16 @@ impl Extra<'_, '_> {
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
-    fn overlapping(&mut self, norm: &str) {
+    fn overlapping(&mut self, norm: &str) -> bool {
         let mut found = Vec::new();
+        let mut complete = true;
         for rule in &self.s.main.rules {
             let hit = match rule.spec().validator {
-                Some(Validator::Wif) => fast::keys_anywhere(norm.as_bytes(), MAX_KEYS),
+                Some(Validator::Wif) => {
+                    let keys = fast::keys_anywhere(norm.as_bytes(), MAX_KEYS);
+                    complete &= keys.is_some();
+                    keys == Some(true)
+                }
                 Some(Validator::Luhn) => fast::cards_with_a_tail(norm.as_bytes()),
                 _ => false,
             };
@@ -202,6 +208,7 @@ impl Extra<'_, '_> {
             }
         }
         found.into_iter().for_each(|m| self.push(m, OVERLAPPING));
+        complete
     }
 
     fn known_secrets(&mut self, input: &[u8], norm: &str) {

@@ -170,21 +170,34 @@ impl BodyPolicy {
         };
         let hardened = self.strictness == Strictness::Hardened;
         // The quick reading first: nearly every body is clean, and then the order of its strings does not matter.
-        if let Some(strings) = extract::quick(text, headers, hardened)
-            && let Some(strings) = strings.ok().flatten()
-            && !strings.overflowed()
-        {
-            let scanned = self.texts(&strings, hardened);
-            if scanned.silent() {
-                return (self.addresses_in(&strings, None), Vec::new());
-            }
+        match extract::quick(text, headers, hardened) {
+            Some(Err(finding)) => (Some(finding), Vec::new()),
+            Some(Ok(Some(strings))) if !strings.overflowed() => match self.are_clean(&strings, hardened) {
+                true => (self.addresses_in(&strings, None), Vec::new()),
+                false => self.judge_exactly(text, headers, hardened, true),
+            },
+            _ => self.judge_exactly(text, headers, hardened, false),
         }
+    }
+
+    /// With every string in the order of the reference. `one_by_one`: they are known not to be clean together.
+    fn judge_exactly(
+        &self,
+        text: &[u8],
+        headers: &HeaderMap,
+        hardened: bool,
+        one_by_one: bool,
+    ) -> (Option<BodyFinding>, Vec<Match>) {
         let strings = match extract::exact(text, headers, hardened) {
             Ok(strings) if strings.overflowed() => return (Some(extract::expands()), Vec::new()),
             Ok(strings) => strings,
             Err(finding) => return (Some(finding), Vec::new()),
         };
-        let scanned = self.texts(&strings, hardened);
+        let scanned = if !one_by_one && strings.len() > 1 && strings.are_clean(&self.scanner) {
+            Scanned::default()
+        } else {
+            self.texts(&strings, hardened)
+        };
         let finding = if scanned.matches.is_empty() {
             self.addresses_in(&strings, None)
         } else {
@@ -205,6 +218,14 @@ impl BodyPolicy {
             })
         };
         (finding, scanned.warnings)
+    }
+
+    /// Whether there is nothing in any of the texts.
+    fn are_clean(&self, strings: &Strings<'_>, hardened: bool) -> bool {
+        match strings.len() {
+            0 | 1 => self.texts(strings, hardened).silent(),
+            _ => strings.are_clean(&self.scanner),
+        }
     }
 
     /// Scans every string, then all of them sorted and joined; then, in hardened mode, what the reference leaves out.

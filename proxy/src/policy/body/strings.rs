@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use muselet_rules::dlp::Scanner;
+
 /// A span; the top bit of `start` tells the arena from the body.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -152,21 +154,48 @@ impl<'a> Strings<'a> {
 
     /// All strings that both modes scan, sorted by bytes and joined with line feeds.
     pub(super) fn joined(&self) -> Vec<u8> {
-        self.join(self.spans.clone())
+        self.join(&self.sorted(self.spans.iter().copied()))
     }
 
     /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
     pub(super) fn joined_with_extras(&self) -> Option<(Vec<u8>, &'static str)> {
         let difference = self.extras.iter().find(|extra| extra.joined)?.difference;
         let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
-        Some((self.join(self.spans.iter().copied().chain(extras).collect()), difference))
+        let sorted = self.sorted(self.spans.iter().copied().chain(extras));
+        Some((self.join(&sorted), difference))
     }
 
-    fn join(&self, mut spans: Vec<Span>) -> Vec<u8> {
-        spans.sort_unstable_by(|&a, &b| self.get(a).cmp(self.get(b)));
-        let bytes: usize = spans.iter().map(|span| span.length as usize + 1).sum();
+    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and the hardened mode's strings.
+    /// True is certain; false says only that they have to be scanned one by one.
+    pub(super) fn are_clean(&self, scanner: &Scanner) -> bool {
+        if self.extras.iter().any(|extra| extra.joined) {
+            return false;
+        }
+        let sorted = self.sorted(self.spans.iter().copied());
+        let joined = self.join(&sorted);
+        let strings = sorted.iter().map(|&(_, span)| self.get(span));
+        scanner.finds_nothing(&joined, strings, self.extras.iter().map(|extra| self.get(extra.span)))
+    }
+
+    /// Spans in the order of their bytes, each with its first eight.
+    fn sorted(&self, spans: impl Iterator<Item = Span>) -> Vec<(u64, Span)> {
+        let first = |text: &[u8]| {
+            let mut bytes = [0; 8];
+            let length = text.len().min(8);
+            bytes[..length].copy_from_slice(&text[..length]);
+            u64::from_be_bytes(bytes)
+        };
+        let mut spans: Vec<(u64, Span)> = spans.map(|span| (first(self.get(span)), span)).collect();
+        spans.sort_unstable_by(|&(a, left), &(b, right)| {
+            a.cmp(&b).then_with(|| self.get(left).cmp(self.get(right)))
+        });
+        spans
+    }
+
+    fn join(&self, sorted: &[(u64, Span)]) -> Vec<u8> {
+        let bytes: usize = sorted.iter().map(|(_, span)| span.length as usize + 1).sum();
         let mut text = Vec::with_capacity(bytes);
-        for (index, span) in spans.into_iter().enumerate() {
+        for (index, &(_, span)) in sorted.iter().enumerate() {
             if index > 0 {
                 text.push(b'\n');
             }

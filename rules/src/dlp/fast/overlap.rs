@@ -5,11 +5,12 @@ use super::super::validate::may_be_wif;
 use super::runs::{self, Class};
 use super::shape;
 
-/// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried.
-pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
+/// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried, and `None` says
+/// that there were more.
+pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> {
     const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
     let mut left = most;
-    runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
+    let ended = runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
         for at in start..end - 50 {
             if !may_be_wif(&text[at..end]) {
                 continue;
@@ -26,7 +27,12 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> bool {
             }
         }
         false
-    }) && left == usize::MAX
+    });
+    match (ended, left) {
+        (false, _) => Some(false),
+        (true, usize::MAX) => Some(true),
+        (true, _) => None,
+    }
 }
 
 /// Whether a valid card number stands before a separate group of up to four digits, as in number and code.

@@ -70,11 +70,20 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         muselet_rules::json::push_escaped(&String::from_utf8_lossy(&text), &mut body);
         [body, b",\"n\":[1.50,true]}".to_vec()].concat()
     });
+    // Every piece a string of its own.
+    let strings = prop::collection::vec(piece(), 0..12).prop_map(|pieces| {
+        let mut body = b"[0".to_vec();
+        for piece in pieces {
+            body.push(b',');
+            muselet_rules::json::push_escaped(&String::from_utf8_lossy(&piece), &mut body);
+        }
+        [body, b"]".to_vec()].concat()
+    });
     let multipart = rows.clone().prop_map(|text| {
         [b"--B\r\nContent-Disposition: form-data; name=f\r\n\r\n".to_vec(), text, b"\r\n--B--\r\n".to_vec()]
             .concat()
     });
-    prop_oneof![rows, json, multipart]
+    prop_oneof![rows, json, strings, multipart]
 }
 
 proptest! {
@@ -95,6 +104,20 @@ proptest! {
             (Some(reference), None) => prop_assert!(false, "lost {}: {}", reference.reason, shown),
             (None, Some(hardened)) => prop_assert!(hardened.difference.is_some(), "unexplained {}: {}", hardened.reason, shown),
             (None, None) => {}
+        }
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_a_scan_of_every_text(
+        content_type in prop::sample::select(TYPES.to_vec()),
+        body in body(),
+    ) {
+        for strictness in BOTH {
+            let policy = policy(&config(strictness));
+            let hardened = strictness == Strictness::Hardened;
+            let quick = policy.judge(&body, &typed(content_type), &[]);
+            let one_by_one = policy.judge_exactly(&body, &typed(content_type), hardened, true);
+            prop_assert_eq!(quick, one_by_one, "{}: {}", content_type, body.escape_ascii());
         }
     }
 }

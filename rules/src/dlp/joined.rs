@@ -1,0 +1,360 @@
+//! Strings that are scanned each by itself and all together, as those of a request body are: whether any of these texts
+//! holds anything, told with little more than one scan.
+//!
+//! The joined text holds every string, and line ends vanish in its normalised form. So what a rule finds in a string it
+//! finds in the joined text as well, unless the string's own start or end has a part in it: a word boundary there, encoded
+//! data that no longer stands alone, a number that its neighbour makes longer. Such a match begins or ends with the string
+//! and reaches only so far into it ([`reach`]). Therefore two texts are scanned: the joined one, and one of the strings'
+//! ends, cut where no match goes across, with `&` between them. That character is the end of a text to every rule that is
+//! taken here, to every decoder and to the normalisation.
+//!
+//! What cannot be shown this way (a string that decodes as a whole, percent-decoding that another string disables) is
+//! scanned by itself; rules that cannot be bounded switch all of this off. A property test compares the answer with the
+//! scan of every text.
+
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+use super::compiled::{Rule, RuleTable};
+use super::fast;
+use super::{Scanner, TextResult, builtin_rules, core_rules};
+use crate::scratch::Buffer;
+use crate::text::{self, is_kept, norm_dlp_quick, percent_decode_all};
+
+/// What stands between two ends: see the head of this file.
+const BETWEEN: u8 = b'&';
+/// Shorter strings hold no piece that the scan would decode between delimiters.
+const MIN_PIECE: usize = fast::MIN_PIECE as usize;
+/// Shortest text with a seed phrase.
+const MIN_PHRASE: usize = super::seed::MIN_PHRASE;
+
+/// How many characters a match that needs the start or the end of its text reaches into it at most, over all rules; `None`
+/// when that is not known for some rule.
+pub(super) fn reach(core: &RuleTable, main: &RuleTable) -> Option<usize> {
+    let rules = core.rules.iter().chain(&main.rules);
+    rules.map(reach_of).try_fold(0, |most, reach| Some(most.max(reach?)))
+}
+
+fn reach_of(rule: &Rule) -> Option<usize> {
+    let hir = rule.regex().hir();
+    let spec = rule.spec();
+    let same = |known: &super::RuleSpec| known.regex == spec.regex && known.validator == spec.validator;
+    if spec.validator.is_some() {
+        // Of successive matches each depends on those before it. The built-in rules' do not go across a space between two
+        // letters, which is where texts are cut.
+        return longest(hir, false).filter(|_| builtin_rules().iter().chain(core_rules()).any(same));
+    }
+    if !looks_outside(hir) {
+        return Some(0);
+    }
+    if rule.looks_at_edges() && !begins_like_a_parameter(hir) {
+        return None;
+    }
+    longest(hir, true)
+}
+
+/// Whether an assertion may look at what stands before or behind a match.
+fn looks_outside(hir: &Hir) -> bool {
+    let consumes = |parts: &[Hir]| parts.iter().any(|p| p.properties().minimum_len() > Some(0));
+    match hir.kind() {
+        _ if hir.properties().look_set().is_empty() => false,
+        HirKind::Look(_) => true,
+        HirKind::Concat(parts) => parts
+            .iter()
+            .enumerate()
+            .any(|(i, part)| looks_outside(part) && !(consumes(&parts[..i]) && consumes(&parts[i + 1..]))),
+        HirKind::Capture(group) => looks_outside(&group.sub),
+        HirKind::Repetition(repetition) => looks_outside(&repetition.sub),
+        HirKind::Alternation(parts) => parts.iter().any(looks_outside),
+        _ => false,
+    }
+}
+
+/// Whether the only assertion about an edge of the text is a start at the very beginning, for which an `&` does as well.
+fn begins_like_a_parameter(hir: &Hir) -> bool {
+    let HirKind::Concat(parts) = hir.kind() else { return false };
+    let Some((first, rest)) = parts.split_first() else { return false };
+    let HirKind::Alternation(choices) = first.kind() else { return false };
+    let is_start = |hir: &Hir| matches!(hir.kind(), HirKind::Look(Look::Start | Look::StartLF));
+    let is_ampersand = |hir: &Hir| match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&char::from(BETWEEN)))
+        }
+        _ => false,
+    };
+    choices.iter().any(is_ampersand)
+        && choices.iter().all(|c| is_start(c) || c.properties().look_set().is_empty())
+        && !rest.iter().any(|part| part.properties().look_set().contains_anchor())
+}
+
+/// An upper bound of the characters of the shortest match that begins where some match begins: only at its end a match can
+/// be made shorter (`last`). Stretches of nothing but spaces are not counted.
+fn longest(hir: &Hir, last: bool) -> Option<usize> {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => Some(0),
+        HirKind::Literal(literal) => Some(literal.0.len()),
+        HirKind::Class(_) => Some(1),
+        HirKind::Repetition(repetition) => {
+            let times = match (repetition.max, repetition.sub.kind()) {
+                (Some(max), _) => max,
+                (None, HirKind::Class(Class::Unicode(class)))
+                    if class.ranges().iter().all(|r| r.end() <= ' ') =>
+                {
+                    0
+                }
+                (None, _) if last => repetition.min,
+                (None, _) => return None,
+            };
+            longest(&repetition.sub, false)?.checked_mul(times as usize)
+        }
+        HirKind::Concat(parts) => parts
+            .iter()
+            .enumerate()
+            .try_fold(0usize, |sum, (i, part)| sum.checked_add(longest(part, last && i + 1 == parts.len())?)),
+        HirKind::Alternation(parts) => {
+            parts.iter().try_fold(0, |most: usize, part| Some(most.max(longest(part, last)?)))
+        }
+        HirKind::Capture(group) => longest(&group.sub, last),
+    }
+}
+
+impl Scanner {
+    /// Whether a scan finds nothing (no match, no warning) in each of `strings`, in all of them joined with line feeds,
+    /// which is `joined`, and in each of `apart`. True is certain; false says only that the texts have to be scanned one
+    /// by one. Equal strings should be neighbours, as they are when `joined` is sorted.
+    pub fn finds_nothing<'t>(
+        &self,
+        joined: &[u8],
+        strings: impl Iterator<Item = &'t [u8]> + Clone,
+        apart: impl Iterator<Item = &'t [u8]> + Clone,
+    ) -> bool {
+        let Some(reach) = self.reach else { return false };
+        let mut ends = Ends { s: self, reach, text: Buffer::new(), short: None };
+        let mut last = None;
+        for string in strings.clone() {
+            if last.replace(string) != Some(string) && !(begins_alone(string) && ends.add(string, false)) {
+                return false;
+            }
+        }
+        if !apart.clone().all(|string| ends.add(string, true)) {
+            return false;
+        }
+        let texts = [joined, &ends.text];
+        if !texts.iter().all(|text| self.is_silent(text)) {
+            return false;
+        }
+        if !texts.iter().any(|text| decoding_is_disabled(text)) {
+            return true;
+        }
+        // A malformed escape in one string keeps the others from being decoded here, but not alone.
+        let mut last = None;
+        strings.chain(apart.filter(|string| string.len() < MIN_PHRASE)).all(|string| {
+            last.replace(string) == Some(string) || !is_decoded(string) || self.is_silent(string)
+        })
+    }
+
+    fn is_silent(&self, text: &[u8]) -> bool {
+        let (found, complete) = self.scan_noting(text);
+        complete && found == TextResult::default()
+    }
+}
+
+/// The text of the strings' ends.
+struct Ends<'s> {
+    s: &'s Scanner,
+    reach: usize,
+    text: Buffer<u8>,
+    short: Option<fast::Short<'s>>,
+}
+
+impl Ends<'_> {
+    /// Adds the ends of a string, or all of it where it is short, nowhere to be cut, or in no other text (`apart`). False when
+    /// there is something in it.
+    fn add(&mut self, string: &[u8], apart: bool) -> bool {
+        if apart && string.len() >= MIN_PHRASE {
+            return self.s.is_silent(string);
+        }
+        match whole(string) {
+            // With line ends removed, at most six bytes.
+            Whole::Piece if string.len() < MIN_PIECE => {
+                if self.short.get_or_insert_with(|| fast::Short::new(self.s)).decodes_to_a_match(string) {
+                    return false;
+                }
+            }
+            Whole::Decodes if !self.s.is_silent(string) => return false,
+            Whole::Plain | Whole::Piece | Whole::Decodes => {}
+        }
+        let (head, tail) = match apart {
+            false => cuts(string, self.reach),
+            true => (string.len(), string.len()),
+        };
+        let parts = if head < tail { [&string[..head], &string[tail..]] } else { [string, &[]] };
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            self.text.extend_from_slice(part);
+            self.text.push(BETWEEN);
+        }
+        true
+    }
+}
+
+/// Whether a string may decode as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// It does not.
+    Plain,
+    /// It may, and between two delimiters it is decoded in the same way.
+    Piece,
+    /// It may.
+    Decodes,
+}
+
+/// May occur in base64, in hex, in base32, in a piece that is decoded between delimiters.
+const BASE64: u8 = 1;
+const HEX: u8 = 2;
+const BASE32: u8 = 4;
+const PIECE: u8 = 8;
+
+const MEMBER: [u8; 256] = {
+    let mut member = [0u8; 256];
+    let mut b = 0;
+    while b < 256 {
+        member[b] = match b as u8 {
+            b'A'..=b'F' => BASE64 | HEX | BASE32 | PIECE,
+            b'G'..=b'W' | b'Y' | b'Z' => BASE64 | BASE32 | PIECE,
+            b'X' => BASE64 | HEX | BASE32 | PIECE,
+            b'a'..=b'f' | b'x' | b'0' | b'1' | b'8' | b'9' => BASE64 | HEX | PIECE,
+            b'2'..=b'7' => BASE64 | HEX | BASE32 | PIECE,
+            b'g'..=b'w' | b'y' | b'z' => BASE64 | PIECE,
+            b'-' => BASE64 | HEX | PIECE,
+            b'_' => BASE64 | PIECE,
+            b'/' | b'=' => BASE64,
+            b'+' => BASE64 | HEX,
+            b':' | b',' | b'\\' => HEX | PIECE,
+            b' ' => HEX,
+            // Removed by the normalisation.
+            0..=0x1f | 0x7f => BASE64 | HEX | BASE32,
+            _ => 0,
+        };
+        b += 1;
+    }
+    member
+};
+
+/// Looks whether a string consists of nothing but one alphabet, whatever normalisation and percent-decoding make of it.
+fn whole(string: &[u8]) -> Whole {
+    let mut left = BASE64 | HEX | BASE32 | PIECE;
+    // Spaces at both ends are trimmed, others are not.
+    let (mut begun, mut spaced) = (false, false);
+    let mut escaped = false;
+    let mut at = 0;
+    while let Some(&b) = string.get(at) {
+        at += 1;
+        match b {
+            b' ' => {
+                left &= !PIECE;
+                spaced |= begun;
+                continue;
+            }
+            // May stand for anything, more percent signs included.
+            b'%' => {
+                escaped = true;
+                left &= !PIECE;
+            }
+            b'=' if left & BASE32 != 0 && !spaced => return Whole::Decodes,
+            0x80.. => {
+                let Some(c) = text::char_at(string, at - 1) else { return Whole::Plain };
+                if is_kept(c) {
+                    return Whole::Plain;
+                }
+                at += c.len_utf8() - 1;
+                left &= !PIECE;
+            }
+            _ if escaped && b.is_ascii_alphanumeric() => {}
+            _ => left &= MEMBER[usize::from(b)],
+        }
+        if spaced && !(b < b' ' || b == 0x7f) {
+            left &= HEX;
+        }
+        if left & (BASE64 | HEX | BASE32) == 0 {
+            return Whole::Plain;
+        }
+        begun |= (b'!'..=b'~').contains(&b);
+    }
+    if left & PIECE != 0 { Whole::Piece } else { Whole::Decodes }
+}
+
+/// Whether the normalisation treats the beginning of a string in the same way after another one: no mark that would join
+/// a letter before it.
+fn begins_alone(string: &[u8]) -> bool {
+    let first = string.iter().position(|&b| !(b < b' ' || b == 0x7f)).unwrap_or(string.len());
+    match string.get(first) {
+        None | Some(..0x80) => true,
+        Some(_) => {
+            text::char_at(string, first).is_some_and(|c| is_kept(c) && !super::hardened::is_invisible(c))
+        }
+    }
+}
+
+/// Where a string is cut: the end of its first part and the start of its last. A cut is where no match that needs an end
+/// of the string goes across, and the scan finds pieces and runs on both sides as they are in the string.
+fn cuts(string: &[u8], reach: usize) -> (usize, usize) {
+    let whole = (string.len(), string.len());
+    if string.len() <= 2 * reach + MIN_PIECE {
+        return whole;
+    }
+    let Some(head) = cut(string, 0..string.len(), reach) else { return whole };
+    cut(string, (head..string.len()).rev(), reach).map_or(whole, |tail| (head, tail))
+}
+
+/// The first of the places where a string can be cut after more than `reach` characters.
+fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize) -> Option<usize> {
+    // Letters of other scripts end runs of encoded data, but not what is percent-decoded together.
+    let anywhere = memchr::memchr2(b'%', b'+', string).is_none();
+    let letter = |at: usize| string.get(at).is_some_and(u8::is_ascii_alphabetic);
+    let other = |at: usize| text::char_at(string, at).is_some_and(is_kept);
+    // Characters that stay what they are, whatever stands around them.
+    let mut count = 0;
+    places.find(|&at| match string[at] {
+        b' ' => count > reach && at > 0 && letter(at - 1) && letter(at + 1),
+        b if b.is_ascii_alphanumeric() => {
+            count += 1;
+            false
+        }
+        0xC0.. if other(at) => {
+            count += 1;
+            anywhere && count > reach + 1 && kept_before(string, at)
+        }
+        _ => false,
+    })
+}
+
+/// Whether the character before a position is one of another script that stays what it is.
+fn kept_before(string: &[u8], at: usize) -> bool {
+    let start = string[..at].iter().rposition(|&b| b & 0xC0 != 0x80);
+    start.is_some_and(|start| {
+        string[start] >= 0xC0
+            && text::char_at(string, start).is_some_and(|c| start + c.len_utf8() == at && is_kept(c))
+    })
+}
+
+/// Whether the percent-decoding of a text ends before everything is decoded.
+fn decoding_is_disabled(text: &[u8]) -> bool {
+    if text.is_ascii() && memchr::memchr(b'%', text).is_none() {
+        return false;
+    }
+    let mut buffer = Buffer::new();
+    let norm = norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+    memchr::memchr(b'%', norm).is_some() && memchr::memchr2(b'%', b'+', &percent_decode_all(norm)).is_some()
+}
+
+/// Whether percent-decoding changes a string.
+fn is_decoded(string: &[u8]) -> bool {
+    if string.is_ascii() && memchr::memchr2(b'%', b'+', string).is_none() {
+        return false;
+    }
+    let mut buffer = Buffer::new();
+    let norm = norm_dlp_quick(string, &mut buffer).unwrap_or(string);
+    memchr::memchr2(b'%', b'+', norm).is_some() && *percent_decode_all(norm) != *norm
+}
+
+#[cfg(test)]
+mod tests;
