@@ -29,8 +29,9 @@ const OVERLAPPING: &str = "D-106";
 const KNOWN_FORMS: &str = "D-107";
 /// A canary without its separators is found alone (Oddity 20).
 const BARE_CANARY: &str = "D-108";
-/// Seed phrases may be quoted, numbered or punctuated (Oddity 21).
-const PUNCTUATED_SEED: &str = "D-109";
+/// Seed phrases may be quoted, numbered or punctuated (Oddity 21); a text of hundreds of word sequences whose checksums all
+/// fail counts as one.
+pub(super) const PUNCTUATED_SEED: &str = "D-109";
 /// Rules with letters that normalisation removes also see the text as it was written (Oddity 11).
 const UNNORMALISED: &str = "D-110";
 
@@ -48,7 +49,7 @@ pub(super) fn add(
     no_words: bool,
     result: &mut TextResult,
 ) -> bool {
-    let mut extra = Extra { s, result };
+    let mut extra = Extra { s, result, checks: seed::Checks::limited() };
     extra.encoded_runs(norm.as_bytes(), digits);
     if memchr::memchr3(b'\t', b'\n', b'\r', input).is_some() {
         extra.lines(input);
@@ -76,6 +77,7 @@ pub(super) fn is_invisible(c: char) -> bool {
 struct Extra<'s, 'r> {
     s: &'s Scanner,
     result: &'r mut TextResult,
+    checks: seed::Checks,
 }
 
 impl Extra<'_, '_> {
@@ -118,8 +120,9 @@ impl Extra<'_, '_> {
         fast::encoded_runs(s, text, digits, |found| match found {
             Encoded::Rules(norm, encoded) => self.view(norm, encoded, ENCODED_RUNS),
             Encoded::Phrase(decoded, encoded) => {
-                let holds = |settings| seed::detect(&text::lossy(decoded), settings);
-                if s.seed.is_some_and(holds) {
+                let checks = &mut self.checks;
+                if s.seed.is_some_and(|settings| seed::detect_within(&text::lossy(decoded), settings, checks))
+                {
                     self.push(Match::special(SEED_PHRASE, encoded), ENCODED_RUNS);
                 }
             }
@@ -185,8 +188,9 @@ impl Extra<'_, '_> {
         if *lenient == *norm.as_bytes() || *lenient == *text::percent_decode_all(norm.as_bytes()) {
             return;
         }
-        self.view(&norm_dlp(&lenient), Encoding::Url, LENIENT_PERCENT);
-        self.all_encoded_runs(norm_dlp(&lenient).as_bytes());
+        let lenient = norm_dlp(&lenient);
+        self.view(&lenient, Encoding::Url, LENIENT_PERCENT);
+        self.all_encoded_runs(lenient.as_bytes());
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
@@ -244,7 +248,7 @@ impl Extra<'_, '_> {
         if !seed::possible(input, settings.min_words, seed::Between::AnyPunctuation) {
             return;
         }
-        if seed::detect_punctuated(&text::norm_match(input), settings) {
+        if seed::detect_punctuated(&text::norm_match(input), settings, &mut self.checks) {
             self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
         }
     }

@@ -142,10 +142,15 @@ fn recurse(pass: Pass<'_>, text: &[u8], depth: u32, url_steps: bool, out: &mut V
 
 fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, later: &Later, out: &mut Vec<Match>) {
     let s = pass.s;
+    let mut checks = match s.strictness {
+        Strictness::Reference => seed::Checks::unlimited(),
+        Strictness::Hardened => seed::Checks::limited(),
+    };
     if later.phrase
-        && let Some(encoded) = seed_in_text(s, input)
+        && let Some(encoded) = seed_in_text(s, input, &mut checks)
     {
-        out.push(Match::special(SEED_PHRASE, encoded));
+        let difference = checks.exhausted().then_some(super::hardened::PUNCTUATED_SEED);
+        out.push(Match { difference, ..Match::special(SEED_PHRASE, encoded) });
     }
     if !s.canaries.is_empty() {
         let again = norm_dlp(norm.as_bytes());
@@ -206,13 +211,13 @@ fn segments(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
 }
 
 /// The seed detector's candidates, in order (spec: dlp §10). Decoded candidates are not normalised.
-fn seed_in_text(s: &Scanner, input: &[u8]) -> Option<Encoding> {
+fn seed_in_text(s: &Scanner, input: &[u8], checks: &mut seed::Checks) -> Option<Encoding> {
     let settings = s.seed?;
     let text = norm_match(input);
-    if seed::detect(&text, settings) {
+    if seed::detect_within(&text, settings, checks) {
         return Some(Encoding::Plain);
     }
-    let holds = |bytes: &[u8]| seed::detect(&crate::text::lossy(bytes), settings);
+    let mut holds = |bytes: &[u8]| seed::detect_within(&crate::text::lossy(bytes), settings, checks);
     let decoded = percent_decode_all(text.as_bytes());
     if *decoded != *text.as_bytes() && holds(&decoded) {
         return Some(Encoding::Url);
@@ -223,7 +228,7 @@ fn seed_in_text(s: &Scanner, input: &[u8]) -> Option<Encoding> {
         (hex_plain(trimmed), Encoding::Hex),
         (base32(trimmed), Encoding::Base32),
     ];
-    if let Some((_, encoded)) = whole.iter().find(|(d, _)| d.as_deref().is_some_and(holds)) {
+    if let Some((_, encoded)) = whole.iter().find(|(d, _)| d.as_deref().is_some_and(&mut holds)) {
         return Some(*encoded);
     }
     split_segments(&text)

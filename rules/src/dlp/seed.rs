@@ -2,10 +2,12 @@
 
 use std::sync::OnceLock;
 
-use sha2::{Digest, Sha256};
-
 use super::fast::{Class, class_masks};
 use crate::text::lower_simple;
+
+mod checks;
+
+pub(super) use checks::Checks;
 
 /// Shortest text that holds a seed phrase, bytes: twelve words of three letters.
 pub(super) const MIN_PHRASE: usize = 47;
@@ -13,7 +15,8 @@ pub(super) const MIN_PHRASE: usize = 47;
 /// The word list of the standard, English, sorted.
 const WORDS: &str = include_str!("../../builtin/bip39-english.txt");
 /// Phrase lengths, in the order in which they are tried.
-const LENGTHS: [usize; 5] = [12, 15, 18, 21, 24];
+const LENGTHS: [usize; 5] = [12, 15, 18, 21, MAX_LENGTH];
+const MAX_LENGTH: usize = 24;
 
 /// Settings of the detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,11 @@ fn index_any_case(word: &str) -> Option<u16> {
 
 /// Whether the text holds a phrase.
 pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
+    detect_within(text, settings, &mut Checks::unlimited())
+}
+
+/// The same with a limit to what it costs.
+pub(super) fn detect_within(text: &str, settings: SeedSettings, checks: &mut Checks) -> bool {
     let separator = |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
     let mut tokens: Vec<Option<u16>> = Vec::new();
     for piece in text.split(separator) {
@@ -65,11 +73,11 @@ pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
             tokens.push(word_index(word));
         }
     }
-    detect_tokens(&tokens, settings)
+    checks.phrase_in(&tokens, settings)
 }
 
 /// Like [`detect`], but the words are the runs of ASCII letters, with up to eight other characters between two.
-pub(super) fn detect_punctuated(text: &str, settings: SeedSettings) -> bool {
+pub(super) fn detect_punctuated(text: &str, settings: SeedSettings, checks: &mut Checks) -> bool {
     let bytes = text.as_bytes();
     let mut tokens: Vec<Option<u16>> = Vec::new();
     let mut at = 0;
@@ -86,7 +94,7 @@ pub(super) fn detect_punctuated(text: &str, settings: SeedSettings) -> bool {
         at += len;
     }
     drop_word_list(&mut tokens);
-    detect_tokens(&tokens, settings)
+    checks.phrase_in(&tokens, settings)
 }
 
 /// Takes out stretches of the word list itself: four words that follow each other there are source code, not a phrase.
@@ -98,36 +106,6 @@ fn drop_word_list(tokens: &mut [Option<u16>]) {
     for start in listed {
         tokens[start..start + 4].fill(None);
     }
-}
-
-/// Whether a sequence of words (as indices; `None` for other words) holds a phrase.
-pub(super) fn detect_tokens(tokens: &[Option<u16>], settings: SeedSettings) -> bool {
-    for run in tokens.split(Option::is_none) {
-        for length in LENGTHS.into_iter().filter(|&l| l >= settings.min_words && l <= run.len()) {
-            if !settings.verify_checksum || run.windows(length).any(checksum_holds) {
-                return true;
-            }
-        }
-    }
-    false
-}
-
-/// Checksum of a phrase whose words are all in the list.
-fn checksum_holds(phrase: &[Option<u16>]) -> bool {
-    let mut bits = [0u8; 33];
-    for (i, index) in phrase.iter().enumerate() {
-        let index = index.unwrap_or(0);
-        for bit in 0..11 {
-            if index >> (10 - bit) & 1 == 1 {
-                let at = i * 11 + bit;
-                bits[at / 8] |= 0x80 >> (at % 8);
-            }
-        }
-    }
-    let entropy_bytes = phrase.len() / 3 * 4;
-    let check_bits = phrase.len() / 3;
-    let hash = Sha256::digest(&bits[..entropy_bytes]);
-    hash[0] >> (8 - check_bits) == bits[entropy_bytes] >> (8 - check_bits)
 }
 
 /// The list as a hash table.

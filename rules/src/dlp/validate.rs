@@ -247,25 +247,25 @@ fn wif(text: &str) -> bool {
     if text.len() == 52 && low >> 32 & 0xff != 1 {
         return false;
     }
-    let mut number = [0u8; 48];
-    for b in text.bytes() {
-        let v = BASE58_VALUE[b as usize];
-        if v == 0xff {
-            return false;
-        }
-        let mut carry = u32::from(v);
-        for byte in number.iter_mut().rev() {
-            carry += u32::from(*byte) * 58;
-            *byte = carry as u8;
-            carry >>= 8;
+    // The number, most significant part first; ten digits at a time.
+    let mut parts = [0u64; 6];
+    for digits in text.as_bytes().chunks(10) {
+        let value =
+            |acc: (u64, u64), &b: &u8| (acc.0 * 58, acc.1 * 58 + u64::from(BASE58_VALUE[usize::from(b)]));
+        let (scale, value) = digits.iter().fold((1, 0), value);
+        let mut carry = u128::from(value);
+        for part in parts.iter_mut().rev() {
+            carry += u128::from(*part) * u128::from(scale);
+            *part = carry as u64;
+            carry >>= 64;
         }
         if carry != 0 {
             return false;
         }
     }
-    let zeros = text.bytes().take_while(|&b| b == b'1').count();
-    if zeros > 0 {
-        return false; // version byte 0, not 0x80
+    let mut number = [0u8; 48];
+    for (bytes, part) in number.chunks_exact_mut(8).zip(parts) {
+        bytes.copy_from_slice(&part.to_be_bytes());
     }
     let Some(start) = number.iter().position(|&b| b != 0) else { return false };
     let bytes = &number[start..];

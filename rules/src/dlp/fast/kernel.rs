@@ -205,6 +205,12 @@ impl Kernel {
             self.windows.owners(bytes, at, buckets, |number| {
                 let (pattern, branch) = &self.branches[number as usize];
                 let context = self.patterns[usize::from(*pattern)].context;
+                if states.get(usize::from(*pattern)).is_some_and(|state| state.decided) {
+                    if context {
+                        note(at);
+                    }
+                    return false;
+                }
                 if !branch.holds(bytes, at) {
                     if context && branch.looks_at_edges() {
                         note(at);

@@ -79,6 +79,32 @@ fn each_difference_finds_what_it_is_for() {
 }
 
 #[test]
+fn text_made_to_cost_checksums_counts_as_a_seed_phrase() {
+    let words: Vec<&str> = include_str!("../../../builtin/bip39-english.txt").lines().collect();
+    let reference = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };
+    let scanner = Scanner::new(Settings { strictness: Strictness::Reference, ..reference.clone() }).unwrap();
+    // Each word is chosen so that no checksum holds.
+    let mut text: Vec<&str> = Vec::new();
+    let mut next = 0;
+    while text.len() < 1500 {
+        next = (next * 5 + 7) % words.len();
+        text.push(words[next]);
+        let tail = text[text.len().saturating_sub(24)..].join(" ");
+        if scanner.seed_in(&tail) {
+            text.pop();
+            next += 1;
+        }
+    }
+    let named = [("BIP-39 Seed Phrase".to_owned(), Some("D-109"))];
+    assert_eq!(scan(&reference, Strictness::Reference, &text.join(" ")), []);
+    assert_eq!(scan(&reference, Strictness::Hardened, &text.join(" ")), named);
+    assert_eq!(scan(&reference, Strictness::Hardened, &text.join("\", \"")), named);
+    assert_eq!(scan(&reference, Strictness::Hardened, &text[..200].join(" ")), []);
+    // Repetition costs nothing.
+    assert_eq!(scan(&reference, Strictness::Hardened, &text[..40].join(" ").repeat(100)), []);
+}
+
+#[test]
 fn ordinary_texts_stay_clean() {
     let settings = Settings {
         rules: builtin_rules().to_vec(),
