@@ -7,6 +7,7 @@
 //!
 //! `plain` follows the specification step by step and is the oracle for the fast path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::scratch::Buffer;
@@ -228,13 +229,11 @@ impl Scanner {
         let mut buffer = Buffer::new();
         let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-        let Ok(norm) = std::str::from_utf8(norm) else {
-            return (plain::scan(self, text, Matcher::Kernel), false);
-        };
+        let Ok(norm) = std::str::from_utf8(norm) else { return (plain::scan_text(self, text), false) };
         let digits = fast::Survey::new(self, norm.as_bytes());
         let seen = fast::look(self, text, norm, &digits);
         let mut result =
-            if seen.clean { TextResult::default() } else { plain::scan(self, text, Matcher::Kernel) };
+            if seen.clean { TextResult::default() } else { plain::name(self, text, norm, &seen.found) };
         let complete = self.strictness == Strictness::Reference
             || hardened::add(self, text, norm, &digits, seen.no_words, &mut result);
         (result, complete)
@@ -254,30 +253,42 @@ impl Scanner {
         matcher: Matcher,
         mut hit: impl FnMut(&'s Rule, bool) -> bool,
     ) {
-        let mut hit = |rule: &'s Rule, gated: bool| {
-            if gated && self.strictness == Strictness::Reference {
-                return false;
-            }
-            hit(rule, gated)
-        };
+        if matcher == Matcher::Kernel {
+            let hits = self.kernel.hits(&self.both_lists(), norm.as_bytes());
+            return self.for_each_of(list, &hits, &|| Some(norm.into()), hit);
+        }
         let table = match list {
             RuleList::Core => &self.core,
             RuleList::Main => &self.main,
         };
-        if matcher == Matcher::EachRule {
-            table.for_each_match(norm, hit);
-            return;
-        }
+        table.for_each_match(norm, |rule, gated| {
+            !(gated && self.strictness == Strictness::Reference) && hit(rule, gated)
+        });
+    }
+
+    /// The same for rules that are known to match `norm`, by their numbers.
+    fn for_each_of<'s, 'n>(
+        &'s self,
+        list: RuleList,
+        hits: &[u16],
+        norm: &dyn Fn() -> Option<Cow<'n, str>>,
+        mut hit: impl FnMut(&'s Rule, bool) -> bool,
+    ) {
         let mut lower = None;
-        for number in self.kernel.hits(&self.both_lists(), norm) {
+        for &number in hits {
             let number = usize::from(number);
             let rule = match (list, number.checked_sub(self.kernel.core_rules())) {
                 (RuleList::Core, None) => &self.core.rules[number],
                 (RuleList::Main, Some(i)) => &self.main.rules[i],
                 _ => continue,
             };
-            let lower = lower.get_or_insert_with(|| crate::text::to_lower(norm));
-            if hit(rule, rule.gated_out(lower)) {
+            let gated = rule.may_be_gated_wrongly() && {
+                let lower = lower.get_or_insert_with(|| {
+                    norm().map(|norm| crate::text::to_lower(&norm).into_owned()).unwrap_or_default()
+                });
+                rule.gated_out(lower)
+            };
+            if !(gated && self.strictness == Strictness::Reference) && hit(rule, gated) {
                 return;
             }
         }
@@ -351,7 +362,7 @@ impl Scanner {
 
     /// Whether any rule of either list matches a normalised text, gates left aside.
     pub fn has_hit(&self, norm: &str) -> bool {
-        !self.kernel.hits(&self.both_lists(), norm).is_empty()
+        !self.kernel.hits(&self.both_lists(), norm.as_bytes()).is_empty()
     }
 
     /// Whether `word`, in lower case, is a word of seed phrases.

@@ -6,6 +6,7 @@
 //! is long enough. When something may be there, the step-by-step scan decides what it is, with the same kernel.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::seed::{self, Between::AnyPunctuation, Between::Separators, MIN_PHRASE};
 use super::{Encoding, Scanner};
@@ -32,7 +33,7 @@ pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(crate) use runs::{Class, end_of_run};
 pub(crate) use simd::{base64, class_masks, hex};
 
-use kernel::Rules;
+use kernel::{Hits, Rules};
 
 /// Bytes that a decodable piece of text consists of: both base64 alphabets, hex with its separators, percent signs.
 const PIECE: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%");
@@ -50,48 +51,99 @@ const MIN_ENCODED_PHRASE: u32 = 60;
 /// Decode steps that are undone.
 const MAX_DEPTH: u32 = 3;
 
-/// What the first look at a text shows. False says nothing.
+/// What the look at a text shows.
 pub(super) struct Seen {
     /// No scan of the specification finds anything.
     pub(super) clean: bool,
-    /// There are no words of a seed phrase in a row, whatever stands between them.
+    /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
+    /// Where there is something to be found.
+    pub(super) found: Found,
 }
 
-/// Looks whether there is anything at all; `norm` is the normalised input.
+/// Where the passes of the specification have to look. Nothing and false are certain.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Numbers of the rules that match: the text, the text percent-decoded, the text without dots.
+    pub(super) forms: [Hits; 3],
+    /// Something may be found by undoing decode steps on the whole text.
+    pub(super) whole: bool,
+    /// Pieces between delimiters that may lead to a match, in order. Not looked for where an enforcing rule matches: then
+    /// pieces are not decoded.
+    pub(super) pieces: Vec<Range<usize>>,
+    /// There may be a seed phrase.
+    pub(super) phrase: bool,
+    /// There may be a known secret.
+    pub(super) known: bool,
+}
+
+/// Looks what there is; `norm` is the normalised input.
 pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey) -> Seen {
-    let mut search = Search::new(s);
-    let mut seen = Seen { clean: false, no_words: false };
-    seen.clean = search.is_clean(input, norm, digits, &mut seen.no_words);
-    seen
+    let mut no_words = false;
+    let found = Search::new(s).look(input, norm, digits, &mut no_words);
+    let clean = s.canaries.is_empty()
+        && found.forms.iter().all(Vec::is_empty)
+        && found.pieces.is_empty()
+        && !(found.whole || found.phrase || found.known);
+    Seen { clean, no_words, found }
 }
 
 impl Search<'_> {
-    fn is_clean(&mut self, input: &[u8], norm: &str, digits: &Survey, no_words: &mut bool) -> bool {
-        let (s, search) = (self.s, self);
-        if s.kernel.any(&search.rules, norm.as_bytes()) || !s.canaries.is_empty() {
-            return false;
-        }
+    fn look(&mut self, input: &[u8], norm: &str, digits: &Survey, no_words: &mut bool) -> Found {
+        let s = self.s;
         let bytes = norm.as_bytes();
+        let plain = s.kernel.hits(&self.rules, bytes);
         let percent = Percent::of(bytes);
-        if percent == Percent::Pluses {
-            search.spaced.clear();
-            search.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
-        }
-        if percent != Percent::Nothing && search.percent_decoded(bytes, percent) {
-            return false;
-        }
-        if memchr::memchr(b'.', bytes).is_some() && search.without_dots(bytes) {
-            return false;
-        }
+        let mut whole = false;
+        let url = match percent {
+            Percent::Nothing => Hits::new(),
+            Percent::Pluses => {
+                let spaced = bytes.iter().map(|&b| if b == b'+' { b' ' } else { b });
+                self.spaced.clear();
+                self.spaced.extend(spaced);
+                let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
+                let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
+                let known = hits.is_some();
+                let hits = hits.unwrap_or_else(|| s.kernel.hits(&self.rules, &spaced));
+                if !known || !hits.is_empty() {
+                    // Every piece is looked at.
+                    self.places.clear();
+                    self.places.extend(memchr::memchr_iter(b'+', bytes).map(|at| at as u64));
+                }
+                whole = self.recurse(&spaced, 1);
+                self.spaced = spaced;
+                hits
+            }
+            Percent::Escapes => match percent_decode_all(bytes) {
+                Cow::Owned(decoded) if decoded != bytes => {
+                    whole = self.recurse(&decoded, 1);
+                    self.hits_in_decoded(&decoded)
+                }
+                _ => Hits::new(),
+            },
+        };
+        let dotless = match memchr::memchr(b'.', bytes) {
+            Some(_) => self.hits_without_dots(bytes),
+            None => Hits::new(),
+        };
+        let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
         // The percent-decoding step of this recursion was made above.
-        if search.encoded(bytes, 0) || search.pieces(bytes, percent, digits) {
-            return false;
-        }
-        if s.known.possible(bytes) {
-            return false;
-        }
-        s.seed.is_none_or(|settings| search.no_phrase(input, norm, settings.min_words, no_words))
+        found.whole = self.encoded(bytes, 0) || whole;
+        self.only_phrases = found.forms.iter().flatten().any(|&number| self.enforces(number));
+        self.saw_phrase = found.whole;
+        self.pieces(bytes, percent, digits, &mut found.pieces);
+        found.known = s.known.possible(bytes);
+        found.phrase = self.saw_phrase
+            || s.seed.is_some_and(|settings| !self.no_phrase(input, norm, settings.min_words, no_words));
+        found
+    }
+
+    /// Whether a rule certainly enforces where it matches.
+    fn enforces(&self, number: u16) -> bool {
+        let rule = usize::from(number)
+            .checked_sub(self.s.kernel.core_rules())
+            .map(|number| &self.s.main.rules[number]);
+        rule.is_some_and(|rule| !rule.spec().warn && !rule.may_be_gated_wrongly())
     }
 }
 
@@ -118,30 +170,6 @@ impl Percent {
     }
 }
 
-/// What the later passes of the step-by-step scan can find; false is certain.
-pub(super) struct Later {
-    /// In encoded form, as a whole or between delimiters.
-    pub(super) encoded: bool,
-    /// A seed phrase.
-    pub(super) phrase: bool,
-    /// A known secret.
-    pub(super) known: bool,
-}
-
-/// Surveys a text that is not clean, so that the passes that find nothing need not be made.
-pub(super) fn later(s: &Scanner, input: &[u8], norm: &str) -> Later {
-    let mut search = Search::new(s);
-    let bytes = norm.as_bytes();
-    let percent = memchr::memchr2(b'%', b'+', bytes).map_or(Percent::Nothing, |_| Percent::Escapes);
-    let encoded = search.encoded(bytes, 0)
-        || (percent != Percent::Nothing && search.recurse(&percent_decode_all(bytes), 1))
-        || search.pieces(bytes, percent, &Survey::new(s, bytes));
-    let settings = s.seed.filter(|_| !encoded);
-    let phrase = encoded
-        || settings.is_some_and(|settings| !search.no_phrase(input, norm, settings.min_words, &mut false));
-    Later { encoded, phrase, known: s.known.possible(bytes) }
-}
-
 /// Whether a byte belongs to runs of encoded text.
 pub(super) fn is_run(b: u8) -> bool {
     RUN.has(b)
@@ -159,6 +187,10 @@ struct Search<'s> {
     spaced: Buffer<u8>,
     /// Where a rule may match in a piece of that text.
     places: Buffer<u64>,
+    /// Only seed phrases are looked for in pieces.
+    only_phrases: bool,
+    /// Something decoded may hold a seed phrase.
+    saw_phrase: bool,
 }
 
 fn is_delimiter(b: u8) -> bool {
@@ -166,7 +198,7 @@ fn is_delimiter(b: u8) -> bool {
 }
 
 /// The piece between delimiters that holds a byte, which is not one.
-fn piece_around(text: &[u8], at: usize) -> std::ops::Range<usize> {
+fn piece_around(text: &[u8], at: usize) -> Range<usize> {
     let start = text[..at].iter().rposition(|&b| is_delimiter(b)).map_or(0, |before| before + 1);
     let end = text[at..].iter().position(|&b| is_delimiter(b)).map_or(text.len(), |length| at + length);
     start..end
@@ -201,6 +233,8 @@ impl<'s> Search<'s> {
             stretches: Stretches::new(),
             spaced: Buffer::new(),
             places: Buffer::new(),
+            only_phrases: false,
+            saw_phrase: false,
         }
     }
 }
@@ -225,27 +259,16 @@ impl Search<'_> {
         self.s.kernel.any(&self.rules, norm)
     }
 
-    /// Whether percent-decoding the whole text leads to a match.
-    fn percent_decoded(&mut self, norm: &[u8], percent: Percent) -> bool {
-        if percent == Percent::Pluses {
-            let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
-            let found =
-                self.s.kernel.any_spaced(&self.rules, &spaced, &mut self.places).unwrap_or_else(|| {
-                    // Every piece is looked at.
-                    self.places.extend(memchr::memchr_iter(b'+', norm).map(|at| at as u64));
-                    self.s.kernel.any(&self.rules, &spaced)
-                });
-            let found = found || self.recurse(&spaced, 1);
-            self.spaced = spaced;
-            return found;
+    /// The rules that match the text after another normalisation.
+    fn hits_in_decoded(&mut self, decoded: &[u8]) -> Hits {
+        if !self.possible(decoded).rule {
+            return Hits::new();
         }
-        let decoded = percent_decode_all(norm);
-        matches!(decoded, Cow::Owned(_))
-            && *decoded != *norm
-            && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
+        let norm = norm_dlp_quick(decoded, &mut self.scratch).unwrap_or(decoded);
+        self.s.kernel.hits(&self.rules, norm)
     }
 
-    fn without_dots(&mut self, norm: &[u8]) -> bool {
+    fn hits_without_dots(&mut self, norm: &[u8]) -> Hits {
         let mut joined = Buffer::new();
         joined.reserve(norm.len());
         let mut from = 0;
@@ -254,7 +277,7 @@ impl Search<'_> {
             from = dot + 1;
         }
         joined.extend_from_slice(&norm[from..]);
-        self.in_decoded(&joined)
+        self.hits_in_decoded(&joined)
     }
 
     /// Whether undoing decode steps on the whole text leads to a match (spec: dlp §8.5).
@@ -301,9 +324,12 @@ impl Search<'_> {
 
     fn step(&mut self, decoded: &[u8], depth: u32) -> bool {
         let possible = self.possible(decoded);
-        (depth == 0 && possible.phrase && self.phrase_in(decoded))
-            || (possible.rule && self.in_normalised(decoded))
-            || self.recurse(decoded, depth + 1)
+        if depth == 0 && possible.phrase && self.phrase_in(decoded) {
+            self.saw_phrase = true;
+            return true;
+        }
+        !self.only_phrases
+            && ((possible.rule && self.in_normalised(decoded)) || self.recurse(decoded, depth + 1))
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {
@@ -311,41 +337,48 @@ impl Search<'_> {
             && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
     }
 
-    /// Whether a piece between delimiters leads to a match (spec: dlp §8.6a).
-    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey) -> bool {
+    /// The pieces between delimiters that lead to a match (spec: dlp §8.6a).
+    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey, found: &mut Vec<Range<usize>>) {
         let complete = |start: usize, end: usize| {
             (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
         };
         let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
         let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
-        let found = runs::each(norm, &PIECE, MIN_PIECE, &mut masks, |start, end| {
+        let min = if self.only_phrases { MIN_ENCODED_PHRASE } else { MIN_PIECE };
+        let percent = if self.only_phrases { Percent::Nothing } else { percent };
+        runs::each(norm, &PIECE, min, &mut masks, |start, end| {
             if !complete(start, end) {
                 return false;
             }
             let piece = &norm[start..end];
             let base64 = survey.all_digits(start, end) && survey.base64(start, end);
-            if self.encoded_as(piece, 0, base64) {
-                return true;
+            let leads = self.encoded_as(piece, 0, base64)
+                || match percent {
+                    Percent::Nothing => false,
+                    _ if !survey.percent(start, end) => false,
+                    // Rules were searched in the whole text, and no other decoder takes spaces.
+                    Percent::Pluses => {
+                        consists_of(&spaced[start..end], &HEX) && self.recurse(&spaced[start..end], 1)
+                    }
+                    Percent::Escapes => self.percent_step(piece),
+                };
+            if leads {
+                found.push(start..end);
             }
-            match percent {
-                Percent::Nothing => false,
-                _ if !survey.percent(start, end) => false,
-                // Rules were searched in the whole text, and no other decoder takes spaces.
-                Percent::Pluses => {
-                    consists_of(&spaced[start..end], &HEX) && self.recurse(&spaced[start..end], 1)
-                }
-                Percent::Escapes => self.percent_step(piece),
-            }
+            leads && self.only_phrases
         });
         self.masks = masks;
-        let found = found
-            || match percent {
-                Percent::Nothing => false,
-                Percent::Pluses => self.rule_in_pieces(norm, &spaced),
-                Percent::Escapes => self.other_pieces(norm),
-            };
+        let in_order = found.len();
+        match percent {
+            Percent::Nothing => {}
+            Percent::Pluses => self.rule_in_pieces(norm, &spaced, found),
+            Percent::Escapes => self.other_pieces(norm, found),
+        }
+        if found.len() > in_order {
+            found.sort_unstable_by_key(|piece| piece.start);
+            found.dedup();
+        }
         self.spaced = spaced;
-        found
     }
 
     fn percent_step(&mut self, text: &[u8]) -> bool {
@@ -354,36 +387,36 @@ impl Search<'_> {
     }
 
     /// Pieces with a `+` in which rules may match although they do not match in the whole text.
-    fn rule_in_pieces(&mut self, norm: &[u8], spaced: &[u8]) -> bool {
+    fn rule_in_pieces(&mut self, norm: &[u8], spaced: &[u8], found: &mut Vec<Range<usize>>) {
         let places = std::mem::replace(&mut self.places, Buffer::empty());
         let mut done = 0;
-        let found = places.iter().any(|&at| {
-            let at = at as usize;
+        for at in places.iter().map(|&at| at as usize) {
             if at < done {
-                return false;
+                continue;
             }
             let piece = piece_around(norm, at);
             done = piece.end;
-            piece.len() >= MIN_PIECE as usize
+            if piece.len() >= MIN_PIECE as usize
                 && memchr::memchr(b'+', &norm[piece.clone()]).is_some()
-                && self.in_decoded(&spaced[piece])
-        });
+                && self.in_decoded(&spaced[piece.clone()])
+            {
+                found.push(piece);
+            }
+        }
         self.places = places;
-        found
     }
 
     /// Pieces with other characters change by percent-decoding alone.
-    fn other_pieces(&mut self, norm: &[u8]) -> bool {
+    fn other_pieces(&mut self, norm: &[u8], found: &mut Vec<Range<usize>>) {
         let mut at = 0;
         while let Some(next) = memchr::memchr2(b'%', b'+', &norm[at..]) {
             let range = piece_around(norm, at + next);
             at = range.end;
-            let piece = &norm[range];
+            let piece = &norm[range.clone()];
             if piece.len() >= MIN_PIECE as usize && !consists_of(piece, &PIECE) && self.percent_step(piece) {
-                return true;
+                found.push(range);
             }
         }
-        false
     }
 
     /// True when no candidate of the seed detector holds a phrase (spec: dlp §10). Whole texts and pieces that decode
@@ -436,7 +469,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether any rule of either list matches a normalised text.
-pub(super) fn any_rule(s: &Scanner, norm: &str) -> bool {
-    s.kernel.any(&s.both_lists(), norm.as_bytes())
+/// The rules of both lists that match a normalised text.
+pub(super) fn hits(s: &Scanner, norm: &[u8]) -> Hits {
+    s.kernel.hits(&s.both_lists(), norm)
 }

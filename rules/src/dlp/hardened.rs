@@ -100,12 +100,13 @@ impl Extra<'_, '_> {
         id: &'static str,
         takes: impl Fn(&super::Rule) -> bool,
     ) {
-        if !fast::any_rule(self.s, view) {
+        let hits = fast::hits(self.s, view.as_bytes());
+        if hits.is_empty() {
             return;
         }
         for list in [RuleList::Core, RuleList::Main] {
             let mut found = Vec::new();
-            self.s.for_each_hit(list, view, super::Matcher::Kernel, |rule, _| {
+            self.s.for_each_of(list, &hits, &|| Some(view.into()), |rule, _| {
                 if takes(rule) {
                     found.push(rule.to_match(encoded));
                 }

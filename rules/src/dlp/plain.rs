@@ -3,8 +3,10 @@
 //! Every derived form is made and every rule is run on it. Slow and obvious: this is what the fast scanner is compared
 //! with, on recordings and on generated inputs.
 
-use super::fast::{self, Later};
-use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, seed};
+use std::borrow::Cow;
+
+use super::fast::Found;
+use super::{ENV_LEAK, Encoding, FILE_LEAK, Match, Rule, RuleList, SEED_PHRASE, Scanner, TextResult, seed};
 use crate::Strictness;
 use crate::decode::{base32, base64, decode_all, hex, hex_plain};
 use crate::text::{norm_dlp, norm_match, percent_decode_all, without_dots};
@@ -27,29 +29,29 @@ pub(super) enum Matcher {
 
 /// Makes every form and runs every rule on each: the oracle of [`Scanner::scan_text`].
 pub fn scan_text(scanner: &Scanner, input: &[u8]) -> TextResult {
-    scan(scanner, input, Matcher::EachRule)
+    scan(scanner, input, &norm_dlp(input), None)
 }
 
-pub(super) fn scan(scanner: &Scanner, input: &[u8], matcher: Matcher) -> TextResult {
-    let norm = norm_dlp(input);
-    let later = match matcher {
-        Matcher::EachRule => fast::Later { encoded: true, phrase: true, known: true },
-        Matcher::Kernel => fast::later(scanner, input, &norm),
-    };
+/// The same where it is known what there is to be found.
+pub(super) fn name(scanner: &Scanner, input: &[u8], norm: &str, found: &Found) -> TextResult {
+    scan(scanner, input, norm, Some(found))
+}
+
+fn scan(s: &Scanner, input: &[u8], norm: &str, found: Option<&Found>) -> TextResult {
     let mut core = Vec::new();
-    core_pass(Pass { s: scanner, list: RuleList::Core, matcher }, &norm, &later, &mut core);
-    deduplicate(&mut core, scanner.strictness);
-    let mut found = Vec::new();
-    if !nothing_to_do(scanner) {
-        main_pass(Pass { s: scanner, list: RuleList::Main, matcher }, input, &norm, &later, &mut found);
-        deduplicate(&mut found, scanner.strictness);
+    core_pass(Pass { s, list: RuleList::Core, found }, norm, &mut core);
+    deduplicate(&mut core, s.strictness);
+    let mut all = Vec::new();
+    if !nothing_to_do(s) {
+        main_pass(Pass { s, list: RuleList::Main, found }, input, norm, &mut all);
+        deduplicate(&mut all, s.strictness);
     }
     if !core.is_empty() {
-        core.append(&mut found);
-        found = core;
-        deduplicate(&mut found, scanner.strictness);
+        core.append(&mut all);
+        all = core;
+        deduplicate(&mut all, s.strictness);
     }
-    let (informational, matches) = found.into_iter().partition(|m| m.warn);
+    let (informational, matches) = all.into_iter().partition(|m| m.warn);
     TextResult { matches, informational }
 }
 
@@ -77,39 +79,61 @@ fn deduplicate(matches: &mut Vec<Match>, strictness: Strictness) {
     });
 }
 
-/// A scanner, one of its rule lists, and how to run it.
+/// A scanner, one of its rule lists, and what the fast scan found.
 #[derive(Clone, Copy)]
 struct Pass<'s> {
     s: &'s Scanner,
     list: RuleList,
-    matcher: Matcher,
+    found: Option<&'s Found>,
+}
+
+impl Pass<'_> {
+    /// Whether something may be found where the fast scan looked.
+    fn may(&self, found: impl Fn(&Found) -> bool) -> bool {
+        self.found.is_none_or(found)
+    }
 }
 
 /// Adds one match for every rule that matches a normalised text.
 fn apply(pass: Pass<'_>, norm: &str, encoded: Encoding, out: &mut Vec<Match>) {
-    pass.s.for_each_hit(pass.list, norm, pass.matcher, |rule, gated| {
-        let difference = gated.then_some(super::hardened::GATE);
-        out.push(Match { difference, ..rule.to_match(encoded) });
+    let matcher = if pass.found.is_some() { Matcher::Kernel } else { Matcher::EachRule };
+    pass.s.for_each_hit(pass.list, norm, matcher, |rule, gated| {
+        out.push(to_match(rule, gated, encoded));
         false
     });
 }
 
-fn core_pass(pass: Pass<'_>, norm: &str, later: &Later, out: &mut Vec<Match>) {
+fn to_match(rule: &Rule, gated: bool, encoded: Encoding) -> Match {
+    Match { difference: gated.then_some(super::hardened::GATE), ..rule.to_match(encoded) }
+}
+
+fn core_pass(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
     apply_forms(pass, norm, out);
-    if later.encoded {
+    if pass.may(|found| found.whole) {
         recurse(pass, norm.as_bytes(), 0, false, out);
     }
 }
 
 /// The text itself, URL-decoded, and without dots.
-fn apply_forms(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
-    apply(pass, norm, Encoding::Plain, out);
-    let decoded = percent_decode_all(norm.as_bytes());
-    if *decoded != *norm.as_bytes() {
-        apply(pass, &norm_dlp(&decoded), Encoding::Url, out);
-    }
-    if let Some(joined) = without_dots(norm) {
-        apply(pass, &norm_dlp(joined.as_bytes()), Encoding::Subdomain, out);
+fn apply_forms<'n>(pass: Pass<'_>, norm: &'n str, out: &mut Vec<Match>) {
+    let decoded =
+        || Some(percent_decode_all(norm.as_bytes())).filter(|decoded| **decoded != *norm.as_bytes());
+    let forms: [(Encoding, &dyn Fn() -> Option<Cow<'n, str>>); 3] = [
+        (Encoding::Plain, &|| Some(norm.into())),
+        (Encoding::Url, &|| decoded().map(|decoded| norm_dlp(&decoded).into_owned().into())),
+        (Encoding::Subdomain, &|| {
+            without_dots(norm).map(|joined| norm_dlp(joined.as_bytes()).into_owned().into())
+        }),
+    ];
+    for (i, (encoded, form)) in forms.into_iter().enumerate() {
+        if let Some(found) = pass.found {
+            pass.s.for_each_of(pass.list, &found.forms[i], form, |rule, gated| {
+                out.push(to_match(rule, gated, encoded));
+                false
+            });
+        } else if let Some(form) = form() {
+            apply(pass, &form, encoded, out);
+        }
     }
 }
 
@@ -140,13 +164,13 @@ fn recurse(pass: Pass<'_>, text: &[u8], depth: u32, url_steps: bool, out: &mut V
     }
 }
 
-fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, later: &Later, out: &mut Vec<Match>) {
+fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, out: &mut Vec<Match>) {
     let s = pass.s;
     let mut checks = match s.strictness {
         Strictness::Reference => seed::Checks::unlimited(),
         Strictness::Hardened => seed::Checks::limited(),
     };
-    if later.phrase
+    if pass.may(|found| found.phrase)
         && let Some(encoded) = seed_in_text(s, input, &mut checks)
     {
         let difference = checks.exhausted().then_some(super::hardened::PUNCTUATED_SEED);
@@ -158,13 +182,16 @@ fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, later: &Later, out: &mut 
     }
     apply_forms(pass, norm, out);
     // The first percent-decoding step of the recursion repeats the form above: same name, same label.
-    if later.encoded {
+    if pass.may(|found| found.whole) {
         recurse(pass, norm.as_bytes(), 0, true, out);
-        if out.iter().all(|m| m.warn) {
-            segments(pass, norm, out);
+    }
+    if out.iter().all(|m| m.warn) {
+        match pass.found {
+            Some(found) => segments(pass, found.pieces.iter().map(|piece| &norm[piece.clone()]), out),
+            None => segments(pass, split_segments(norm).filter(|p| p.len() >= MIN_SEGMENT), out),
         }
     }
-    if !later.known {
+    if !pass.may(|found| found.known) {
         return;
     }
     if s.env.find(&[norm.as_bytes()]).is_some() {
@@ -180,10 +207,10 @@ fn split_segments(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Decodes the pieces between delimiters; the first piece with any match ends it (spec: dlp §8.6a).
-fn segments(pass: Pass<'_>, norm: &str, out: &mut Vec<Match>) {
+fn segments<'t>(pass: Pass<'_>, pieces: impl Iterator<Item = &'t str>, out: &mut Vec<Match>) {
     let hardened = pass.s.strictness == Strictness::Hardened;
     let mut warned = false;
-    for piece in split_segments(norm).filter(|p| p.len() >= MIN_SEGMENT) {
+    for piece in pieces {
         let before = out.len();
         for (decoded, encoded) in decode_all(piece.as_bytes()) {
             apply(pass, &norm_dlp(&decoded), encoded, out);

@@ -152,12 +152,14 @@ impl Kernel {
     }
 
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
-    pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &str) -> Hits {
+    pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &[u8]) -> Hits {
         let mut hits = Vec::new();
-        self.search(rules, text.as_bytes(), |pattern| {
-            hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
-            false
-        });
+        if text.len() >= self.min_chars {
+            self.search(rules, text, |pattern| {
+                hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
+                false
+            });
+        }
         hits.sort_unstable();
         hits
     }
@@ -168,14 +170,33 @@ impl Kernel {
         text.len() >= self.min_chars && self.search(rules, text, |_| true)
     }
 
-    /// Whether any rule matches a text that differs from one without matches only by spaces in place of each `+`. Notes
+    /// Every rule that matches a text that differs from one with the `plain` hits only by spaces in place of each `+`. Notes
     /// where rules may match in a piece of it that stands between characters that are no part of words (or the ends of
     /// the text), although they do not match in the whole. `None` when such places cannot be told.
-    pub(super) fn any_spaced(&self, rules: &Rules<'_>, text: &[u8], places: &mut Vec<u64>) -> Option<bool> {
+    pub(super) fn spaced_hits(
+        &self,
+        rules: &Rules<'_>,
+        text: &[u8],
+        plain: &Hits,
+        places: &mut Vec<u64>,
+    ) -> Option<Hits> {
         places.clear();
-        // Keys hold neither.
-        let search = || self.search_windows(rules, text, &mut |_| true, |at| places.push(at as u64));
-        self.always.is_empty().then(search)
+        if !self.always.is_empty() {
+            return None;
+        }
+        let mut hits = Vec::new();
+        let mut found = |pattern: u16| {
+            hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
+            false
+        };
+        self.search_windows(rules, text, &mut found, |at| places.push(at as u64));
+        // Wallet keys hold neither character.
+        if let Some(wif) = self.wif {
+            let numbers = &self.patterns[usize::from(wif)].rules;
+            hits.extend(numbers.iter().filter(|number| plain.contains(number)));
+        }
+        hits.sort_unstable();
+        Some(hits)
     }
 
     /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
