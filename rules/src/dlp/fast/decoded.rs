@@ -133,11 +133,14 @@ impl Stretches {
 /// text, and whether the normalisation is right: characters whose surroundings matter are left out and counted.
 fn fold(mut text: &[u8], before: usize, out: &mut Vec<u8>) -> (usize, bool) {
     let (mut longest, mut length, mut whole) = (before, before, true);
+    // A look-alike of an ASCII letter may compose with the accent after it, and stay.
+    let mut after_ascii = false;
     while let Some((&b, rest)) = text.split_first() {
         if b < 0x80 {
             if matches!(b, 0x20..=0x7e) {
                 out.push(b);
                 length += 1;
+                after_ascii = true;
             }
             text = rest;
             continue;
@@ -157,12 +160,16 @@ fn fold(mut text: &[u8], before: usize, out: &mut Vec<u8>) -> (usize, bool) {
                 out.extend_from_slice(if len == 0 { OTHER } else { &text[..len] });
             }
             // Accents of ASCII letters go.
-            Alone::Mark if out.last().is_some_and(u8::is_ascii) => {}
+            Alone::Mark if after_ascii => {
+                text = &text[len..];
+                continue;
+            }
             Alone::Mark | Alone::Unknown => {
                 whole = false;
                 length += 4;
             }
         }
+        after_ascii = false;
         text = &text[len.max(1)..];
     }
     (longest.max(length), whole)

@@ -82,7 +82,7 @@ impl Kernel {
             kernel.add(id, number as u16, rule);
         }
         let windows: Vec<_> =
-            kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, i as u32)).collect();
+            kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, b.tail, i as u32)).collect();
         kernel.windows = Windows::plan(&windows);
         kernel
     }

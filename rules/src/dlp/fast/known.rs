@@ -59,7 +59,7 @@ impl Known {
         for (i, needle) in needles.iter_mut().enumerate() {
             let rarity = |w: &[u8]| w.iter().map(|&b| frequency(b) as u128).product::<u128>();
             let windows = needle.bytes.windows(4).enumerate();
-            let (offset, bytes) = windows.min_by_key(|(_, w)| rarity(w)).unwrap_or((0, &needle.bytes));
+            let (offset, _) = windows.min_by_key(|(_, w)| rarity(w)).unwrap_or((0, &needle.bytes));
             needle.offset = offset;
             let set = |b: u8| {
                 let mut set = Set::one(b);
@@ -68,7 +68,8 @@ impl Known {
                 }
                 set
             };
-            planned.push(([set(bytes[0]), set(bytes[1]), set(bytes[2]), set(bytes[3])], i as u32));
+            let at = |i: usize| needle.bytes.get(offset + i).map_or(Set::ALL, |&b| set(b));
+            planned.push((std::array::from_fn(at), std::array::from_fn(|i| at(4 + i)), i as u32));
         }
         Known::Windowed { windows: Windows::plan(&planned), needles }
     }

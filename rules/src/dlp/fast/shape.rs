@@ -31,7 +31,7 @@ impl Set {
         self.0[usize::from(b >> 6)] >> (b & 63) & 1 == 1
     }
 
-    fn union(&self, other: &Set) -> Set {
+    pub(super) fn union(&self, other: &Set) -> Set {
         Set(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 
@@ -107,6 +107,8 @@ pub(super) enum Beyond {
 pub(super) struct Branch {
     /// Four neighbouring sets; the last may be the full one.
     pub(super) window: [Set; 4],
+    /// The four sets after the window; full ones where nothing is known.
+    pub(super) tail: [Set; 4],
     /// Bytes between the start of the match and the window, if that is fixed.
     pub(super) start: Option<usize>,
     /// Checks at fixed distances from the window, rarest first.
@@ -127,6 +129,8 @@ const MAX_BRANCHES: usize = 48;
 const MAX_COPIES: usize = 110;
 /// A window commoner than this (in parts of 2^64, as a product of four weights) is not worth searching.
 const MAX_WEIGHT: u128 = 1 << 58;
+/// Windows up to so many times as common as a pattern's rarest are weighed by their tails.
+const ABOUT_AS_RARE: u128 = 4;
 
 /// The branches of a pattern; `None` when some match might hold no window.
 pub(super) fn branches(hir: &Hir) -> Option<Vec<Branch>> {
@@ -212,9 +216,16 @@ fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
             if rep.max == Some(1) {
                 return Some([vec![Vec::new()], subs].concat());
             }
-            let length = rep.sub.properties().minimum_len().unwrap_or(0);
+            let length = rep.sub.properties().minimum_len().unwrap_or(0) * min;
             let set = union_of(&subs);
-            one(Slot::Gap { set, min: length * min })
+            if let Some(set) = set
+                && (1..=MAX_COPIES).contains(&length)
+            {
+                let copies = vec![Slot::Byte(set); length];
+                let gap = Slot::Gap { set: None, min: 0 };
+                return Some(vec![[copies.as_slice(), &[gap], &copies].concat()]);
+            }
+            one(Slot::Gap { set, min: length })
         }
     }
 }
@@ -270,7 +281,6 @@ fn ascii_part(class: &Class) -> Set {
 
 fn branch(row: &[Slot]) -> Option<Branch> {
     // Byte slots with looks left out, as stretches between gaps.
-    let mut best: Option<(u128, usize)> = None;
     let bytes: Vec<Option<Set>> = row
         .iter()
         .map(|slot| match slot {
@@ -278,17 +288,16 @@ fn branch(row: &[Slot]) -> Option<Branch> {
             _ => None,
         })
         .collect();
-    for i in 0..row.len() {
-        let Some(window) = window_at(&bytes, row, i) else { continue };
-        let weight: u128 = window.iter().map(|s| u128::from(s.weight().clamp(1, 65536))).product();
-        if best.is_none_or(|(w, _)| weight < w) {
-            best = Some((weight, i));
-        }
-    }
-    let (weight, at) = best?;
-    if weight > MAX_WEIGHT {
-        return None;
-    }
+    let windows: Vec<_> = (0..row.len())
+        .filter_map(|i| Some((i, weight(&window_at(&bytes, row, i)?))))
+        .filter(|&(_, weight)| weight <= MAX_WEIGHT)
+        .collect();
+    let rarest = windows.iter().map(|&(_, weight)| weight).min()?;
+    // Of windows that are about as rare, the one with the rarest tail.
+    let (at, _) = windows
+        .into_iter()
+        .filter(|&(_, weight)| weight <= rarest * ABOUT_AS_RARE)
+        .min_by_key(|&(i, window)| window * (weight(&tail_at(&bytes, i)) >> 32))?;
     let window = window_at(&bytes, row, at)?;
     let mut first = at;
     while first > 0 && bytes[first - 1].is_some() {
@@ -309,7 +318,8 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     let after = beyond(row[end..].iter(), bytes[end - 1], false);
     let (from, to) = (first as isize - at as isize, end as isize - at as isize);
     let stretch = stretch(row, at);
-    Some(Branch { window, start, checks, from, to, before, after, stretch })
+    let tail = tail_at(&bytes, at);
+    Some(Branch { window, tail, start, checks, from, to, before, after, stretch })
 }
 
 /// See [`Branch::stretch`].
@@ -354,6 +364,19 @@ fn window_at(bytes: &[Option<Set>], row: &[Slot], i: usize) -> Option<[Set; 4]> 
     }
     let get = |j: usize| bytes.get(j).copied().flatten();
     Some([get(i)?, get(i + 1)?, get(i + 2)?, get(i + 3).unwrap_or(Set::ALL)])
+}
+
+/// The four sets after the window that starts at a slot, up to the first gap.
+fn tail_at(bytes: &[Option<Set>], i: usize) -> [Set; 4] {
+    let mut tail = [Set::ALL; 4];
+    let known = bytes[i..].iter().map_while(|slot| *slot).skip(4);
+    tail.iter_mut().zip(known).for_each(|(set, known)| *set = known);
+    tail
+}
+
+/// How common four neighbouring sets are, in parts of 2^64.
+fn weight(sets: &[Set; 4]) -> u128 {
+    sets.iter().map(|set| u128::from(set.weight().clamp(1, 65536))).product()
 }
 
 /// What can be said beyond one end of a stretch, walking away from it.

@@ -314,17 +314,52 @@ proptest! {
     }
 
     #[test]
+    fn windows_are_found_wherever_their_tails_may_be(
+        text in "[a-dé]{0,300}",
+        windows in proptest::collection::vec(("[a-d]{4}", "[a-d.]{4}"), 1..40),
+    ) {
+        let set = |b: u8| if b == b'.' { Set::ALL } else { Set::one(b) };
+        let sets = |s: &str| std::array::from_fn(|i| set(s.as_bytes()[i]));
+        let planned: Vec<_> = windows.iter().zip(0..).map(|((w, tail), i)| (sets(w), sets(tail), i)).collect();
+        let plan = Windows::plan(&planned);
+        let text = text.as_bytes();
+        let mut found = Vec::new();
+        plan.search(text, |at, buckets| plan.owners(text, at, buckets, |i| { found.push((at, i)); false }));
+        for (i, (window, tail)) in windows.iter().enumerate() {
+            for at in 0..text.len() {
+                let is_there = text[at..].starts_with(window.as_bytes());
+                let tail_is = text.iter().skip(at + 4).zip(tail.bytes()).all(|(&b, t)| t == b'.' || t == b);
+                let is_found = found.contains(&(at, i as u32));
+                prop_assert!(is_found || !(is_there && tail_is), "{window}{tail} at {at}");
+                prop_assert!(is_there || !is_found, "{window}{tail} at {at}");
+            }
+        }
+    }
+
+    #[test]
     fn vector_kernels_equal_their_twins(text in proptest::collection::vec(any::<u8>(), 0..300)) {
         let windows = Windows::plan(&["sk-a", "GHP_", "1234", ".ey-"].map(|w| {
             let w = w.as_bytes();
-            (std::array::from_fn(|i| Set::one(w[i] & 0x4f)), u32::from(w[0]))
+            (std::array::from_fn(|i| Set::one(w[i] & 0x4f)), [Set::ALL; 4], u32::from(w[0]))
         }));
         let mut vector = Vec::new();
-        windows.search(&text, |at, buckets| { vector.push((at, buckets)); false });
-        let scalar: Vec<_> = (0..text.len())
+        windows.search(&text, |at, buckets| {
+            windows.owners(&text, at, buckets, |owner| { vector.push((at, owner)); false })
+        });
+        let (mut narrow, mut scalar) = (Vec::new(), Vec::new());
+        let done = super::simd::narrow_windows(&windows.tables, &text, &mut |at, buckets| {
+            narrow.push((at, buckets));
+            false
+        });
+        let twins: Vec<_> = (0..done.unwrap_or(0))
             .map(|at| (at, windows.tables.at(&text, at)))
-            .filter(|&(_, b)| b != 0)
+            .filter(|&(_, buckets)| buckets != 0)
             .collect();
+        prop_assert_eq!(narrow, twins);
+        for at in 0..text.len() {
+            let buckets = windows.tables.at(&text, at);
+            windows.owners(&text, at, buckets, |owner| { scalar.push((at, owner)); false });
+        }
         prop_assert_eq!(vector, scalar);
         let low: [u8; 16] = std::array::from_fn(|i| (i * 37) as u8);
         let high: [u8; 16] = std::array::from_fn(|i| (i * 91) as u8);

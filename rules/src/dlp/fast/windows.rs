@@ -3,7 +3,8 @@
 //! Each bucket keeps, for each of the four places, the low and high nibbles that any of its windows allows there. A
 //! position is a candidate for a bucket when all eight nibbles are allowed. Nibble products admit more than the windows
 //! themselves, so windows go greedily where they add the fewest expected candidates. `simd` evaluates the tables 32
-//! positions at a time; the code here is its scalar twin and finds exactly the same.
+//! or 64 positions at a time; the code here is its scalar twin. With tables for whole bytes (AVX-512 VBMI) a place
+//! admits only what some window of the bucket allows there, so there are fewer candidates; the owners are the same.
 
 use super::shape::{Set, frequency};
 use super::simd;
@@ -15,6 +16,9 @@ pub(super) const BUCKETS: usize = 16;
 pub(in super::super) struct Tables {
     pub(super) low: [[u16; 16]; 4],
     pub(super) high: [[u16; 16]; 4],
+    /// `[place][half][byte & 127]`: the buckets, eight to a half, that allow the byte or its upper twin. The places after
+    /// the fourth are those of the tails.
+    pub(super) bytes: [[[u8; 128]; 2]; 8],
     /// Buckets with a window whose last place may lie beyond the text.
     short: u16,
 }
@@ -72,17 +76,44 @@ impl Nibbles {
     }
 }
 
+/// What a bucket allows in the places of its windows and of their tails.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    nibbles: Nibbles,
+    tail: [Set; 4],
+}
+
+impl Places {
+    fn union(&self, other: &Places) -> Places {
+        let tail = std::array::from_fn(|i| self.tail[i].union(&other.tail[i]));
+        Places { nibbles: self.nibbles.union(&other.nibbles), tail }
+    }
+
+    /// Expected share of candidate positions.
+    fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
+        let all = Set::ALL.weight() as f64;
+        let tail: f64 = self.tail.iter().map(|set| set.weight() as f64 / all).product();
+        self.nibbles.cost(by_nibble) * tail
+    }
+}
+
 impl Windows {
-    pub(super) fn plan(windows: &[([Set; 4], u32)]) -> Windows {
+    /// Plans for windows with what follows each, its tail, and its owner. The tails only save candidates: where they lie
+    /// within the text and are not there, a candidate may be left out.
+    pub(super) fn plan(windows: &[([Set; 4], [Set; 4], u32)]) -> Windows {
         let total: u64 = (0..=255u8).map(frequency).sum();
         let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
             std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / total as f64)
         });
-        let mut distinct: Vec<([Set; 4], Nibbles, Vec<u32>)> = Vec::new();
-        for (window, owner) in windows {
+        let mut distinct: Vec<([Set; 4], Places, Vec<u32>)> = Vec::new();
+        for (window, tail, owner) in windows {
+            let places = Places { nibbles: Nibbles::of(window), tail: *tail };
             match distinct.iter_mut().find(|(w, _, _)| w == window) {
-                Some((_, _, owners)) => owners.push(*owner),
-                None => distinct.push((*window, Nibbles::of(window), vec![*owner])),
+                Some((_, all, owners)) => {
+                    *all = all.union(&places);
+                    owners.push(*owner);
+                }
+                None => distinct.push((*window, places, vec![*owner])),
             }
         }
         let (mut exact, mut owners) = (Vec::new(), Vec::new());
@@ -99,14 +130,14 @@ impl Windows {
         }
         // The costly ones first: they shape the buckets, the others fit in.
         distinct.sort_by(|a, b| b.1.cost(&by_nibble).total_cmp(&a.1.cost(&by_nibble)));
-        let mut buckets = [(Nibbles::default(), 0.0); BUCKETS];
+        let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
         let mut short = 0;
-        for (window, nibbles, owners) in distinct {
-            let added = |(have, cost): &(Nibbles, f64)| have.union(&nibbles).cost(&by_nibble) - cost;
+        for (window, places, owners) in distinct {
+            let added = |(have, cost): &(Places, f64)| have.union(&places).cost(&by_nibble) - cost;
             let costs = buckets.map(|b| added(&b));
             let best = (0..BUCKETS).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
-            let joined = buckets[best].0.union(&nibbles);
+            let joined = buckets[best].0.union(&places);
             buckets[best] = (joined, joined.cost(&by_nibble));
             members[best].push((window, owners));
             if window[3] == Set::ALL {
@@ -114,9 +145,19 @@ impl Windows {
             }
         }
         let table = |pick: fn(&Nibbles) -> &[u16; 4], place: usize, nibble: usize| {
-            (0..BUCKETS).fold(0u16, |m, b| m | (pick(&buckets[b].0)[place] >> nibble & 1) << b)
+            (0..BUCKETS).fold(0u16, |m, b| m | (pick(&buckets[b].0.nibbles)[place] >> nibble & 1) << b)
         };
+        let mut bytes = [[[0u8; 128]; 2]; 8];
+        for (bucket, windows) in members.iter().enumerate() {
+            let tail = buckets[bucket].0.tail;
+            for (place, set) in windows.iter().flat_map(|(w, _)| w.iter().chain(&tail).enumerate()) {
+                for b in (0..=255u8).filter(|&b| set.has(b)) {
+                    bytes[place][bucket / 8][usize::from(b & 127)] |= 1 << (bucket % 8);
+                }
+            }
+        }
         let tables = Tables {
+            bytes,
             low: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.low, p, n))),
             high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
             short,
