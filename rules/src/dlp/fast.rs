@@ -204,6 +204,13 @@ fn piece_around(text: &[u8], at: usize) -> Range<usize> {
     start..end
 }
 
+/// Whether percent-decoding may change more than plus signs: the first `%` is followed by two hex digits.
+fn begins_an_escape(text: &[u8]) -> bool {
+    memchr::memchr(b'%', text).is_some_and(|at| {
+        text.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
 fn consists_of(text: &[u8], class: &Class) -> bool {
     text.iter().all(|&b| class.has(b))
 }
@@ -246,7 +253,7 @@ impl Search<'_> {
             return self.stretches.possible(&self.s.kernel, decoded);
         }
         let rule = decoded.len() >= self.s.kernel.min_chars();
-        Possible { rule, phrase: decoded.len() >= MIN_PHRASE }
+        Possible { rule, phrase: decoded.len() >= MIN_PHRASE, stretch: rule }
     }
 
     /// Whether a rule matches the text after another normalisation.
@@ -328,8 +335,14 @@ impl Search<'_> {
             self.saw_phrase = true;
             return true;
         }
-        !self.only_phrases
-            && ((possible.rule && self.in_normalised(decoded)) || self.recurse(decoded, depth + 1))
+        if self.only_phrases {
+            return false;
+        }
+        if possible.rule && self.in_normalised(decoded) {
+            return true;
+        }
+        // Without a stretch there is nothing to decode but escapes.
+        (possible.stretch || begins_an_escape(decoded)) && self.recurse(decoded, depth + 1)
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {

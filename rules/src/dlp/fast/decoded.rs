@@ -24,6 +24,12 @@ pub(super) struct Possible {
     pub(super) rule: bool,
     /// A seed phrase.
     pub(super) phrase: bool,
+    /// Enough ASCII characters in a row for a match, or for an encoded one.
+    pub(super) stretch: bool,
+}
+
+impl Possible {
+    const NOTHING: Possible = Possible { rule: false, phrase: false, stretch: false };
 }
 
 /// The work space of [`Stretches::possible`].
@@ -41,15 +47,29 @@ impl Stretches {
 
     pub(super) fn possible(&mut self, kernel: &kernel::Kernel, data: &[u8]) -> Possible {
         let solid = kernel.stretch();
-        let mut possible = Possible { rule: solid < 4, phrase: false };
+        if solid >= 4 && data.len() <= 64 && !has_stretch(data, solid) {
+            return Possible::NOTHING;
+        }
+        let unknown = solid < 4;
+        let mut possible = Possible { rule: unknown, phrase: false, stretch: unknown };
         simd::outline(data, &mut self.bytes);
         self.mark_good();
         let good = std::mem::replace(&mut self.good, Buffer::empty());
-        runs::each_in(&good, least_bytes(solid).clamp(3, 47), |start, end| {
+        let mut stretch = |start: usize, end: usize| {
             possible.phrase |= end - start >= MIN_PHRASE;
-            possible.rule = possible.rule || self.may_match(kernel, data, start, end);
+            if !possible.rule && self.is_long_enough(solid as usize, start, end) {
+                possible.stretch = true;
+                possible.rule = self.may_match(kernel, data, start, end);
+            }
             possible.rule && possible.phrase
-        });
+        };
+        let least = least_bytes(solid).clamp(3, MIN_PHRASE as u32);
+        // At the start of the text a stretch may be shorter.
+        let beginning = runs::end_of_run(&good, 0).min(data.len());
+        if beginning > 0 && beginning < least as usize {
+            stretch(0, beginning);
+        }
+        runs::each_in(&good, least, stretch);
         self.good = good;
         possible
     }
@@ -82,29 +102,34 @@ impl Stretches {
         }
     }
 
+    /// Whether a stretch of valid UTF-8 can become so many ASCII characters.
+    #[inline]
+    fn is_long_enough(&self, solid: usize, start: usize, end: usize) -> bool {
+        if end - start > 64 {
+            return true;
+        }
+        let within = u64::MAX >> (64 - (end - start));
+        let any = |of: fn(&Bytes) -> u64| self.word(start, of) & within;
+        // What rules say about the start of a text counts as a character.
+        let enough = |length: usize| length + usize::from(start == 0) >= solid;
+        // No character becomes more than four of ASCII, and those that do have three bytes.
+        let most = |length: usize| match any(|b| b.lead[1] | b.lead[2]) {
+            0 => length,
+            _ => length.div_ceil(3) * 4,
+        };
+        (enough(end - start) || enough(most(end - start)))
+            && enough(most(end - start - any(|b| b.control).count_ones() as usize))
+    }
+
     /// Whether a stretch of valid UTF-8, and nothing that is not valid beside it, can hold a match.
     fn may_match(&mut self, kernel: &kernel::Kernel, data: &[u8], start: usize, end: usize) -> bool {
         if end - start > MAX_STRETCH {
             return true;
         }
-        let solid = kernel.stretch() as usize;
         let stretch = &data[start..end];
-        // What rules say about the start of a text counts as a character.
+        let solid = kernel.stretch() as usize;
         let first = usize::from(start == 0);
         let narrow = stretch.is_ascii();
-        if stretch.len() <= 64 {
-            let count = |of: fn(&Bytes) -> u64| {
-                let within = u64::MAX >> (64 - stretch.len());
-                (self.word(start, of) & within).count_ones() as usize
-            };
-            let chars = stretch.len() - count(|b| b.control);
-            // No character becomes more than four of ASCII, and those that do have three bytes.
-            if chars + first < solid
-                && (narrow || chars.div_ceil(3) * 4 + first < solid || count(|b| b.lead[1] | b.lead[2]) == 0)
-            {
-                return false;
-            }
-        }
         self.text.clear();
         if start > 0 {
             self.text.extend_from_slice(OTHER);
@@ -127,6 +152,22 @@ impl Stretches {
         }
         kernel.may_match(&self.text)
     }
+}
+
+/// Whether up to 64 bytes hold as many in a row as can become so many ASCII characters.
+fn has_stretch(data: &[u8], solid: u32) -> bool {
+    let block = simd::outline_short(data);
+    let followed = |by: u32| block.follower >> by;
+    let two = block.lead[0] & followed(1);
+    let three = block.lead[1] & followed(1) & followed(2);
+    let four = block.lead[2] & followed(1) & followed(2) & followed(3);
+    let all = two | three | four;
+    let wide = all | all << 1 | (three | four) << 2 | four << 3;
+    let good = block.printable | block.control | wide;
+    runs::has(good, solid)
+        || good.trailing_ones() + 1 >= solid
+        || (three | four != 0
+            && (runs::has(good, least_bytes(solid)) || good.trailing_ones() >= least_bytes(solid - 1)))
 }
 
 /// Normalises a short text. Returns the length of its longest stretch of ASCII characters, of which `before` lie before the

@@ -83,7 +83,8 @@ impl Kernel {
         }
         let windows: Vec<_> =
             kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, b.tail, i as u32)).collect();
-        kernel.windows = Windows::plan(&windows);
+        let at_boundary = |number: u32| kernel.branches[number as usize].1.begins_at_boundary();
+        kernel.windows = Windows::plan_apart(&windows, at_boundary);
         kernel
     }
 

@@ -97,7 +97,7 @@ pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize)
 
 /// Whether so many neighbouring bits are set.
 #[inline]
-fn has(mut mask: u64, bits: u32) -> bool {
+pub(super) fn has(mut mask: u64, bits: u32) -> bool {
     let mut have = 1;
     while have < bits {
         let step = have.min(bits - have);

@@ -434,6 +434,11 @@ impl Branch {
         self.before.holds(before.iter().rev().copied()) && self.after.holds(after.iter().copied())
     }
 
+    /// Whether a window never stands behind a character of a word.
+    pub(super) fn begins_at_boundary(&self) -> bool {
+        self.before == Beyond::Boundary && self.from == 0
+    }
+
     /// Whether it looks for the start or end of the text.
     pub(super) fn looks_at_edges(&self) -> bool {
         let looks = |beyond: &Beyond| matches!(beyond, Beyond::Edge | Beyond::Bridge(_, _, true));

@@ -15,7 +15,7 @@ pub(crate) use bases::{base64, hex};
 pub(super) use bases::{base64_groups, hex_pairs};
 #[cfg(test)]
 pub(super) use outline::bytes_of;
-pub(super) use outline::{Bytes, outline};
+pub(super) use outline::{Bytes, outline, outline_short};
 
 /// A candidate's owner has seen enough.
 pub(super) struct Stopped;

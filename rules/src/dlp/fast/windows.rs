@@ -11,6 +11,17 @@ use super::simd;
 
 pub(super) const BUCKETS: usize = 16;
 
+/// Characters of words.
+static WORD: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut b = 0;
+    while b < 128 {
+        word[b] = (b as u8).is_ascii_alphanumeric() || b as u8 == b'_';
+        b += 1;
+    }
+    word
+};
+
 /// Nibble tables: `[place][nibble]` is the set of buckets, for the low and the high nibble.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Tables {
@@ -31,6 +42,8 @@ pub(in super::super) struct Windows {
     members: Vec<Vec<([Set; 4], Vec<u32>)>>,
     /// Owners of the windows by number, where there are few enough windows for `exact`.
     owners: Vec<Vec<u32>>,
+    /// Buckets all of whose owners want no word character before the window.
+    at_boundary: u16,
     /// `[place][byte]`: the windows, by number, that allow the byte there. One more for a place beyond the text.
     exact: Vec<[u128; 4]>,
 }
@@ -101,6 +114,15 @@ impl Windows {
     /// Plans for windows with what follows each, its tail, and its owner. The tails only save candidates: where they lie
     /// within the text and are not there, a candidate may be left out.
     pub(super) fn plan(windows: &[([Set; 4], [Set; 4], u32)]) -> Windows {
+        Windows::plan_apart(windows, |_| false)
+    }
+
+    /// The same where some owners want no word character before the window, as in rules for numbers: those keep to buckets
+    /// of their own, because most of their candidates lie within words.
+    pub(super) fn plan_apart(
+        windows: &[([Set; 4], [Set; 4], u32)],
+        at_boundary: impl Fn(u32) -> bool,
+    ) -> Windows {
         let total: u64 = (0..=255u8).map(frequency).sum();
         let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
             std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / total as f64)
@@ -133,10 +155,17 @@ impl Windows {
         let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
         let mut short = 0;
+        let (mut apart, mut together) = (0u16, 0u16);
         for (window, places, owners) in distinct {
             let added = |(have, cost): &(Places, f64)| have.union(&places).cost(&by_nibble) - cost;
             let costs = buckets.map(|b| added(&b));
-            let best = (0..BUCKETS).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
+            let (own, other) = match owners.iter().all(|&owner| at_boundary(owner)) {
+                true => (&mut apart, together),
+                false => (&mut together, apart),
+            };
+            let free = (0..BUCKETS).filter(|bucket| other >> bucket & 1 == 0);
+            let best = free.min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
+            *own |= 1 << best;
             let joined = buckets[best].0.union(&places);
             buckets[best] = (joined, joined.cost(&by_nibble));
             members[best].push((window, owners));
@@ -162,7 +191,7 @@ impl Windows {
             high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
             short,
         };
-        Windows { tables, members, owners, exact }
+        Windows { tables, members, owners, at_boundary: apart & !together, exact }
     }
 
     /// Calls `owner(number)` for every owner of a window of these buckets that is at the position, until it returns true;
@@ -208,6 +237,10 @@ impl Windows {
     /// Calls `candidate(position, buckets)` for every candidate in ascending order, until it returns true.
     #[inline]
     pub(super) fn search(&self, text: &[u8], mut candidate: impl FnMut(usize, u16) -> bool) -> bool {
+        let mut candidate = |at: usize, buckets: u16| {
+            let within_word = buckets & !self.at_boundary == 0 && at > 0 && WORD[usize::from(text[at - 1])];
+            !within_word && candidate(at, buckets)
+        };
         let from = match simd::windows(&self.tables, text, &mut candidate) {
             Ok(done) => done,
             Err(simd::Stopped) => return true,

@@ -21,8 +21,7 @@ pub(in super::super) fn outline(data: &[u8], out: &mut Vec<Bytes>) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512bw") {
         // SAFETY: AVX-512 BW was just detected.
-        unsafe { x86::outline_avx512(blocks, rest, out) };
-        return;
+        unsafe { x86::outline_avx512(blocks, out) };
     } else if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
         unsafe { x86::outline_avx2(blocks, out) };
@@ -30,7 +29,27 @@ pub(in super::super) fn outline(data: &[u8], out: &mut Vec<Bytes>) {
     for block in &blocks[out.len()..] {
         out.push(bytes_of(block));
     }
-    out.push(bytes_of(rest));
+    out.push(outline_short(rest));
+}
+
+/// The same for up to 64 bytes.
+#[inline]
+pub(in super::super) fn outline_short(data: &[u8]) -> Bytes {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let within = if data.len() >= 64 { u64::MAX } else { (1 << data.len()) - 1 };
+        if std::arch::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: AVX-512 BW was just detected; only bytes of the data are read.
+            return unsafe { x86::bytes_avx512(data.as_ptr(), within) };
+        } else if std::arch::is_x86_feature_detected!("avx2") {
+            // Of no class.
+            let mut block = [0xff; 64];
+            block[..data.len()].copy_from_slice(data);
+            // SAFETY: AVX2 was just detected.
+            return unsafe { x86::bytes_avx2(&block) };
+        }
+    }
+    bytes_of(data)
 }
 
 /// The scalar twin, for up to 64 bytes.
@@ -60,33 +79,34 @@ mod x86 {
     /// # Safety
     /// The processor must have AVX-512 BW.
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], rest: &[u8], out: &mut Vec<Bytes>) {
-        let bytes_of = |bytes: __m512i, within: u64| {
-            // Bytes less than the last of a range and not in the ranges before it.
-            let below = |end: u8| _mm512_mask_cmplt_epu8_mask(within, bytes, _mm512_set1_epi8(end as i8));
-            let printable = _mm512_mask_cmplt_epu8_mask(
-                within,
-                _mm512_sub_epi8(bytes, _mm512_set1_epi8(0x20)),
-                _mm512_set1_epi8(0x5f),
-            );
-            let high = _mm512_movepi8_mask(bytes);
-            let (c0, c2, e0, f0, f5) = (below(0xc0), below(0xc2), below(0xe0), below(0xf0), below(0xf5));
-            Bytes {
-                printable,
-                control: within & !high & !printable,
-                follower: c0 & high,
-                lead: [e0 & !c2, f0 & !e0, f5 & !f0],
-            }
-        };
+    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], out: &mut Vec<Bytes>) {
         for block in blocks {
-            // SAFETY: 64 bytes of a 64-byte array; no alignment needed.
-            let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-            out.push(bytes_of(bytes, u64::MAX));
+            // SAFETY: 64 bytes of a 64-byte array are read.
+            out.push(unsafe { bytes_avx512(block.as_ptr(), u64::MAX) });
         }
-        let within = (1u64 << (rest.len() & 63)) - 1;
-        // SAFETY: only bytes of the rest are read.
-        let bytes = unsafe { _mm512_maskz_loadu_epi8(within, rest.as_ptr().cast()) };
-        out.push(bytes_of(bytes, within));
+    }
+
+    /// # Safety
+    /// The processor must have AVX-512 BW, and there must be a byte at `data` for each bit that is set.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) unsafe fn bytes_avx512(data: *const u8, within: u64) -> Bytes {
+        // SAFETY: only these bytes are read; no alignment needed.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(within, data.cast()) };
+        let below = |end: u8| _mm512_mask_cmplt_epu8_mask(within, bytes, _mm512_set1_epi8(end as i8));
+        let printable = _mm512_mask_cmplt_epu8_mask(
+            within,
+            _mm512_sub_epi8(bytes, _mm512_set1_epi8(0x20)),
+            _mm512_set1_epi8(0x5f),
+        );
+        let high = _mm512_movepi8_mask(bytes);
+        let (c0, c2, e0, f0, f5) = (below(0xc0), below(0xc2), below(0xe0), below(0xf0), below(0xf5));
+        Bytes {
+            printable,
+            control: within & !high & !printable,
+            follower: c0 & high,
+            lead: [e0 & !c2, f0 & !e0, f5 & !f0],
+        }
     }
 
     /// # Safety
@@ -94,26 +114,35 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn outline_avx2(blocks: &[[u8; 64]], out: &mut Vec<Bytes>) {
         for block in blocks {
-            // SAFETY: 32 bytes at offset 0 and 32 of a 64-byte array; no alignment needed.
-            let halves = unsafe {
-                let block = block.as_ptr();
-                [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
-            };
-            let from = |start: u8| {
-                let start = _mm256_set1_epi8(start as i8);
-                let [low, high] = halves.map(|half| {
-                    _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(half, start), half)) as u32
-                });
-                u64::from(high) << 32 | u64::from(low)
-            };
-            let (printable, del) = (from(0x20), from(0x7f));
-            let [high, c0, c2, e0, f0, f5] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
-            out.push(Bytes {
-                printable: printable & !del,
-                control: !printable | del & !high,
-                follower: high & !c0,
-                lead: [c2 & !e0, e0 & !f0, f0 & !f5],
+            // SAFETY: AVX2 is there.
+            out.push(unsafe { bytes_avx2(block) });
+        }
+    }
+
+    /// # Safety
+    /// The processor must have AVX2.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn bytes_avx2(block: &[u8; 64]) -> Bytes {
+        // SAFETY: 32 bytes at offset 0 and 32 of a 64-byte array; no alignment needed.
+        let halves = unsafe {
+            let block = block.as_ptr();
+            [_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast())]
+        };
+        let from = |start: u8| {
+            let start = _mm256_set1_epi8(start as i8);
+            let [low, high] = halves.map(|half| {
+                _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(half, start), half)) as u32
             });
+            u64::from(high) << 32 | u64::from(low)
+        };
+        let (printable, del) = (from(0x20), from(0x7f));
+        let [high, c0, c2, e0, f0, f5] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
+        Bytes {
+            printable: printable & !del,
+            control: !printable | del & !high,
+            follower: high & !c0,
+            lead: [c2 & !e0, e0 & !f0, f0 & !f5],
         }
     }
 }
