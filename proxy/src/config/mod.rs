@@ -83,7 +83,7 @@ impl Config {
     #[must_use]
     pub fn keys() -> Vec<value::KeyInfo> {
         let mut out = Vec::new();
-        <Config as value::Setting>::keys("", "", &mut out);
+        value::Setting::keys(&Config::default(), "", "", &mut out);
         out
     }
 }

@@ -24,7 +24,7 @@ sections! {
 }
 
 impl Value for Strictness {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "string".to_owned()
     }
 
@@ -51,7 +51,7 @@ impl Setting for Strictness {
     fn canonical(&self, out: &mut Canonical) {
         out.string(self.as_str());
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         out.push(KeyInfo { path: path.to_owned(), kind: "str".to_owned(), doc });
     }
 }

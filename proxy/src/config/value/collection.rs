@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use serde_json::Value as Json;
 
 use super::{Canonical, KeyInfo, Setting};
-use crate::config::yaml::{Decoder, Fatal, NodeId, Value};
+use crate::config::yaml::{Decoder, Entries, Fatal, NodeId, Value};
 
 /// Turns the first of `keys`, which describes an item, into the description of the collection at `path`.
 fn collection(path: &str, keys: &mut [KeyInfo], kind: &str) {
@@ -17,8 +17,8 @@ fn collection(path: &str, keys: &mut [KeyInfo], kind: &str) {
 }
 
 impl<T: Setting> Value for Option<T> {
-    fn go_type() -> String {
-        T::go_type()
+    fn go_type(&self) -> String {
+        T::zero().go_type()
     }
 
     fn null(&mut self) -> bool {
@@ -47,9 +47,9 @@ impl<T: Setting> Setting for Option<T> {
             None => out.text.push_str("null"),
         }
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         let start = out.len();
-        T::keys(path, doc, out);
+        T::zero().keys(path, doc, out);
         if let [only] = &mut out[start..] {
             only.kind.push('?');
         }
@@ -123,12 +123,12 @@ impl<'l, T> IntoIterator for &'l List<T> {
 }
 
 impl<T: Setting> Value for List<T> {
-    fn go_type() -> String {
-        format!("[]{}", T::go_type())
+    fn go_type(&self) -> String {
+        format!("[]{}", T::zero().go_type())
     }
 
-    fn may_be_shown() -> bool {
-        T::may_be_shown()
+    fn may_be_shown(&self) -> bool {
+        T::zero().may_be_shown()
     }
 
     fn null(&mut self) -> bool {
@@ -136,16 +136,18 @@ impl<T: Setting> Value for List<T> {
         true
     }
 
-    fn sequence(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
+    fn sequence(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Option<Result<bool, Fatal>> {
         let mut items = Vec::new();
         for item in decoder.items(node) {
             let mut value = T::zero();
-            if decoder.decode(*item, &mut value)? {
-                items.push(value);
+            match decoder.decode(*item, &mut value) {
+                Ok(true) => items.push(value),
+                Ok(false) => {}
+                Err(fatal) => return Some(Err(fatal)),
             }
         }
         *self = List::from(items);
-        Ok(true)
+        Some(Ok(true))
     }
 }
 
@@ -172,9 +174,9 @@ impl<T: Setting> Setting for List<T> {
         }
         out.text.push(']');
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         let start = out.len();
-        T::keys(&format!("{path}[]"), doc, out);
+        T::zero().keys(&format!("{path}[]"), doc, out);
         collection(path, &mut out[start..], "list");
     }
 }
@@ -231,12 +233,12 @@ impl<'m, T> IntoIterator for &'m Map<T> {
 }
 
 impl<T: Setting> Value for Map<T> {
-    fn go_type() -> String {
-        format!("map[string]{}", T::go_type())
+    fn go_type(&self) -> String {
+        format!("map[string]{}", T::zero().go_type())
     }
 
-    fn may_be_shown() -> bool {
-        T::may_be_shown()
+    fn may_be_shown(&self) -> bool {
+        T::zero().may_be_shown()
     }
 
     fn null(&mut self) -> bool {
@@ -244,16 +246,20 @@ impl<T: Setting> Value for Map<T> {
         true
     }
 
-    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
+    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Option<Result<bool, Fatal>> {
         self.given = true;
-        decoder.entries(node, self, |map, key, decoder, item| {
-            let mut value = T::zero();
-            let set = decoder.decode(item, &mut value)?;
-            if set || (decoder.is_null(item) && !map.entries.contains_key(&key)) {
-                map.entries.insert(key, value);
-            }
-            Ok(())
-        })
+        Some(decoder.entries(node, self))
+    }
+}
+
+impl<T: Setting> Entries for Map<T> {
+    fn entry(&mut self, key: String, decoder: &mut Decoder<'_>, item: NodeId) -> Result<(), Fatal> {
+        let mut value = T::zero();
+        let set = decoder.decode(item, &mut value)?;
+        if set || (decoder.is_null(item) && !self.entries.contains_key(&key)) {
+            self.entries.insert(key, value);
+        }
+        Ok(())
     }
 }
 
@@ -282,9 +288,9 @@ impl<T: Setting> Setting for Map<T> {
         }
         out.text.push('}');
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         let start = out.len();
-        T::keys(&format!("{path}.NAME"), doc, out);
+        T::zero().keys(&format!("{path}.NAME"), doc, out);
         collection(path, &mut out[start..], "map");
     }
 }

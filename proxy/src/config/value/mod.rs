@@ -7,16 +7,18 @@
 
 mod collection;
 mod scalar;
-mod section;
+pub(crate) mod section;
+
+use std::fmt;
 
 use serde_json::Value as Json;
 
 use super::yaml::Value;
 
 pub use collection::{List, Map};
-pub use scalar::{Secret, Wide};
+pub use scalar::Secret;
 pub(crate) use section::sections;
-pub use section::{canonical_field, dump_field};
+pub use section::{Mark, Section, Shape};
 
 /// One key of the schema, for documentation and tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +32,17 @@ pub struct KeyInfo {
 }
 
 /// What the schema needs of a value beyond decoding.
-pub trait Setting: Value + Clone + PartialEq {
+pub trait Setting: Value + fmt::Debug {
     /// The value of a key that is not given and has no default.
-    fn zero() -> Self;
+    fn zero() -> Self
+    where
+        Self: Sized;
 
     /// Turns the switches on that are on unless the file says otherwise (spec: config §3.2).
     fn arm(&mut self) {}
+
+    /// Turns this switch on; nothing for what is no switch.
+    fn switch_on(&mut self) {}
 
     /// Whether a key that is left out when empty would be left out.
     fn is_empty_value(&self) -> bool;
@@ -47,7 +54,7 @@ pub trait Setting: Value + Clone + PartialEq {
     fn canonical(&self, out: &mut Canonical);
 
     /// Appends the keys below `path`.
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>);
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>);
 }
 
 /// Canonical JSON under construction (spec: config §12.2).

@@ -5,14 +5,14 @@ use std::fmt;
 use serde_json::Value as Json;
 
 use super::{Canonical, KeyInfo, Setting};
-use crate::config::yaml::{Decoder, Fatal, NodeId, Resolved, Tag, Timestamp, Value};
+use crate::config::yaml::{Decoder, Fatal, NodeId, Resolved, Slot, Struct, Tag, Timestamp, Value};
 
 fn leaf(path: &str, kind: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
     out.push(KeyInfo { path: path.to_owned(), kind: kind.to_owned(), doc });
 }
 
 impl Value for bool {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "bool".to_owned()
     }
 
@@ -35,6 +35,9 @@ impl Setting for bool {
     fn zero() -> Self {
         false
     }
+    fn switch_on(&mut self) {
+        *self = true;
+    }
     fn is_empty_value(&self) -> bool {
         !self
     }
@@ -44,13 +47,13 @@ impl Setting for bool {
     fn canonical(&self, out: &mut Canonical) {
         out.text.push_str(if *self { "true" } else { "false" });
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "bool", doc, out);
     }
 }
 
 impl Value for i64 {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "int".to_owned()
     }
 
@@ -79,26 +82,13 @@ impl Setting for i64 {
     fn canonical(&self, out: &mut Canonical) {
         out.text.push_str(&self.to_string());
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "int", doc, out);
     }
 }
 
-/// A whole number whose type has the longer name in error messages.
-pub struct Wide<'v>(pub &'v mut i64);
-
-impl Value for Wide<'_> {
-    fn go_type() -> String {
-        "int64".to_owned()
-    }
-
-    fn scalar(&mut self, tag: &Tag, value: Resolved, text: &str) -> Result<bool, String> {
-        self.0.scalar(tag, value, text)
-    }
-}
-
 impl Value for f64 {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "float64".to_owned()
     }
 
@@ -131,13 +121,13 @@ impl Setting for f64 {
     fn canonical(&self, out: &mut Canonical) {
         out.float(*self);
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "num", doc, out);
     }
 }
 
 impl Value for String {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "string".to_owned()
     }
 
@@ -163,7 +153,7 @@ impl Setting for String {
     fn canonical(&self, out: &mut Canonical) {
         out.string(self);
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "str", doc, out);
     }
 }
@@ -205,10 +195,10 @@ impl fmt::Debug for Secret {
 }
 
 impl Value for Secret {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "string".to_owned()
     }
-    fn may_be_shown() -> bool {
+    fn may_be_shown(&self) -> bool {
         false
     }
     fn scalar(&mut self, tag: &Tag, value: Resolved, text: &str) -> Result<bool, String> {
@@ -229,13 +219,13 @@ impl Setting for Secret {
     fn canonical(&self, out: &mut Canonical) {
         out.string(&self.0);
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "str", doc, out);
     }
 }
 
 impl Value for Timestamp {
-    fn go_type() -> String {
+    fn go_type(&self) -> String {
         "time.Time".to_owned()
     }
 
@@ -248,8 +238,19 @@ impl Value for Timestamp {
         Ok(true)
     }
 
-    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
-        decoder.fields(node, self, &[], |_, _, _, _| None)
+    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Option<Result<bool, Fatal>> {
+        Some(decoder.fields(node, self))
+    }
+}
+
+/// A map in the place of a time is read as one without any known key.
+impl Struct for Timestamp {
+    fn known_keys(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn slot(&mut self, _key: &str) -> Option<Slot<'_>> {
+        None
     }
 }
 
@@ -266,7 +267,7 @@ impl Setting for Timestamp {
     fn canonical(&self, out: &mut Canonical) {
         out.string(&self.to_string());
     }
-    fn keys(path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
+    fn keys(&self, path: &str, doc: &'static str, out: &mut Vec<KeyInfo>) {
         leaf(path, "time", doc, out);
     }
 }

@@ -26,13 +26,13 @@ const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug)]
 pub struct Fatal(YamlError);
 
-/// Something a YAML node can be decoded into.
+/// Something a YAML node can be decoded into. Used through `dyn`: one copy of the walker serves the whole schema.
 pub trait Value {
     /// The type's name in error messages, for example `[]string` or `config.DLP`.
-    fn go_type() -> String;
+    fn go_type(&self) -> String;
 
     /// Whether scalars given in its place may be quoted in error messages; false for what holds secrets.
-    fn may_be_shown() -> bool {
+    fn may_be_shown(&self) -> bool {
         true
     }
 
@@ -49,35 +49,47 @@ pub trait Value {
         Ok(false)
     }
 
-    /// Takes a map; duplicate keys have been refused already.
-    ///
-    /// # Errors
-    /// When decoding cannot go on.
-    fn mapping(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
-        decoder.type_error(node, &Tag::MAP, &Self::go_type(), true);
-        Ok(false)
+    /// Takes a map; duplicate keys have been refused already. `None`: wrong type.
+    fn mapping(&mut self, _decoder: &mut Decoder<'_>, _node: NodeId) -> Option<Result<bool, Fatal>> {
+        None
     }
 
-    /// Takes a list.
-    ///
-    /// # Errors
-    /// When decoding cannot go on.
-    fn sequence(&mut self, decoder: &mut Decoder<'_>, node: NodeId) -> Result<bool, Fatal> {
-        decoder.type_error(node, &Tag::SEQ, &Self::go_type(), true);
-        Ok(false)
+    /// Takes a list. `None`: wrong type.
+    fn sequence(&mut self, _decoder: &mut Decoder<'_>, _node: NodeId) -> Option<Result<bool, Fatal>> {
+        None
     }
 
     /// Takes the node through a pointer, when the value is one.
-    ///
-    /// # Errors
-    /// When decoding cannot go on.
     fn through_pointer(&mut self, _decoder: &mut Decoder<'_>, _node: NodeId) -> Option<Result<bool, Fatal>> {
         None
     }
 }
 
-/// Reads the value of one key of a struct; `None` when there is no such key.
-pub type FieldReader<V> = fn(&mut V, &str, &mut Decoder<'_>, NodeId) -> Option<Result<bool, Fatal>>;
+/// A map whose keys are fixed.
+pub trait Struct: Value {
+    /// The keys that may be given.
+    fn known_keys(&self) -> Vec<&'static str>;
+
+    /// Where the value of a key goes; `None` when there is no such key.
+    fn slot(&mut self, key: &str) -> Option<Slot<'_>>;
+}
+
+/// Where the value of a key goes.
+pub struct Slot<'v> {
+    /// The place.
+    pub value: &'v mut dyn Value,
+    /// The type's name in error messages, where it is not the value's own.
+    pub go_type: Option<&'static str>,
+}
+
+/// A map with free keys.
+pub trait Entries: Value {
+    /// Takes one entry.
+    ///
+    /// # Errors
+    /// When decoding cannot go on.
+    fn entry(&mut self, key: String, decoder: &mut Decoder<'_>, item: NodeId) -> Result<(), Fatal>;
+}
 
 /// Walks a document and collects what is wrong with it.
 pub struct Decoder<'d> {
@@ -95,7 +107,7 @@ impl<'d> Decoder<'d> {
     ///
     /// # Errors
     /// All content errors, or the first that stops the decoding.
-    pub fn run<V: Value>(doc: &'d Document, value: &mut V) -> Result<(), YamlError> {
+    pub fn run(doc: &'d Document, value: &mut dyn Value) -> Result<(), YamlError> {
         let Some(root) = doc.root() else { return Ok(()) };
         let mut decoder = Decoder {
             doc,
@@ -113,30 +125,38 @@ impl<'d> Decoder<'d> {
     ///
     /// # Errors
     /// When decoding cannot go on.
-    pub fn decode<V: Value>(&mut self, id: NodeId, value: &mut V) -> Result<bool, Fatal> {
+    pub fn decode(&mut self, id: NodeId, value: &mut dyn Value) -> Result<bool, Fatal> {
+        self.decode_slot(id, Slot { value, go_type: None })
+    }
+
+    fn decode_slot(&mut self, id: NodeId, slot: Slot<'_>) -> Result<bool, Fatal> {
         self.count()?;
         let node = self.doc.node(id);
         if let NodeKind::Alias(target) = node.kind {
-            return self.follow(id, target, value);
+            return self.follow(id, target, slot);
         }
         let is_null = node.tag.as_ref() == Some(&Tag::NULL);
-        if !is_null && let Some(done) = value.through_pointer(self, id) {
+        if !is_null && let Some(done) = slot.value.through_pointer(self, id) {
             return done;
         }
-        match &node.kind {
-            NodeKind::Scalar { .. } => self.decode_scalar(id, value),
+        let (taken, tag) = match &node.kind {
+            NodeKind::Scalar { .. } => return self.decode_scalar(id, slot),
             NodeKind::Mapping(_) => {
                 if self.has_duplicate_keys(id) {
                     return Ok(false);
                 }
-                value.mapping(self, id)
+                (slot.value.mapping(self, id), &Tag::MAP)
             }
-            NodeKind::Sequence(_) => value.sequence(self, id),
-            NodeKind::Alias(_) => Ok(false),
-        }
+            NodeKind::Sequence(_) => (slot.value.sequence(self, id), &Tag::SEQ),
+            NodeKind::Alias(_) => return Ok(false),
+        };
+        taken.unwrap_or_else(|| {
+            self.type_error(id, tag, &slot, true);
+            Ok(false)
+        })
     }
 
-    fn decode_scalar<V: Value>(&mut self, id: NodeId, value: &mut V) -> Result<bool, Fatal> {
+    fn decode_scalar(&mut self, id: NodeId, slot: Slot<'_>) -> Result<bool, Fatal> {
         let node = self.doc.node(id);
         let NodeKind::Scalar { text, quoted } = &node.kind else { return Ok(false) };
         let is_text = node.tag.as_ref() == Some(&Tag::STR) || (*quoted && !node.tagged);
@@ -153,24 +173,24 @@ impl<'d> Decoder<'d> {
             resolved = Resolved::Text(String::from_utf8_lossy(&bytes).into_owned());
         }
         if resolved == Resolved::Null {
-            return Ok(value.null());
+            return Ok(slot.value.null());
         }
-        match value.scalar(&tag, resolved, text) {
+        match slot.value.scalar(&tag, resolved, text) {
             Ok(true) => Ok(true),
             Ok(false) => {
-                self.type_error(id, &tag, &V::go_type(), V::may_be_shown());
+                self.type_error(id, &tag, &slot, slot.value.may_be_shown());
                 Ok(false)
             }
             Err(message) => Err(Fatal(YamlError::Text(self.problem_at(id, message)))),
         }
     }
 
-    fn follow<V: Value>(&mut self, alias: NodeId, target: NodeId, value: &mut V) -> Result<bool, Fatal> {
+    fn follow(&mut self, alias: NodeId, target: NodeId, slot: Slot<'_>) -> Result<bool, Fatal> {
         if self.following.contains(&target) {
             return Err(self.stop(alias, "anchor value contains itself".to_owned()));
         }
         self.following.push(target);
-        let good = self.decode(target, value);
+        let good = self.decode_slot(target, slot);
         self.following.pop();
         good
     }
@@ -221,21 +241,18 @@ impl<'d> Decoder<'d> {
                 let message = format!("mapping key {name:?} already defined at line {first}");
                 self.problems_push(*again, message, String::new());
             }
+            if found && self.problems.len() >= MAX_PROBLEMS {
+                break;
+            }
         }
         found
     }
 
-    /// Reads the keys of a map into a struct: `field` decodes the value of a known key and returns `None` for others.
+    /// Reads the keys of a map into a struct.
     ///
     /// # Errors
     /// When decoding cannot go on.
-    pub fn fields<V: Value>(
-        &mut self,
-        id: NodeId,
-        value: &mut V,
-        known: &[&'static str],
-        field: FieldReader<V>,
-    ) -> Result<bool, Fatal> {
+    pub fn fields(&mut self, id: NodeId, value: &mut dyn Struct) -> Result<bool, Fatal> {
         let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return Ok(false) };
         let mut settled = self.merged.take();
         let mut merge = None;
@@ -253,18 +270,15 @@ impl<'d> Decoder<'d> {
                 continue;
             }
             if !done.insert(name.clone()) {
-                let message = format!("field {name} already set in type {}", V::go_type());
+                let message = format!("field {name} already set in type {}", value.go_type());
                 self.problems_push(*key, message, String::new());
                 continue;
             }
-            match field(value, &name, self, *item) {
-                Some(result) => {
-                    result?;
-                }
-                None => {
-                    let message = format!("field {name} not found in type {}", V::go_type());
-                    self.problems_push(*key, message, suggestion(&name, known));
-                }
+            if let Some(slot) = value.slot(&name) {
+                self.decode_slot(*item, slot)?;
+            } else {
+                let message = format!("field {name} not found in type {}", value.go_type());
+                self.problems_push(*key, message, suggestion(&name, &value.known_keys()));
             }
         }
         self.merged = settled;
@@ -278,12 +292,7 @@ impl<'d> Decoder<'d> {
     ///
     /// # Errors
     /// When decoding cannot go on.
-    pub fn entries<M: Value>(
-        &mut self,
-        id: NodeId,
-        map: &mut M,
-        entry: fn(&mut M, String, &mut Decoder<'_>, NodeId) -> Result<(), Fatal>,
-    ) -> Result<bool, Fatal> {
+    pub fn entries(&mut self, id: NodeId, map: &mut dyn Entries) -> Result<bool, Fatal> {
         let NodeKind::Mapping(pairs) = &self.doc.node(id).kind else { return Ok(false) };
         let mut settled = self.merged.take();
         let mut merge = None;
@@ -299,7 +308,7 @@ impl<'d> Decoder<'d> {
             if settled.as_mut().is_some_and(|settled| !settled.insert(name.clone())) {
                 continue;
             }
-            entry(map, name, self, *item)?;
+            map.entry(name, self, *item)?;
         }
         self.merged = settled;
         if let Some(merge) = merge {
@@ -323,7 +332,7 @@ impl<'d> Decoder<'d> {
         self.doc.node(id).tag.as_ref() == Some(&Tag::NULL)
     }
 
-    fn merge<V: Value>(&mut self, parent: NodeId, merge: NodeId, value: &mut V) -> Result<(), Fatal> {
+    fn merge(&mut self, parent: NodeId, merge: NodeId, value: &mut dyn Value) -> Result<(), Fatal> {
         let outer = self.merged.is_some();
         if !outer {
             let mut settled = HashSet::new();
@@ -360,7 +369,8 @@ impl<'d> Decoder<'d> {
     }
 
     /// Notes a value of the wrong type.
-    pub fn type_error(&mut self, id: NodeId, tag: &Tag, go_type: &str, shown: bool) {
+    fn type_error(&mut self, id: NodeId, tag: &Tag, slot: &Slot<'_>, shown: bool) {
+        let go_type = slot.go_type.map_or_else(|| slot.value.go_type(), str::to_owned);
         let node = self.doc.node(id);
         let tag = node.tag.as_ref().unwrap_or(tag);
         let text = match &node.kind {
@@ -377,7 +387,7 @@ impl<'d> Decoder<'d> {
             format!(" `{text}`")
         };
         let message = format!("cannot unmarshal {}{value} into {go_type}", tag.as_str());
-        self.problems_push(id, message, accepted_forms(go_type));
+        self.problems_push(id, message, accepted_forms(&go_type));
     }
 
     fn problems_push(&mut self, id: NodeId, message: String, hint: String) {

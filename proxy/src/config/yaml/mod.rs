@@ -10,7 +10,7 @@ mod document;
 mod scalar;
 mod timestamp;
 
-pub use decode::{Decoder, Fatal, Value};
+pub use decode::{Decoder, Entries, Fatal, Slot, Struct, Value};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES, Node, NodeId, NodeKind};
 pub use scalar::{Resolved, Tag, resolve};
 pub use timestamp::Timestamp;
