@@ -14,6 +14,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::Name;
 
 use super::hosts::Hosts;
 use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
@@ -81,7 +82,9 @@ impl Resolver {
         }
         let fail = |why: &str| LookupFailure::Failed(format!("lookup {name} on {}: {why}", self.server));
         let Some(dns) = &self.dns else { return Err(fail("no such host")) };
-        let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, dns.lookup_ip(name)).await {
+        // As it is written: `is_queryable_name` lets only ASCII through.
+        let Ok(ascii) = Name::from_ascii(name) else { return Err(fail("no such host")) };
+        let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, dns.lookup_ip(ascii)).await {
             Err(_) | Ok(Err(NetError::Timeout)) => return Err(fail("i/o timeout")),
             Ok(Err(error)) if error.is_no_records_found() => return Err(fail("no such host")),
             Ok(Err(error)) => return Err(fail(&error.to_string())),

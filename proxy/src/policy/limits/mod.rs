@@ -5,6 +5,7 @@
 //! too: when no room is left for a new domain even after dropping idle ones, the answer is "over the limit". Time is passed
 //! in. (spec: url-scan §16, §18)
 
+mod suffix;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -31,7 +32,7 @@ pub fn key(host: &str) -> &str {
     if literal || host.starts_with('.') || host.ends_with('.') || host.contains("..") {
         return host;
     }
-    psl::domain_str(host).unwrap_or(host)
+    suffix::registrable(host).unwrap_or(host)
 }
 
 /// Windows by domain.

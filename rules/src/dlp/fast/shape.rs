@@ -312,7 +312,7 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     // The window itself is known to be there.
     checks.retain(|(distance, _)| !(0..4).contains(distance));
     // In a run of one class, the far end is likelier to lie beyond what the text has of it.
-    checks.sort_by_key(|(distance, set)| (set.weight(), std::cmp::Reverse(distance.abs())));
+    checks.sort_by_cached_key(|(distance, set)| (set.weight(), std::cmp::Reverse(distance.abs())));
     let start = if row[..first].iter().all(|s| matches!(s, Slot::Look(_))) { Some(at - first) } else { None };
     let before = beyond(row[..first].iter().rev(), bytes[first], true);
     let after = beyond(row[end..].iter(), bytes[end - 1], false);
