@@ -7,6 +7,12 @@ use std::process::Command;
 use crate::engine::Engine;
 use crate::{Error, Result, ca};
 
+/// How the compiler makes the image's binary: without any library of the system, and with functions copied into their callers
+/// only where they are very short, which takes a sixth off the size and adds a few percent to a small request.
+/// `Dockerfile.proxy` has the same flags.
+const RUSTFLAGS: &str =
+    "-C target-feature=+crt-static -C llvm-args=-inline-threshold=12 -C llvm-args=-inlinehint-threshold=40";
+
 /// Target that a static binary is built for on this machine.
 fn target() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
@@ -28,7 +34,7 @@ pub fn build_binary(source: &Path) -> Result<PathBuf> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
     let status = Command::new("cargo")
         .args(["build", "--release", "--locked", "-p", "muselet", "--target", &target])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("RUSTFLAGS", RUSTFLAGS)
         .current_dir(source)
         .status()
         .map_err(|e| Error::step("run", "cargo", e))?;
@@ -137,6 +143,12 @@ mod tests {
         assert_eq!(names, ["Dockerfile", "rootfs.tar"]);
         assert!(recipe(Some("65534")).contains("USER 65534\n") && !recipe(None).contains("USER"));
         assert!(recipe(None).contains("ENTRYPOINT [\"/pipelock\"]"));
+    }
+
+    #[test]
+    fn both_ways_to_the_image_compile_alike() {
+        let recipe = include_str!("../../Dockerfile.proxy");
+        assert!(recipe.contains(&format!("ENV RUSTFLAGS=\"{RUSTFLAGS}\"\n")));
     }
 
     #[test]
