@@ -156,7 +156,65 @@ pub fn base64_heavy(bytes: usize) -> Vec<u8> {
     body.into_bytes()
 }
 
-/// Texts of `bytes` bytes, each made to cost as much as possible in one part of the scan.
+/// What worst cases repeat: candidates without a match, encodings within encodings, separators, words and characters that
+/// the scan looks at one by one.
+const UNITS: &[(&str, &str)] = &[
+    ("one letter", "A"),
+    ("digits", "0123456789"),
+    ("percent escapes", "%25"),
+    ("escaped letters", "%41"),
+    ("escapes of escapes", "%2541"),
+    ("malformed escapes", "%41%4"),
+    ("seed words", "zoo wrong able abandon "),
+    ("seed words with commas", "zoo,wrong,able,abandon,"),
+    ("seed words on lines", "zoo\nwrong\nable\nabandon\n"),
+    ("seed words with full stops", "zoo. abandon. "),
+    ("one seed word", "abandon "),
+    ("a key word and dashes", "key-"),
+    ("card shapes", "4111111111111112 "),
+    ("card shapes in groups", "4111 1111 1111 1112 "),
+    ("digit groups", "4-1-1-1-"),
+    ("number shapes", "078-05-112 "),
+    ("account shapes", "GB82WEST1234569876543 "),
+    ("account beginnings", "AA00"),
+    ("zero width", "a\u{200b}"),
+    ("accents", "a\u{301}\u{302}"),
+    ("expanding character", "\u{fdfa}"),
+    ("Hangul", "\u{d55c}"),
+    ("Kelvin sign", "zoo \u{212a}ey "),
+    ("anchors", "sk-ant-sk-proj-ghp_AKIAeyJ.eyxox-glpat-"),
+    ("token shapes", "eyJeyJeyJeyJ"),
+    ("token segments", "eyJaaaaaaaaa."),
+    ("short access ids", "AKIA0123456789ABCDE "),
+    ("access id prefixes", "AKIA_"),
+    ("key headers", "-----BEGIN PRIVATE "),
+    ("app tokens", "xapp-1-A-1-"),
+    ("assignments without a value", "A_TOKEN = "),
+    ("credentials without a value", "password= &"),
+    ("extended keys", "xprv"),
+    ("wallet key beginnings", "5J"),
+    ("wallet key letters", "K"),
+    ("short runs", "QUJDREVGR0hJSktM "),
+    ("runs of 19 and 20", "QUJDREVGR0hJSktMTU4 QUJDREVGR0hJSktMTU5P "),
+    ("pieces with a slash", "QUJDREVGR0hJ/"),
+    ("pieces with a plus", "QUJDREVGR0hJ+/"),
+    ("base64 lines", "QUJDREVGR0hJSktM\r\n"),
+    ("hex pieces", "6162636465666768 "),
+    ("hex runs", "6162636465666768."),
+    ("delimited hex", "61:62 "),
+    ("base32", "MFRGGZDFMZTWQ2LK"),
+    ("base32 pieces", "MFRGGZDFMZTWQ2LK "),
+    ("plus", "+"),
+    ("slash", "/"),
+    ("dot", "."),
+    ("letters and dots", "a."),
+    ("dash", "-"),
+    ("colon", ":"),
+    ("line ends", "a\n"),
+    ("control characters", "\0"),
+];
+
+/// Texts of about `bytes` bytes, each made to cost as much as possible in one part of the scan.
 #[must_use]
 pub fn worst_cases(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
     let of = |unit: &str| {
@@ -165,23 +223,28 @@ pub fn worst_cases(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
         text
     };
     let mut nested = of("nothing to see here. ");
-    nested.truncate(bytes * 27 / 64);
+    nested.truncate(bytes * 27 / 64 / 27 * 27);
     for _ in 0..3 {
         nested = base64(&nested);
     }
-    nested.truncate(bytes);
-    vec![
-        ("one letter", of("A")),
-        ("digits", of("0123456789")),
+    let quoted = [b"\"".as_slice(), &nested, b"\""].concat();
+    let mut numbers = Numbers(0x6a09_e667_f3bc_c908);
+    let mut random = |from: &[u8]| (0..bytes).map(|_| from[numbers.below(from.len())]).collect::<Vec<u8>>();
+    let all: Vec<u8> = (0..=255).collect();
+    let mut cases: Vec<_> = UNITS.iter().map(|&(name, unit)| (name, of(unit))).collect();
+    let wide = base64(&of("\u{fdfa}")[..bytes * 3 / 4]);
+    cases.extend([
         ("nested base64", nested),
-        ("percent escapes", of("%25")),
-        ("seed words", of("zoo wrong able abandon ")),
-        ("card shapes", of("4111111111111112 ")),
-        ("zero width", of("a\u{200b}")),
-        ("anchors", of("sk-ant-sk-proj-ghp_AKIAeyJ.eyxox-glpat-")),
-        ("token shapes", of("eyJeyJeyJeyJ")),
-        ("short runs", of("QUJDREVGR0hJSktM ")),
-    ]
+        ("nested base64 in quotes", quoted),
+        ("noise", random(&all)),
+        ("random digits", random(b"0123456789 -")),
+        ("random base64", random(DIGITS)),
+        ("random base58", random(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")),
+        ("encoded noise", base64(&random(&all)[..bytes * 3 / 4])),
+        ("encoded expanding characters", wide),
+        ("bytes without meaning", vec![0xff; bytes]),
+    ]);
+    cases
 }
 
 fn base64(text: &[u8]) -> Vec<u8> {

@@ -1,23 +1,63 @@
-//! How fast text is scanned: `throughput FILE`.
+//! How fast text is scanned: `throughput FILE` or `throughput --adversarial`.
 //!
 //! For prefixes of the file, text DLP (`dlp BYTES MB/s`) and the search for injected instructions
 //! (`injection BYTES MB/s`), with the default configuration: hardened strictness, every rule and every pass. Figures are
 //! medians of the thread's processor time, 1 MB being 10^6 bytes; the first line is the machine's own measure.
+//!
+//! With `--adversarial`, text DLP of texts made to cost as much as possible, of 64 KiB, 1 MiB and 5 MiB, the slowest first:
+//! `BYTES MB/s RATIO NAME`, where the ratio is their cost to that of clean chat text of the same size, which may be 50.
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use muselet_benches::corpus;
 use muselet_benches::measure::{hot_memchr, median_seconds};
 use muselet_rules::{Strictness, dlp, injection};
 
 const SIZES: [usize; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 const BUDGET: Duration = Duration::from_millis(300);
 
+fn dlp_scanner() -> dlp::Scanner {
+    dlp::Scanner::new(dlp::Settings {
+        rules: dlp::merge(true, &[]),
+        strictness: Strictness::Hardened,
+        seed: Some(dlp::SeedSettings::default()),
+        env_secrets: dlp::Secrets::from_env([("CI_DEPLOY_KEY", "zQ7xN2pLw9RtKv4m")], 16),
+        ..dlp::Settings::default()
+    })
+    .expect("the built-in rules compile")
+}
+
+fn adversarial() {
+    let dlp = dlp_scanner();
+    println!("hot-memchr 65536 {:.0}", hot_memchr());
+    for bytes in [64 << 10, 1 << 20, 5 << 20] {
+        // Of a byte, in nanoseconds.
+        let cost = |text: &[u8]| {
+            let seconds = median_seconds(BUDGET / 10, || {
+                black_box(dlp.scan_text(black_box(text)));
+            });
+            seconds * 1e9 / text.len() as f64
+        };
+        let clean = cost(&corpus::chat(bytes));
+        let mut costs: Vec<_> =
+            corpus::worst_cases(bytes).into_iter().map(|(name, text)| (cost(&text), name)).collect();
+        costs.push((clean, "clean chat text"));
+        costs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (cost, name) in costs {
+            println!("{bytes} {:.1} {:.1} {name}", 1e3 / cost, cost / clean);
+        }
+    }
+}
+
 fn main() {
     let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: throughput FILE");
+        eprintln!("usage: throughput FILE|--adversarial");
         std::process::exit(2);
     };
+    if path == "--adversarial" {
+        return adversarial();
+    }
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) => {
@@ -25,14 +65,7 @@ fn main() {
             std::process::exit(1);
         }
     };
-    let dlp = dlp::Scanner::new(dlp::Settings {
-        rules: dlp::merge(true, &[]),
-        strictness: Strictness::Hardened,
-        seed: Some(dlp::SeedSettings::default()),
-        env_secrets: dlp::Secrets::from_env([("CI_DEPLOY_KEY", "zQ7xN2pLw9RtKv4m")], 16),
-        ..dlp::Settings::default()
-    })
-    .expect("the built-in rules compile");
+    let dlp = dlp_scanner();
     let injection = injection::Scanner::new(injection::Settings {
         standard: Some(injection::builtin_rules().to_vec()),
         strictness: Strictness::Hardened,

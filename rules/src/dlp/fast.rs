@@ -127,10 +127,9 @@ impl Search<'_> {
             None => Hits::new(),
         };
         let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
-        // The percent-decoding step of this recursion was made above.
+        // The percent-decoding step of this recursion was made above. Seed phrases in the whole text are looked for below.
         found.whole = self.encoded(bytes, 0) || whole;
         self.only_phrases = found.forms.iter().flatten().any(|&number| self.enforces(number));
-        self.saw_phrase = found.whole;
         self.pieces(bytes, percent, digits, &mut found.pieces);
         found.known = s.known.possible(bytes);
         found.phrase = self.saw_phrase

@@ -40,7 +40,11 @@ impl Survey {
 
     /// Whether all bytes of a range are digits.
     pub(super) fn all_digits(&self, start: usize, end: usize) -> bool {
-        runs::end_of_run(&self.runs, start) >= end
+        // Not by the end of the run, which may be far behind that of the range.
+        (start..end).step_by(64).all(|at| {
+            let beyond = u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
+            self.word(at, |d| d.run) | beyond == u64::MAX
+        })
     }
 
     /// Whether a range holds a character that percent-decoding changes.
