@@ -9,6 +9,7 @@ pub mod embed;
 pub mod events;
 pub mod policy;
 pub mod server;
+mod tls_suites;
 pub mod upstream;
 
 pub use muselet_rules::Strictness;

@@ -74,7 +74,7 @@ struct Entry {
 impl LeafCache {
     /// An empty cache over `ca`.
     pub fn new(ca: Arc<Ca>, settings: LeafSettings) -> Result<Self, CaError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(crate::tls_suites::provider());
         let keys = match ca.strictness() {
             Strictness::Reference => Keys::PerHost,
             Strictness::Hardened => Keys::Shared(Arc::new(LeafKey::generate()?)),
@@ -182,6 +182,7 @@ impl LeafCache {
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;
         config.send_tls13_tickets = 1;
+        config.ignore_client_order = crate::tls_suites::has_fast_aes();
         Ok(config)
     }
 

@@ -89,7 +89,7 @@ impl TlsClient {
 
 impl Configs {
     fn build(locations: &TrustLocations) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(crate::tls_suites::provider());
         let trusted = roots::load(locations);
         let verifier = verify::Verifier::new(trusted, Arc::clone(&provider))
             .map_err(|e| TlsError::Roots(e.to_string()))?;
