@@ -18,6 +18,8 @@ use crate::upstream::dial::tune;
 
 /// Keep-alive probes on accepted connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Accepted connections have the socket options of their listener: they are set once.
+const INHERITS_OPTIONS: bool = cfg!(target_os = "linux");
 /// Pause after an accept error that would repeat at once (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,6 +68,9 @@ impl Server {
     pub async fn bind_with(shared: Arc<Shared>, address: &str, limits: Limits) -> Result<Self, BindError> {
         let listener =
             listen(address).await.map_err(|error| BindError { address: address.to_owned(), error })?;
+        if INHERITS_OPTIONS {
+            tune(&listener, KEEP_ALIVE);
+        }
         Ok(Self { listener, shared, limits })
     }
 
@@ -136,7 +141,9 @@ where
     H: Fn(Arc<str>, Request) -> F + Send + Sync,
     F: Future<Output = Answer> + Send,
 {
-    tune(&stream, KEEP_ALIVE);
+    if !INHERITS_OPTIONS {
+        tune(&stream, KEEP_ALIVE);
+    }
     let client_ip: Arc<str> = client_ip(connection.peer).into();
     wire::serve(stream, connection, drain, |request| handler(Arc::clone(&client_ip), request)).await;
 }

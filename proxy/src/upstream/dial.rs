@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,10 +142,11 @@ async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Di
 }
 
 /// No Nagle, keep-alive probes. Failing to set an option is no reason to lose a connection.
-pub fn tune(stream: &TcpStream, keep_alive: Duration) {
-    let _ = stream.set_nodelay(true);
+pub fn tune<S: AsFd>(socket: &S, keep_alive: Duration) {
+    let socket = SockRef::from(socket);
+    let _ = socket.set_tcp_nodelay(true);
     let probes = TcpKeepalive::new().with_time(keep_alive).with_interval(keep_alive);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
+    let _ = socket.set_tcp_keepalive(&probes);
 }
 
 /// An I/O error in Go's words.
