@@ -39,14 +39,32 @@ impl Set {
         (0..=255u8).all(|b| !self.has(b) || of(b))
     }
 
+    /// The bytes of the set, ascending.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.0.iter().zip((0u8..=255).step_by(64)).flat_map(|(&word, first)| {
+            std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
+                .take_while(|&word| word != 0)
+                .map(move |word| first + word.trailing_zeros() as u8)
+        })
+    }
+
     /// Share of text bytes that are in the set, in parts of 2^16, by the table of typical frequencies.
     pub(super) fn weight(&self) -> u64 {
-        (0..=255u8).filter(|&b| self.has(b)).map(frequency).sum()
+        const TABLE: [u32; 256] = {
+            let mut table = [0; 256];
+            let mut b = 0;
+            while b < 256 {
+                table[b] = frequency(b as u8) as u32;
+                b += 1;
+            }
+            table
+        };
+        self.bytes().map(|b| u64::from(TABLE[usize::from(b)])).sum()
     }
 }
 
 /// Typical frequency of a byte in prose, code and JSON, in parts of 2^16 (rounded, never 0).
-pub(super) fn frequency(b: u8) -> u64 {
+pub(super) const fn frequency(b: u8) -> u64 {
     match b {
         b' ' => 10000,
         b'e' => 5200,

@@ -58,7 +58,7 @@ impl Nibbles {
     fn of(window: &[Set; 4]) -> Nibbles {
         let mut n = Nibbles::default();
         for (place, set) in window.iter().enumerate() {
-            for b in (0..=255u8).filter(|&b| set.has(b)) {
+            for b in set.bytes() {
                 n.low[place] |= 1 << (b & 15);
                 n.high[place] |= 1 << (b >> 4);
             }
@@ -75,18 +75,21 @@ impl Nibbles {
 
     /// Expected share of candidate positions.
     fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
-        (0..4)
-            .map(|place| {
-                let mut p = 0.0;
-                for (h, row) in by_nibble.iter().enumerate() {
-                    if self.high[place] >> h & 1 == 1 {
-                        p += (0..16).filter(|l| self.low[place] >> l & 1 == 1).map(|l| row[l]).sum::<f64>();
-                    }
-                }
-                p
+        let places = self.low.iter().zip(&self.high);
+        places
+            .map(|(&low, &high)| {
+                let rows = bits(high).map(|h| bits(low).map(|l| by_nibble[h][l]).sum::<f64>());
+                rows.sum::<f64>()
             })
             .product()
     }
+}
+
+/// The numbers of the bits that are set, ascending.
+fn bits(word: u16) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
+        .take_while(|&word| word != 0)
+        .map(|word| word.trailing_zeros() as usize)
 }
 
 /// What a bucket allows in the places of its windows and of their tails.
@@ -96,6 +99,16 @@ struct Places {
     tail: [Set; 4],
 }
 
+/// All frequencies together.
+const TOTAL: u64 = {
+    let (mut total, mut b) = (0, 0);
+    while b < 256 {
+        total += frequency(b as u8);
+        b += 1;
+    }
+    total
+};
+
 impl Places {
     fn union(&self, other: &Places) -> Places {
         let tail = std::array::from_fn(|i| self.tail[i].union(&other.tail[i]));
@@ -104,8 +117,11 @@ impl Places {
 
     /// Expected share of candidate positions.
     fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
-        let all = Set::ALL.weight() as f64;
-        let tail: f64 = self.tail.iter().map(|set| set.weight() as f64 / all).product();
+        let share = |set: &Set| match *set {
+            Set::ALL => 1.0,
+            set => set.weight() as f64 / TOTAL as f64,
+        };
+        let tail: f64 = self.tail.iter().map(share).product();
         self.nibbles.cost(by_nibble) * tail
     }
 }
@@ -123,9 +139,8 @@ impl Windows {
         windows: &[([Set; 4], [Set; 4], u32)],
         at_boundary: impl Fn(u32) -> bool,
     ) -> Windows {
-        let total: u64 = (0..=255u8).map(frequency).sum();
         let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
-            std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / total as f64)
+            std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / TOTAL as f64)
         });
         let mut distinct: Vec<([Set; 4], Places, Vec<u32>)> = Vec::new();
         for (window, tail, owner) in windows {
@@ -151,12 +166,13 @@ impl Windows {
             owners = distinct.iter().map(|(_, _, owners)| owners.clone()).collect();
         }
         // The costly ones first: they shape the buckets, the others fit in.
-        distinct.sort_by(|a, b| b.1.cost(&by_nibble).total_cmp(&a.1.cost(&by_nibble)));
+        let mut distinct: Vec<_> = distinct.into_iter().map(|w| (w.1.cost(&by_nibble), w)).collect();
+        distinct.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
         let mut short = 0;
         let (mut apart, mut together) = (0u16, 0u16);
-        for (window, places, owners) in distinct {
+        for (_, (window, places, owners)) in distinct {
             let added = |(have, cost): &(Places, f64)| have.union(&places).cost(&by_nibble) - cost;
             let costs = buckets.map(|b| added(&b));
             let (own, other) = match owners.iter().all(|&owner| at_boundary(owner)) {
@@ -180,7 +196,7 @@ impl Windows {
         for (bucket, windows) in members.iter().enumerate() {
             let tail = buckets[bucket].0.tail;
             for (place, set) in windows.iter().flat_map(|(w, _)| w.iter().chain(&tail).enumerate()) {
-                for b in (0..=255u8).filter(|&b| set.has(b)) {
+                for b in set.bytes() {
                     bytes[place][bucket / 8][usize::from(b & 127)] |= 1 << (bucket % 8);
                 }
             }
