@@ -46,7 +46,7 @@ use plain::Matcher;
 
 /// The vector kernels that others than the scan use: for the normalisation and the decoders.
 pub(crate) mod vector {
-    pub(crate) use super::fast::{base64, class_masks, end_of_run, hex};
+    pub(crate) use super::fast::{base64, class_masks, end_of_run, hex, printable, without};
 }
 
 /// Name of a BIP-39 finding.

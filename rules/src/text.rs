@@ -141,6 +141,17 @@ pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u
     Some(buffer)
 }
 
+/// Whether both normalisations give the same with the vector kernel and without.
+#[cfg(test)]
+pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
+    [Kind::Dlp, Kind::Match].into_iter().all(|kind| {
+        let (mut vector, mut scalar) = (Vec::new(), Vec::new());
+        quick::normalise_with(kind, text, &mut vector, true);
+        quick::normalise_with(kind, text, &mut scalar, false);
+        vector == scalar
+    })
+}
+
 /// Whether a text is printable ASCII throughout, which no normalisation changes.
 pub fn is_printable(text: &[u8]) -> bool {
     text.chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &b| any | (b.wrapping_sub(0x20) > 0x5e)))
@@ -234,14 +245,10 @@ pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
 /// The text with every `.` removed; `None` when it has none.
 pub fn without_dots(text: &str) -> Option<String> {
     memchr::memchr(b'.', text.as_bytes())?;
-    let mut joined = String::with_capacity(text.len());
-    let mut from = 0;
-    for dot in memchr::memchr_iter(b'.', text.as_bytes()) {
-        joined.push_str(&text[from..dot]);
-        from = dot + 1;
-    }
-    joined.push_str(&text[from..]);
-    Some(joined)
+    let mut joined = Vec::new();
+    crate::dlp::vector::without(b'.', text.as_bytes(), &mut joined);
+    // A text stays UTF-8 without one of its ASCII characters.
+    String::from_utf8(joined).ok()
 }
 
 /// Lower-casing by simple mapping, one character for one (Go's meaning, which keeps the length in characters).

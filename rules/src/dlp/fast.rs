@@ -31,7 +31,7 @@ use encoded::RUN;
 pub(super) use encoded::{Encoded, Survey, encoded_runs};
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(crate) use runs::{Class, end_of_run};
-pub(crate) use simd::{base64, class_masks, hex};
+pub(crate) use simd::{base64, class_masks, hex, printable, without};
 
 use kernel::{Hits, Rules};
 
@@ -276,13 +276,7 @@ impl Search<'_> {
 
     fn hits_without_dots(&mut self, norm: &[u8]) -> Hits {
         let mut joined = Buffer::new();
-        joined.reserve(norm.len());
-        let mut from = 0;
-        for dot in memchr::memchr_iter(b'.', norm) {
-            joined.extend_from_slice(&norm[from..dot]);
-            from = dot + 1;
-        }
-        joined.extend_from_slice(&norm[from..]);
+        without(b'.', norm, &mut joined);
         self.hits_in_decoded(&joined)
     }
 

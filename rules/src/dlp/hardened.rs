@@ -138,13 +138,16 @@ impl Extra<'_, '_> {
     /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
     /// the start of a line is ordinary there.
     fn lines(&mut self, input: &[u8]) {
-        let (mut spaced, mut buffer) = (Buffer::new(), Buffer::new());
+        let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
         spaced.extend(input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }));
         let norm = text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced);
         let Ok(norm) = std::str::from_utf8(norm) else { return };
         self.view_of(norm, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
-        if let Some(joined) = text::without_dots(norm) {
-            self.view_of(&joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
+        if memchr::memchr(b'.', norm.as_bytes()).is_some() {
+            fast::without(b'.', norm.as_bytes(), &mut joined);
+            // A text stays UTF-8 without one of its ASCII characters.
+            let Ok(joined) = std::str::from_utf8(&joined) else { return };
+            self.view_of(joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
         if joins_runs(input) {
             self.all_encoded_runs(norm.as_bytes());

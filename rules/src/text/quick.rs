@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use unicode_normalization::{IsNormalized, is_nfkc_quick};
 
-use crate::dlp::vector::{class_masks, end_of_run};
+use crate::dlp::vector::{class_masks, end_of_run, printable};
 
 use super::{is_control, is_invisible, is_nonspacing_mark, norm_dlp_str_by_steps, norm_match_str_by_steps};
 
@@ -103,11 +103,14 @@ fn removed(c: char) -> bool {
 
 /// Normalises into `out`, which is cleared first.
 pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) {
+    normalise_with(kind, input, out, true);
+}
+
+/// The same; `vector` is false in tests of what processors without the vector kernel do.
+pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector: bool) {
     out.clear();
     out.reserve(input.len() + 8);
-    // Runs of printable ASCII, found by blocks.
     let mut masks = crate::scratch::Buffer::new();
-    class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
     let mut at = 0;
     // Whether a mark now would follow an ASCII character or U+FFFD (or nothing).
     let mut after_ascii = true;
@@ -116,6 +119,21 @@ pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) {
     while at < input.len() {
         let b = input[at];
         if b < 0x80 {
+            let before = out.len();
+            let ascii = if vector { printable(&input[at..], kind == Kind::Match, out) } else { None };
+            if let Some(ascii) = ascii {
+                let last = |text: &[u8]| text.iter().rposition(|b| matches!(b, b' '..=b'~'));
+                if let (Some(i), Some(o)) = (last(&input[at..at + ascii]), last(&out[before..])) {
+                    (solid_in, solid_out) = (at + i, before + o);
+                }
+                after_ascii |= out.len() > before;
+                at += ascii;
+                continue;
+            }
+            // Runs of printable ASCII, found by blocks.
+            if masks.is_empty() {
+                class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
+            }
             let end = end_of_run(&masks, at);
             if end > at {
                 out.extend_from_slice(&input[at..end]);

@@ -48,7 +48,8 @@ pub(super) fn each(
     each_in(masks, min, run)
 }
 
-/// [`each`] where the class's masks are at hand.
+/// [`each`] where the class's masks are at hand. Inlined so that the steps are those of one length.
+#[inline(always)]
 pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize) -> bool) -> bool {
     let mut block = 0;
     // End of the last run that was reported.

@@ -9,6 +9,8 @@ use super::windows::Tables;
 
 mod bases;
 mod outline;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub(crate) use bases::{base64, hex};
 #[cfg(test)]
@@ -63,6 +65,17 @@ pub(super) fn narrow_windows(
 /// One word for each 64 bytes of the text; bit `i` is set when byte `i` of the block is in the class given by nibble
 /// tables: `low[b & 15] & high[b >> 4] != 0`. Beyond the text's end no bit is set.
 pub(crate) fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        masks.clear();
+        // SAFETY: the kernels are available.
+        return unsafe { wide::class_masks(low, high, text, masks) };
+    }
+    narrow_class_masks(low, high, text, masks);
+}
+
+/// The same without AVX-512.
+pub(super) fn narrow_class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
     masks.clear();
     let (blocks, rest) = text.as_chunks::<64>();
     #[cfg(target_arch = "x86_64")]
@@ -82,6 +95,39 @@ pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8]) -> u64 {
         let hit = low[usize::from(b & 15)] & high[usize::from(b >> 4)] != 0;
         mask | u64::from(hit) << i
     })
+}
+
+/// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns how
+/// much of the text that was. `None` where there is no vector kernel for this.
+pub(crate) fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        // SAFETY: the kernels are available.
+        return Some(unsafe { wide::printable(text, lines, out) });
+    }
+    let _ = (text, lines, out);
+    None
+}
+
+/// Appends a text without one of its bytes.
+pub(crate) fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        // SAFETY: the kernels are available.
+        return unsafe { wide::without(byte, text, out) };
+    }
+    without_by_runs(byte, text, out);
+}
+
+/// The scalar twin.
+pub(super) fn without_by_runs(byte: u8, text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    let mut from = 0;
+    for at in memchr::memchr_iter(byte, text) {
+        out.extend_from_slice(&text[from..at]);
+        from = at + 1;
+    }
+    out.extend_from_slice(&text[from..]);
 }
 
 /// What one block of 64 bytes looks like to a base64 decoder: bit `i` of each word speaks of byte `i`.
@@ -109,6 +155,17 @@ static DIGITS: [Class; 8] = [
 
 /// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
 pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        out.clear();
+        // SAFETY: the kernels are available.
+        return unsafe { wide::digits(text, out) };
+    }
+    narrow_digits(text, out);
+}
+
+/// The same without AVX-512.
+pub(super) fn narrow_digits(text: &[u8], out: &mut Vec<Digits>) {
     out.clear();
     let (blocks, rest) = text.as_chunks::<64>();
     #[cfg(target_arch = "x86_64")]

@@ -296,6 +296,7 @@ proptest! {
         let quick = crate::text::norm_dlp_quick(&text, &mut buffer).unwrap_or(&text).to_vec();
         prop_assert_eq!(&*String::from_utf8_lossy(&quick), &*crate::text::norm_dlp_by_steps(&text));
         prop_assert_eq!(&*crate::text::norm_match(&text), &*crate::text::norm_match_by_steps(&text));
+        prop_assert!(crate::text::every_way_normalises_alike(&text), "{:?}", text);
     }
 
     #[test]
@@ -368,14 +369,24 @@ proptest! {
         let twins: Vec<u64> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
             .map(|block| super::simd::class_mask(&low, &high, block))
             .collect();
+        prop_assert_eq!(&masks, &twins);
+        super::simd::narrow_class_masks(&low, &high, &text, &mut masks);
         prop_assert_eq!(masks, twins);
-        let mut digits = Vec::new();
-        super::simd::digits(&text, &mut digits);
-        for (block, have) in text.chunks(64).zip(digits) {
-            let twin = super::simd::digits_of(block);
-            prop_assert_eq!((have.run, have.percent), (twin.run, twin.percent));
-            prop_assert_eq!(have.bits.map(|b| b & have.run), twin.bits);
+        for digits in [super::simd::digits, super::simd::narrow_digits] {
+            let mut found = Vec::new();
+            digits(&text, &mut found);
+            prop_assert_eq!(found.len(), text.len() / 64 + 1);
+            for (block, have) in text.chunks(64).zip(found) {
+                let twin = super::simd::digits_of(block);
+                prop_assert_eq!((have.run, have.percent), (twin.run, twin.percent));
+                prop_assert_eq!(have.bits.map(|b| b & have.run), twin.bits);
+            }
         }
+        let removed = text.first().copied().unwrap_or(0);
+        let (mut joined, mut twin) = (b"before".to_vec(), b"before".to_vec());
+        super::simd::without(removed, &text, &mut joined);
+        super::simd::without_by_runs(removed, &text, &mut twin);
+        prop_assert_eq!(joined, twin);
         let mut bytes = Vec::new();
         super::simd::outline(&text, &mut bytes);
         let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])

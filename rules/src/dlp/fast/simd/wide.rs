@@ -1,0 +1,176 @@
+//! The kernels for processors with AVX-512 and its byte permutations: 64 bytes at a step, ends included.
+//!
+//! A permutation of two registers looks a 7-bit byte up in a table of 128 entries, so a byte's membership in eight sets is
+//! one instruction, where nibble tables take four and admit more. Bytes that are not ASCII are dealt with by masks.
+
+use std::arch::x86_64::*;
+use std::sync::LazyLock;
+
+use super::Digits;
+
+/// Whether the processor has what every kernel here uses.
+pub(in super::super) fn available() -> bool {
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("gfni")
+    });
+    *AVAILABLE
+}
+
+/// As many low bits.
+#[inline]
+fn first(bits: usize) -> u64 {
+    if bits < 64 { (1 << bits) - 1 } else { u64::MAX }
+}
+
+/// Up to 64 bytes from the start of a text, followed by zeros.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load(text: &[u8]) -> __m512i {
+    // SAFETY: the mask admits bytes of the text only; no alignment needed.
+    unsafe { _mm512_maskz_loadu_epi8(first(text.len()), text.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn whole(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: 64 bytes are read from a 64-byte array; no alignment needed.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// A table of 128 bytes in two registers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn table(bytes: &[u8; 128]) -> [__m512i; 2] {
+    let (halves, _) = bytes.as_chunks::<64>();
+    [whole(&halves[0]), whole(&halves[1])]
+}
+
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) unsafe fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], masks: &mut Vec<u64>) {
+    // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+    let (low, high) = unsafe {
+        (
+            _mm512_broadcast_i32x4(_mm_loadu_si128(low.as_ptr().cast())),
+            _mm512_broadcast_i32x4(_mm_loadu_si128(high.as_ptr().cast())),
+        )
+    };
+    let nibble = _mm512_set1_epi8(15);
+    let mask = |bytes: __m512i| {
+        let below = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble));
+        let above = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble));
+        _mm512_test_epi8_mask(below, above)
+    };
+    let (blocks, rest) = text.as_chunks::<64>();
+    masks.reserve(blocks.len() + 1);
+    for block in blocks {
+        masks.push(mask(whole(block)));
+    }
+    masks.push(mask(load(rest)) & first(rest.len()));
+}
+
+/// The words of [`Digits`] as bits of one byte, by character.
+static DIGIT_BITS: [u8; 128] = {
+    let mut bits = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        let value = crate::decode::BASE64_VALUES[byte];
+        if value < 64 {
+            // The highest of the six bits comes first.
+            bits[byte] = 1 | value.reverse_bits() >> 1 & 0x7E;
+        }
+        byte += 1;
+    }
+    bits[b'%' as usize] |= 0x80;
+    bits[b'+' as usize] |= 0x80;
+    bits
+};
+
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+pub(super) unsafe fn digits(text: &[u8], out: &mut Vec<Digits>) {
+    let [low, up] = table(&DIGIT_BITS);
+    // Eight bytes are an 8x8 matrix of bits. Multiplied with the identity it is transposed, if its rows come in reverse.
+    let identity = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
+    let reversed = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0809_0A0B_0C0D_0E0F, 0x0001_0203_0405_0607));
+    // Byte `8 * g + k` of the transposed groups is byte `g` of word `k`.
+    let mut places = [0u8; 64];
+    for (i, place) in places.iter_mut().enumerate() {
+        *place = (8 * (i % 8) + i / 8) as u8;
+    }
+    let places = whole(&places);
+    let words = |bytes: __m512i| -> Digits {
+        let ascii = !_mm512_movepi8_mask(bytes);
+        let bits = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, up);
+        let groups = _mm512_gf2p8affine_epi64_epi8::<0>(identity, _mm512_shuffle_epi8(bits, reversed));
+        let words = _mm512_permutexvar_epi8(places, groups);
+        // SAFETY: both are 64 bytes of plain integers.
+        let [run, b5, b4, b3, b2, b1, b0, percent] =
+            unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) };
+        Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent }
+    };
+    let (blocks, rest) = text.as_chunks::<64>();
+    out.reserve(blocks.len() + 1);
+    for block in blocks {
+        out.push(words(whole(block)));
+    }
+    out.push(words(load(rest)));
+}
+
+/// Appends the bytes of `bytes` that `keep` has a bit for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+fn append(bytes: __m512i, keep: u64, out: &mut Vec<u8>) {
+    out.reserve(64);
+    // SAFETY: there is room for 64 bytes beyond the length, of which those that are kept are initialised first.
+    unsafe {
+        let end = out.as_mut_ptr().add(out.len());
+        _mm512_storeu_si512(end.cast(), _mm512_maskz_compress_epi8(keep, bytes));
+        out.set_len(out.len() + keep.count_ones() as usize);
+    }
+}
+
+/// Appends a text without one of its bytes.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+pub(super) unsafe fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
+    let byte = _mm512_set1_epi8(byte as i8);
+    out.reserve(text.len() + 64);
+    for block in text.chunks(64) {
+        let bytes = load(block);
+        append(bytes, _mm512_cmpneq_epi8_mask(bytes, byte) & first(block.len()), out);
+    }
+}
+
+/// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns
+/// how much of the text that was.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+pub(super) unsafe fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> usize {
+    let (space, last) = (_mm512_set1_epi8(b' ' as i8), _mm512_set1_epi8(0x5e));
+    for (i, block) in text.chunks(64).enumerate() {
+        let bytes = load(block);
+        let ascii = (_mm512_movepi8_mask(bytes).trailing_zeros() as usize).min(block.len());
+        let mut keep = _mm512_cmple_epu8_mask(_mm512_sub_epi8(bytes, space), last);
+        if lines {
+            for line in [b'\t', b'\n', b'\r'] {
+                keep |= _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(line as i8));
+            }
+        }
+        append(bytes, keep & first(ascii), out);
+        if ascii < block.len() {
+            return i * 64 + ascii;
+        }
+    }
+    text.len()
+}
