@@ -44,9 +44,11 @@ use fast::kernel::{Kernel, Rules};
 use fast::known::Known;
 use plain::Matcher;
 
-/// The vector kernels that others than the scan use: for the normalisation and the decoders.
+/// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
-    pub(crate) use super::fast::{base64, class_masks, end_of_run, hex, printable, without};
+    pub(crate) use super::fast::{
+        Class, Needles, base64, class_masks, each_run, end_of_run, hex, printable, without,
+    };
 }
 
 /// Name of a BIP-39 finding.

@@ -18,6 +18,7 @@ mod decoded;
 mod encoded;
 pub(super) mod kernel;
 pub(super) mod known;
+mod needles;
 mod overlap;
 mod runs;
 mod shape;
@@ -29,8 +30,9 @@ mod windows;
 use decoded::{Possible, Stretches};
 use encoded::RUN;
 pub(super) use encoded::{Encoded, Survey, encoded_runs};
+pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
-pub(crate) use runs::{Class, end_of_run};
+pub(crate) use runs::{Class, each as each_run, end_of_run};
 pub(crate) use simd::{base64, class_masks, hex, printable, without};
 
 use kernel::{Hits, Rules};

@@ -4,6 +4,8 @@
 //! result is looked at once. What the whole-text step has looked at is not looked at again as a segment.
 
 use crate::decode::{base64, hex_plain};
+use crate::dlp::vector::{Class, each_run};
+use crate::scratch::Buffer;
 
 /// Nesting that is still seen.
 const DEPTH: u8 = 5;
@@ -54,17 +56,16 @@ fn at_depth<T>(text: &[u8], depth: u8, check: &mut impl FnMut(&[u8]) -> Option<T
             }
         }
     }
-    for segment in segments(text) {
+    let mut found = None;
+    segments(text, |segment| {
         if whole.as_deref() == Some(segment) || !may_be_text(segment) {
-            continue;
+            return false;
         }
-        for payload in decodings(segment).into_iter().filter(|p| is_text(p)) {
-            if let Some(found) = check(&payload).or_else(|| at_depth(&payload, depth + 1, check)) {
-                return Some(found);
-            }
-        }
-    }
-    None
+        let payloads = decodings(segment).into_iter().filter(|p| is_text(p));
+        found = { payloads }.find_map(|p| check(&p).or_else(|| at_depth(&p, depth + 1, check)));
+        found.is_some()
+    });
+    found
 }
 
 /// The distinct non-empty results of the five decoders.
@@ -73,27 +74,13 @@ fn decodings(text: &[u8]) -> Vec<Vec<u8>> {
     base64.into_iter().chain(hex_plain(text)).collect()
 }
 
-/// Maximal runs of the alphabet with their padding, where long enough. Only every fourteenth byte is looked at until one
-/// belongs to a run, because a shorter run is too short even with its padding.
-fn segments(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    const STRIDE: usize = SEGMENT - PADDING;
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let mut probe = from + STRIDE - 1;
-            while !in_alphabet(*text.get(probe)?) {
-                probe += STRIDE;
-            }
-            let before = text[from..probe].iter().rev().take_while(|&&b| in_alphabet(b)).count();
-            let start = probe - before;
-            let end = probe + text[probe..].iter().take_while(|&&b| in_alphabet(b)).count();
-            let padding = text[end..].iter().take(PADDING).take_while(|&&b| b == b'=').count();
-            from = end;
-            if end + padding - start >= SEGMENT {
-                return Some(&text[start..end + padding]);
-            }
-        }
-    })
+/// Calls `each` with maximal runs of the alphabet with their padding, where long enough, until it returns true.
+fn segments(text: &[u8], mut each: impl FnMut(&[u8]) -> bool) {
+    const ALPHABET: Class = Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_");
+    each_run(text, &ALPHABET, (SEGMENT - PADDING) as u32, &mut Buffer::new(), |start, end| {
+        let padding = text[end..].iter().take(PADDING).take_while(|&&b| b == b'=').count();
+        end + padding - start >= SEGMENT && each(&text[start..end + padding])
+    });
 }
 
 /// Characters of a segment whose decoding tells most binary payloads from text.
@@ -161,8 +148,11 @@ mod tests {
             ("", &[]),
         ];
         for (text, want) in table {
-            let got: Vec<_> =
-                segments(text.as_bytes()).map(|s| String::from_utf8_lossy(s).into_owned()).collect();
+            let mut got = Vec::new();
+            segments(text.as_bytes(), |segment| {
+                got.push(String::from_utf8_lossy(segment).into_owned());
+                false
+            });
             assert_eq!(got, want, "{text:?}");
         }
     }

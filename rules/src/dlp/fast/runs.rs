@@ -34,7 +34,7 @@ impl Class {
 
 /// Calls `run(start, end)` for every maximal run of at least `min` (2 to 64) bytes of the class, in order, until it
 /// returns true; returns whether it did.
-pub(super) fn each(
+pub(crate) fn each(
     text: &[u8],
     class: &Class,
     min: u32,

@@ -22,6 +22,14 @@ pub(super) use outline::{Bytes, outline, outline_short};
 /// A candidate's owner has seen enough.
 pub(super) struct Stopped;
 
+/// Whether [`windows`] does anything here.
+pub(super) fn has_windows() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Runs the window search over as many whole vectors as there are and returns the first position not looked at.
 #[inline]
 pub(super) fn windows(

@@ -139,8 +139,18 @@ impl Windows {
         windows: &[([Set; 4], [Set; 4], u32)],
         at_boundary: impl Fn(u32) -> bool,
     ) -> Windows {
+        Windows::plan_for(windows, at_boundary, frequency)
+    }
+
+    /// The same for texts in which bytes are as frequent as `weight` says.
+    pub(super) fn plan_for(
+        windows: &[([Set; 4], [Set; 4], u32)],
+        at_boundary: impl Fn(u32) -> bool,
+        weight: impl Fn(u8) -> u64,
+    ) -> Windows {
+        let total: u64 = (0..=255u8).map(&weight).sum();
         let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
-            std::array::from_fn(|l| frequency((h << 4 | l) as u8) as f64 / TOTAL as f64)
+            std::array::from_fn(|l| weight((h << 4 | l) as u8) as f64 / total as f64)
         });
         let mut distinct: Vec<([Set; 4], Places, Vec<u32>)> = Vec::new();
         for (window, tail, owner) in windows {

@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, Span, StartKind};
 
 use super::atoms::{Atom, share};
 use super::fold::{full, sign};
+use crate::dlp::vector::Needles;
 
 /// Bytes by which a window's rarity is judged; also what a SIMD searcher looks at first.
 const WINDOW: usize = 4;
@@ -29,10 +30,12 @@ struct Index {
     targets: Vec<Vec<Target>>,
 }
 
-/// The folded text holds so many vowels that a SIMD searcher would stop at every other word for nothing; a dense automaton
-/// costs the same for every byte. The other texts hardly ever hold a first byte.
+/// The folded text holds so many vowels that a general SIMD searcher would stop at every other word for nothing: there it
+/// is our own, which knows how frequent they are, or else a dense automaton, which costs the same for every byte. The
+/// other texts hardly ever hold a first byte.
 enum Engine {
     Packed(packed::Searcher),
+    Needles(Needles, Vec<Vec<u8>>),
     Automaton(AhoCorasick),
 }
 
@@ -46,6 +49,21 @@ impl Engine {
             .build(windows)
             .ok()
             .map(Self::Automaton)
+    }
+
+    fn dense(windows: &[Vec<u8>]) -> Option<Self> {
+        if !Needles::are_quick() {
+            return Self::automaton(windows);
+        }
+        // Of the folded bytes the most frequent is a third of the text.
+        let weight = |b: u8| match b {
+            0x80.. => 10,
+            b if full(b) != b => 0,
+            b'!'..=b'?' | b'['..=b'`' | b'{'..=b'~' => 100,
+            ..=0x1f => 10,
+            b => (share(b) * 65536.0) as u64,
+        };
+        Some(Self::Needles(Needles::new(windows, weight), windows.to_vec()))
     }
 
     fn packed(windows: &[Vec<u8>]) -> Option<Self> {
@@ -65,6 +83,11 @@ impl Engine {
                     start = found.start() + 1;
                 }
             }
+            Self::Needles(needles, windows) => needles.each(text, |window, place| {
+                if text[place..].starts_with(&windows[window]) {
+                    hit(window, place);
+                }
+            }),
             Self::Automaton(automaton) => {
                 // Building with these kinds has made sure that such a search exists.
                 if let Ok(all) = automaton.try_find_overlapping_iter(text) {
@@ -87,7 +110,7 @@ impl Index {
             }
         }
         let (windows, targets): (Vec<_>, Vec<_>) = windows.into_iter().unzip();
-        let engine = if dense { Engine::automaton(&windows) } else { Engine::packed(&windows) };
+        let engine = if dense { Engine::dense(&windows) } else { Engine::packed(&windows) };
         Self { engine: engine.filter(|_| !windows.is_empty()), targets }
     }
 
