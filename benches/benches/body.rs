@@ -57,67 +57,30 @@ fn bodies(c: &mut Criterion) {
     group.finish();
 }
 
-/// Shapes that cost more than their size: many strings, nothing but escapes, numbers, nesting, and encoded data.
-fn shapes(c: &mut Criterion) {
+/// Every content type, and bodies that cost more than their size.
+fn kinds(c: &mut Criterion) {
     const SIZE: usize = 256 * KIB;
-    let fill = |part: &dyn Fn(usize) -> String| {
-        let mut text = String::new();
-        for n in 0.. {
-            if text.len() >= SIZE {
-                break;
-            }
-            text.push_str(&part(n));
-        }
-        text
-    };
-    let list = |items: &dyn Fn(usize) -> String| {
-        let text = fill(&|n| items(n) + ",");
-        format!("[{}]", text.trim_end_matches(','))
-    };
-    let field = |n: usize| {
-        format!(
-            "--B\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\n{}\r\n",
-            "some text ".repeat(300)
-        )
-    };
-    let shapes = [
-        ("integers", "application/json", list(&|n| n.to_string())),
-        ("floats", "application/json", list(&|n| format!("0.{:017}", n as u64 * 7_919_993 + 1))),
-        ("short strings", "application/json", list(&|n| format!("\"v{n}\""))),
-        (
-            "members",
-            "application/json",
-            list(&|n| format!("{{\"id\":{n},\"name\":\"item {n}\",\"ok\":true}}")),
-        ),
-        ("escapes", "application/json", format!("[\"{}\"]", fill(&|_| "\\u0061\\n".to_owned()))),
-        (
-            "base64",
-            "application/json",
-            format!("{{\"data\":\"{}\"}}", fill(&|n| format!("{:X}gY", n * 2_654_435_761))),
-        ),
-        ("form", "application/x-www-form-urlencoded", fill(&|n| format!("k{n}={}&", "a+b%20c".repeat(20)))),
-        ("multipart", "multipart/form-data; boundary=B", fill(&field) + "--B--\r\n"),
-    ];
     let policy = policy();
-    let mut group = c.benchmark_group("body shapes");
-    for (name, content_type, body) in shapes {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_with_input(BenchmarkId::new(name, body.len()), body.as_bytes(), |b, body| {
-            b.iter(|| {
-                let verdict = policy.scan(black_box(body), &headers, "example.com");
-                assert!(verdict.finding.is_none(), "{:?}", verdict.finding);
+    for (group, bodies) in
+        [("body kinds", corpus::bodies(SIZE)), ("worst bodies", corpus::worst_bodies(SIZE))]
+    {
+        let mut group = c.benchmark_group(group);
+        for body in bodies {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+            group.throughput(Throughput::Bytes(body.bytes.len() as u64));
+            group.bench_with_input(BenchmarkId::new(body.name, body.bytes.len()), &body.bytes, |b, bytes| {
+                b.iter(|| black_box(policy.scan(black_box(bytes), &headers, "example.com")));
             });
-        });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = bodies, shapes
+    targets = bodies, kinds
 }
 criterion_main!(benches);

@@ -255,3 +255,109 @@ fn base64(text: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// A request body of about so many bytes, with the type that it is sent under.
+pub struct Body {
+    /// What it is made of.
+    pub name: &'static str,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub bytes: Vec<u8>,
+}
+
+/// Parts one after another until there are `bytes` bytes.
+fn parts(bytes: usize, part: impl Fn(usize) -> String) -> String {
+    let mut text = String::with_capacity(bytes + 64);
+    for number in 0.. {
+        if text.len() >= bytes {
+            break;
+        }
+        text.push_str(&part(number));
+    }
+    text
+}
+
+/// A JSON array of such items.
+fn list(bytes: usize, item: impl Fn(usize) -> String) -> Vec<u8> {
+    let items = parts(bytes, |number| item(number) + ",");
+    format!("[{}]", items.trim_end_matches(',')).into_bytes()
+}
+
+/// Ordinary bodies of every content type that is taken apart, and some that are not.
+#[must_use]
+pub fn bodies(bytes: usize) -> Vec<Body> {
+    let prose =
+        |number: usize| format!("{} {} and {}, ", WORDS[number % 7], WORDS[number % 41], WORDS[number % 29]);
+    let code = String::from_utf8_lossy(&code(bytes)).into_owned();
+    let field = |number: usize| {
+        let text = parts(3000, prose);
+        format!("--B\r\nContent-Disposition: form-data; name=\"f{number}\"\r\n\r\n{text}\r\n")
+    };
+    let member = |number: usize| format!("{{\"id\":{number},\"name\":\"item {number}\",\"ok\":true}}");
+    let unicode = "Stra\u{df}e, \u{4f60}\u{597d}\u{4e16}\u{754c} \u{2014} \u{fc}ber ".repeat(40);
+    let body = |name, content_type, bytes| Body { name, content_type, bytes };
+    let json = "application/json";
+    vec![
+        body("json chat", json, chat(bytes)),
+        body("json code", json, format!("{{\"text\":\"{}\"}}", code.escape_default()).into_bytes()),
+        body("json base64", json, list(bytes, |n| format!("{{\"data\":\"{}\"}}", noise(n, 40_000)))),
+        body("json records", json, list(bytes, member)),
+        body("json unicode", json, list(bytes, |n| format!("{{\"text\":\"{n} {unicode}\"}}"))),
+        body(
+            "form",
+            "application/x-www-form-urlencoded",
+            parts(bytes, |n| format!("k{n}={}&", "some+text%20of+it+".repeat(n % 60 + 10))).into_bytes(),
+        ),
+        body(
+            "multipart",
+            "multipart/form-data; boundary=B",
+            (parts(bytes, field) + "--B--\r\n").into_bytes(),
+        ),
+        body("text", "text/plain", parts(bytes, prose).into_bytes()),
+        body(
+            "xml",
+            "application/xml",
+            parts(bytes, |n| format!("<p id=\"{n}\">{}</p>", prose(n))).into_bytes(),
+        ),
+        body("ndjson", "application/x-ndjson", parts(bytes, |n| member(n) + "\n").into_bytes()),
+        body("unknown", "application/octet-stream", parts(bytes, prose).into_bytes()),
+    ]
+}
+
+/// So many base64 digits of noise.
+fn noise(seed: usize, digits: usize) -> String {
+    let mut numbers = Numbers(seed as u64 + 1);
+    (0..digits).map(|_| char::from(DIGITS[numbers.below(64)])).collect()
+}
+
+/// JSON made to cost as much as possible in one part of the inspection.
+#[must_use]
+pub fn worst_bodies(bytes: usize) -> Vec<Body> {
+    let body = |name, bytes| Body { name, content_type: "application/json", bytes };
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let deep = format!("[{}]", vec![nested(9_999); (bytes / 19_998).max(1)].join(",")).into_bytes();
+    let string = |text: String| format!("[\"{text}\"]").into_bytes();
+    let object = |member: &dyn Fn(usize) -> String| {
+        let members = parts(bytes, |number| member(number) + ",");
+        format!("{{{}}}", members.trim_end_matches(',')).into_bytes()
+    };
+    vec![
+        body("nesting", deep),
+        body("unicode escapes", string(parts(bytes, |_| "\\u0061".to_owned()))),
+        body("backslashes", string(parts(bytes, |_| "\\\\".to_owned()))),
+        body("line ends", string(parts(bytes, |_| "a\\n".to_owned()))),
+        body("tiny strings", list(bytes, |_| "\"a\"".to_owned())),
+        body("short strings", list(bytes, |n| format!("\"v{n}\""))),
+        body("names", object(&|n| format!("\"k{n}\":0"))),
+        body("escaped names", object(&|n| format!("\"\\u006b{n}\":0"))),
+        body("integers", list(bytes, |n| n.to_string())),
+        body("floats", list(bytes, |n| format!("0.{:017}", n as u64 * 7_919_993 + 1))),
+        body("exponents", list(bytes, |_| "1e300".to_owned())),
+        body("words", list(bytes, |n| format!("\"{}\"", WORDS[n % WORDS.len()]))),
+        body("digests", list(bytes, |n| format!("\"{:064x}\"", n as u128 * 0x9e37_79b9_7f4a_7c15_f39c))),
+        body("malformed escapes", list(bytes, |n| format!("\"a+b {n} % c\""))),
+        body("repeated names", list(bytes, |n| format!("{{\"a\":{n},\"a\":\"b\"}}"))),
+        body("no end", parts(bytes, |_| "[\"a\",".to_owned()).into_bytes()),
+    ]
+}

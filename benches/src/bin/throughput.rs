@@ -1,16 +1,22 @@
-//! How fast text is scanned: `throughput FILE` or `throughput --adversarial`.
+//! How fast text and request bodies are scanned: `throughput FILE`, `throughput --bodies` or `throughput --adversarial`.
 //!
 //! For prefixes of the file, text DLP (`dlp BYTES MB/s`) and the search for injected instructions
-//! (`injection BYTES MB/s`), with the default configuration: hardened strictness, every rule and every pass. Figures are
-//! medians of the thread's processor time, 1 MB being 10^6 bytes; the first line is the machine's own measure.
+//! (`injection BYTES MB/s`); or, for generated bodies, the whole inspection (`body BYTES MB/s NAME`), ordinary ones in two
+//! sizes and then those made to cost most. All with the default configuration: hardened strictness, every rule and every
+//! pass. Figures are medians of the thread's processor time, 1 MB being 10^6 bytes; the first line is the machine's own
+//! measure.
 //!
 //! With `--adversarial`, text DLP of texts made to cost as much as possible, of 64 KiB, 1 MiB and 5 MiB, the slowest first:
 //! `BYTES MB/s RATIO NAME`, where the ratio is their cost to that of clean chat text of the same size, which may be 50.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
-use muselet_benches::corpus;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use muselet::config::Config;
+use muselet::policy::body::BodyPolicy;
+use muselet_benches::corpus::{self, Body};
 use muselet_benches::measure::{hot_memchr, median_seconds};
 use muselet_rules::{Strictness, dlp, injection};
 
@@ -30,7 +36,6 @@ fn dlp_scanner() -> dlp::Scanner {
 
 fn adversarial() {
     let dlp = dlp_scanner();
-    println!("hot-memchr 65536 {:.0}", hot_memchr());
     for bytes in [64 << 10, 1 << 20, 5 << 20] {
         // Of a byte, in nanoseconds.
         let cost = |text: &[u8]| {
@@ -52,11 +57,19 @@ fn adversarial() {
 
 fn main() {
     let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: throughput FILE|--adversarial");
+        eprintln!("usage: throughput FILE | --bodies | --adversarial");
         std::process::exit(2);
     };
+    println!("hot-memchr 65536 {:.0}", hot_memchr());
     if path == "--adversarial" {
         return adversarial();
+    }
+    if path == "--bodies" {
+        for size in [64 << 10, 1 << 20] {
+            report_bodies(&corpus::bodies(size));
+        }
+        report_bodies(&corpus::worst_bodies(1 << 20));
+        return;
     }
     let text = match std::fs::read(&path) {
         Ok(text) => text,
@@ -71,7 +84,6 @@ fn main() {
         strictness: Strictness::Hardened,
     })
     .expect("the built-in rules compile");
-    println!("hot-memchr 65536 {:.0}", hot_memchr());
     let report = |name: &str, scan: &dyn Fn(&[u8])| {
         for part in SIZES.iter().filter_map(|&size| text.get(..size)) {
             let seconds = median_seconds(BUDGET, || scan(black_box(part)));
@@ -84,4 +96,31 @@ fn main() {
     report("injection", &|part| {
         black_box(injection.scan(part));
     });
+}
+
+fn dlp_scanner() -> dlp::Scanner {
+    dlp::Scanner::new(dlp::Settings {
+        rules: dlp::merge(true, &[]),
+        strictness: Strictness::Hardened,
+        seed: Some(dlp::SeedSettings::default()),
+        env_secrets: dlp::Secrets::from_env([("CI_DEPLOY_KEY", "zQ7xN2pLw9RtKv4m")], 16),
+        ..dlp::Settings::default()
+    })
+    .expect("the built-in rules compile")
+}
+
+fn report_bodies(bodies: &[Body]) {
+    let policy = BodyPolicy::new(&Config::defaults(), Arc::new(dlp_scanner()))
+        .expect("there is no profile to compile");
+    for body in bodies {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+        let found = policy.scan(&body.bytes, &headers, "example.com").finding;
+        let seconds = median_seconds(BUDGET, || {
+            black_box(policy.scan(black_box(&body.bytes), &headers, "example.com"));
+        });
+        let bytes = body.bytes.len();
+        let note = found.map(|finding| format!(" ({})", finding.reason)).unwrap_or_default();
+        println!("body {bytes} {:.1} {}{note}", bytes as f64 / seconds / 1e6, body.name);
+    }
 }
