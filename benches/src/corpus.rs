@@ -152,7 +152,8 @@ pub fn base64_heavy(bytes: usize) -> Vec<u8> {
         }
         body.push_str(r#""},"#);
     }
-    body.truncate(bytes);
+    body.truncate(body.len() - 1);
+    body.push_str("]}");
     body.into_bytes()
 }
 
@@ -291,19 +292,20 @@ pub fn bodies(bytes: usize) -> Vec<Body> {
         |number: usize| format!("{} {} and {}, ", WORDS[number % 7], WORDS[number % 41], WORDS[number % 29]);
     let code = String::from_utf8_lossy(&code(bytes)).into_owned();
     let field = |number: usize| {
-        let text = parts(3000, prose);
+        let text = parts((bytes / 60).max(3000), prose);
         format!("--B\r\nContent-Disposition: form-data; name=\"f{number}\"\r\n\r\n{text}\r\n")
     };
-    let member = |number: usize| format!("{{\"id\":{number},\"name\":\"item {number}\",\"ok\":true}}");
+    let member =
+        |number: usize| format!("{{\"ref\":\"r{number}x\",\"caption\":\"row {number}\",\"done\":true}}");
     let unicode = "Stra\u{df}e, \u{4f60}\u{597d}\u{4e16}\u{754c} \u{2014} \u{fc}ber ".repeat(40);
     let body = |name, content_type, bytes| Body { name, content_type, bytes };
     let json = "application/json";
     vec![
         body("json chat", json, chat(bytes)),
-        body("json code", json, format!("{{\"text\":\"{}\"}}", code.escape_default()).into_bytes()),
-        body("json base64", json, list(bytes, |n| format!("{{\"data\":\"{}\"}}", noise(n, 40_000)))),
+        body("json code", json, format!("{{\"text\":\"{}\"}}", escaped(&code)).into_bytes()),
+        body("json base64", json, base64_heavy(bytes)),
         body("json records", json, list(bytes, member)),
-        body("json unicode", json, list(bytes, |n| format!("{{\"text\":\"{n} {unicode}\"}}"))),
+        body("json unicode", json, list(bytes, |n| format!("{{\"caption\":\"{n} {unicode}\"}}"))),
         body(
             "form",
             "application/x-www-form-urlencoded",
@@ -325,10 +327,9 @@ pub fn bodies(bytes: usize) -> Vec<Body> {
     ]
 }
 
-/// So many base64 digits of noise.
-fn noise(seed: usize, digits: usize) -> String {
-    let mut numbers = Numbers(seed as u64 + 1);
-    (0..digits).map(|_| char::from(DIGITS[numbers.below(64)])).collect()
+/// A text as the inside of a JSON string.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// JSON made to cost as much as possible in one part of the inspection.

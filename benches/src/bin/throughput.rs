@@ -1,10 +1,11 @@
-//! How fast text and request bodies are scanned: `throughput FILE`, `throughput --bodies` or `throughput --adversarial`.
+//! How fast text and request bodies are scanned: `throughput FILE`, `throughput --bodies [NAME]` or
+//! `throughput --adversarial`.
 //!
 //! For prefixes of the file, text DLP (`dlp BYTES MB/s`) and the search for injected instructions
 //! (`injection BYTES MB/s`); or, for generated bodies, the whole inspection (`body BYTES MB/s NAME`), ordinary ones in two
-//! sizes and then those made to cost most. All with the default configuration: hardened strictness, every rule and every
-//! pass. Figures are medians of the thread's processor time, 1 MB being 10^6 bytes; the first line is the machine's own
-//! measure.
+//! sizes and then those made to cost most, or only those of that name. All with the default configuration: hardened
+//! strictness, every rule and every pass. Figures are medians of the thread's processor time, 1 MB being 10^6 bytes; the
+//! first line is the machine's own measure.
 //!
 //! With `--adversarial`, text DLP of texts made to cost as much as possible, of 64 KiB, 1 MiB and 5 MiB, the slowest first:
 //! `BYTES MB/s RATIO NAME`, where the ratio is their cost to that of clean chat text of the same size, which may be 50.
@@ -22,17 +23,6 @@ use muselet_rules::{Strictness, dlp, injection};
 
 const SIZES: [usize; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 const BUDGET: Duration = Duration::from_millis(300);
-
-fn dlp_scanner() -> dlp::Scanner {
-    dlp::Scanner::new(dlp::Settings {
-        rules: dlp::merge(true, &[]),
-        strictness: Strictness::Hardened,
-        seed: Some(dlp::SeedSettings::default()),
-        env_secrets: dlp::Secrets::from_env([("CI_DEPLOY_KEY", "zQ7xN2pLw9RtKv4m")], 16),
-        ..dlp::Settings::default()
-    })
-    .expect("the built-in rules compile")
-}
 
 fn adversarial() {
     let dlp = dlp_scanner();
@@ -57,7 +47,7 @@ fn adversarial() {
 
 fn main() {
     let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: throughput FILE | --bodies | --adversarial");
+        eprintln!("usage: throughput FILE | --bodies [NAME] | --adversarial");
         std::process::exit(2);
     };
     println!("hot-memchr 65536 {:.0}", hot_memchr());
@@ -65,10 +55,13 @@ fn main() {
         return adversarial();
     }
     if path == "--bodies" {
-        for size in [64 << 10, 1 << 20] {
-            report_bodies(&corpus::bodies(size));
+        let sizes = [64 << 10, 1 << 20];
+        let mut bodies: Vec<Body> = sizes.into_iter().flat_map(corpus::bodies).collect();
+        bodies.extend(corpus::worst_bodies(1 << 20));
+        if let Some(name) = std::env::args().nth(2) {
+            bodies.retain(|body| body.name == name);
         }
-        report_bodies(&corpus::worst_bodies(1 << 20));
+        report_bodies(&bodies);
         return;
     }
     let text = match std::fs::read(&path) {

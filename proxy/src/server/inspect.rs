@@ -1,7 +1,7 @@
 //! A request body on its way through inspection: read within its bound, scanned, ready to be forwarded.
 //!
-//! The forward path and the intercepting path share this. The body is held once: frames are appended to one buffer, the scan
-//! borrows it, and the same buffer goes upstream unless redaction made another. Reading stops at the first byte beyond the
+//! The forward path and the intercepting path share this. The body is held once: a single frame is kept as it came, several
+//! are appended to one buffer, the scan borrows it, and the same buffer goes upstream unless redaction made another. Reading stops at the first byte beyond the
 //! bound. (spec: tls-and-request-bodies §13.1-13.2)
 
 use std::fmt::{self, Debug, Display};
@@ -100,25 +100,34 @@ where
     B::Error: Display,
 {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    // What came first, for as long as nothing came after it: most bodies are never copied.
+    let mut first = Bytes::new();
     let mut buffer = BytesMut::new();
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
         match frame.map_err(BodyFinding::unreadable)?.into_data() {
             Ok(data) => {
-                if data.len() > limit_bytes - buffer.len() {
+                let have = first.len() + buffer.len();
+                if data.len() > limit_bytes - have {
                     return Err(BodyFinding::too_large(limit));
+                }
+                if have == 0 {
+                    first = data;
+                    continue;
                 }
                 if buffer.is_empty() {
                     // Not before something arrived: a declared length alone costs nothing.
                     let room = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-                    buffer.reserve(room.min(limit_bytes).max(data.len()));
+                    buffer.reserve(room.min(limit_bytes).max(have + data.len()));
+                    buffer.extend_from_slice(&std::mem::take(&mut first));
                 }
                 buffer.extend_from_slice(&data);
             }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    Ok((buffer.freeze(), trailers))
+    let body = if buffer.is_empty() { first } else { buffer.freeze() };
+    Ok((body, trailers))
 }
 
 #[cfg(test)]

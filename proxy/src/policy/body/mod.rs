@@ -193,7 +193,7 @@ impl BodyPolicy {
             Ok(strings) => strings,
             Err(finding) => return (Some(finding), Vec::new()),
         };
-        let scanned = if !one_by_one && strings.len() > 1 && strings.are_clean(&self.scanner) {
+        let scanned = if !one_by_one && strings.count() > 1 && strings.are_clean(&self.scanner) {
             Scanned::default()
         } else {
             self.texts(&strings, hardened)
@@ -222,7 +222,7 @@ impl BodyPolicy {
 
     /// Whether there is nothing in any of the texts.
     fn are_clean(&self, strings: &Strings<'_>, hardened: bool) -> bool {
-        match strings.len() {
+        match strings.count() {
             0 | 1 => self.texts(strings, hardened).silent(),
             _ => strings.are_clean(&self.scanner),
         }

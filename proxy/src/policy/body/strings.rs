@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use muselet_rules::dlp::Scanner;
+use muselet_rules::dlp::{Scanner, TextResult};
 
 /// A span; the top bit of `start` tells the arena from the body.
 #[derive(Debug, Clone, Copy)]
@@ -165,16 +165,25 @@ impl<'a> Strings<'a> {
         Some((self.join(&sorted), difference))
     }
 
-    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and the hardened mode's strings.
-    /// True is certain; false says only that they have to be scanned one by one.
+    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and the same with the hardened
+    /// mode's strings. True is certain; false says only that they have to be scanned one by one.
     pub(super) fn are_clean(&self, scanner: &Scanner) -> bool {
-        if self.extras.iter().any(|extra| extra.joined) {
-            return false;
-        }
+        let extras = |joined: bool| self.extras.iter().filter(move |extra| extra.joined == joined);
+        let apart = extras(false).map(|extra| self.get(extra.span));
         let sorted = self.sorted(self.spans.iter().copied());
-        let joined = self.join(&sorted);
-        let strings = sorted.iter().map(|&(_, span)| self.get(span));
-        scanner.finds_nothing(&joined, strings, self.extras.iter().map(|extra| self.get(extra.span)))
+        if extras(true).next().is_none() {
+            let strings = sorted.iter().map(|&(_, span)| self.get(span));
+            return scanner.finds_nothing(&self.join(&sorted), strings, apart);
+        }
+        let all = self.sorted(self.spans.iter().copied().chain(extras(true).map(|extra| extra.span)));
+        let strings = all.iter().map(|&(_, span)| self.get(span));
+        scanner.finds_nothing(&self.join(&all), strings, apart)
+            && scanner.scan_text(&self.join(&sorted)) == TextResult::default()
+    }
+
+    /// Number of strings of both kinds.
+    pub(super) fn count(&self) -> usize {
+        self.spans.len() + self.extras.len()
     }
 
     /// Spans in the order of their bytes, each with its first eight.
