@@ -32,8 +32,9 @@ mod validate;
 pub use canary::{Canary, CanaryHit};
 pub use compiled::Rule;
 pub use data::Example;
+pub use fast::Decodings;
 pub use rules::{RuleSpec, builtin_examples, builtin_rules, core_examples, core_rules, merge, merge_profile};
-pub use screen::Screen;
+pub use screen::{MOST_VALUES, Screen, Values};
 pub use secrets::{FileSecretsError, FileWarning, Secret, SecretForm, Secrets};
 pub use seed::SeedSettings;
 pub use validate::Validator;
@@ -57,6 +58,8 @@ pub const SEED_PHRASE: &str = "BIP-39 Seed Phrase";
 pub const ENV_LEAK: &str = "Environment Variable Leak";
 /// Name of a finding of a secret from the secrets file.
 pub const FILE_LEAK: &str = "Known Secret Leak";
+/// Length of the shortest seed phrase, bytes.
+pub const SHORTEST_PHRASE: usize = seed::MIN_PHRASE;
 /// Severity of every finding that no rule table names.
 pub const CRITICAL: &str = "critical";
 
@@ -364,12 +367,40 @@ impl Scanner {
 
     /// Whether any rule of either list matches a normalised text, gates left aside.
     pub fn has_hit(&self, norm: &str) -> bool {
-        !self.kernel.hits(&self.both_lists(), norm.as_bytes()).is_empty()
+        self.kernel.any(&self.both_lists(), norm.as_bytes())
     }
 
-    /// Whether `word`, in lower case, is a word of seed phrases.
-    pub fn is_seed_word(word: &str) -> bool {
-        seed::word_index(word).is_some()
+    /// Whether the conditions of a rule may be met in a normalised text, or in a part of it between characters which belong to
+    /// no word.
+    fn conditions_met(&self, norm: &[u8]) -> bool {
+        self.kernel.may_match_part(norm)
+    }
+
+    /// Asks texts what is encoded in them.
+    #[must_use]
+    pub fn decodings(&self) -> Decodings<'_> {
+        Decodings::new(self)
+    }
+
+    /// Whether any rule of one list matches a normalised text, gates left aside.
+    fn hits_of(&self, list: RuleList, norm: &str) -> bool {
+        let is_core = |number: &u16| usize::from(*number) < self.kernel.core_rules();
+        self.kernel
+            .hits(&self.both_lists(), norm.as_bytes())
+            .iter()
+            .any(|number| is_core(number) == (list == RuleList::Core))
+    }
+
+    /// Whether `text` may hold a seed phrase; false is certain.
+    #[must_use]
+    pub fn may_hold_phrase(&self, text: &[u8]) -> bool {
+        self.seed.is_some_and(|settings| seed::possible(text, settings.min_words, seed::Between::Separators))
+    }
+
+    /// Whether fewer than `most` runs of ASCII letters in `text` are words of seed phrases, in any case.
+    #[must_use]
+    pub fn has_few_seed_words(text: &[u8], most: usize) -> bool {
+        seed::has_few_words(text, most)
     }
 
     /// Whether there are canary tokens.

@@ -20,7 +20,7 @@ pub use confusables::confusable;
 use quick::Kind;
 pub(crate) use quick::{Alone, alone, decode as first_char};
 
-pub use percent::{percent_decode_all, percent_decode_lenient, percent_decode_once};
+pub use percent::{percent_decode_all, percent_decode_all_onto, percent_decode_lenient, percent_decode_once};
 
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
@@ -150,6 +150,12 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
         quick::normalise_with(kind, text, &mut scalar, false);
         vector == scalar
     })
+}
+
+/// Whether the normalisation of another text followed by `text` is the other's followed by this one's, as long as the other
+/// does not end within a character.
+pub(crate) fn begins_anew(text: &[u8]) -> bool {
+    quick::begins_anew(text)
 }
 
 /// Whether a text is printable ASCII throughout, which no normalisation changes.

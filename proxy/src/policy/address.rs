@@ -109,10 +109,12 @@ pub fn reduce(address: IpAddr) -> IpAddr {
 /// An address literal: dotted decimal without leading zeros, or IPv6 without zone.
 #[must_use]
 pub fn parse_literal(text: &str) -> Option<IpAddr> {
-    // The first byte of every literal is a hexadecimal digit or a colon; names rarely get past this.
+    // The first byte of every literal is a hexadecimal digit or a colon, and a name holds no colon.
     match text.as_bytes().first()? {
         b'0'..=b'9' => text.parse().ok(),
-        b'a'..=b'f' | b'A'..=b'F' | b':' => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        b'a'..=b'f' | b'A'..=b'F' | b':' if text.as_bytes().contains(&b':') => {
+            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
         _ => None,
     }
 }
@@ -120,10 +122,10 @@ pub fn parse_literal(text: &str) -> Option<IpAddr> {
 /// An address literal as the resolver takes it: an IPv6 one may have a non-empty zone, which is dropped.
 #[must_use]
 pub fn parse_literal_with_zone(text: &str) -> Option<IpAddr> {
-    match text.split_once('%') {
+    match memchr::memchr(b'%', text.as_bytes()) {
         None => parse_literal(text),
-        Some((_, "")) => None,
-        Some((address, _)) => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        Some(at) if at + 1 == text.len() => None,
+        Some(at) => text[..at].parse::<Ipv6Addr>().ok().map(IpAddr::V6),
     }
 }
 

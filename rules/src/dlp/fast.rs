@@ -21,7 +21,7 @@ pub(super) mod known;
 mod needles;
 mod overlap;
 mod runs;
-mod shape;
+pub(super) mod shape;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -213,7 +213,14 @@ fn begins_an_escape(text: &[u8]) -> bool {
 }
 
 fn consists_of(text: &[u8], class: &Class) -> bool {
-    text.iter().all(|&b| class.has(b))
+    // Most texts show at once that they do not.
+    let (head, rest) = text.split_at(text.len().min(64));
+    head.iter().all(|&b| class.has(b))
+        && (rest.is_empty() || {
+            let mut masks = Buffer::new();
+            class_masks(&class.low, &class.high, rest, &mut masks);
+            end_of_run(&masks, 0) >= rest.len()
+        })
 }
 
 /// A look at texts that are too short to be decoded anywhere but as a whole.
@@ -480,4 +487,57 @@ impl Search<'_> {
 /// The rules of both lists that match a normalised text.
 pub(super) fn hits(s: &Scanner, norm: &[u8]) -> Hits {
     s.kernel.hits(&s.both_lists(), norm)
+}
+
+/// Whether undoing up to three encodings of whole texts may lead to a match of a rule or to a seed phrase: false is certain.
+/// The texts are decoded as they are, one after the other.
+pub struct Decodings<'s>(Search<'s>);
+
+impl<'s> Decodings<'s> {
+    pub(super) fn new(s: &'s Scanner) -> Self {
+        Decodings(Search::new(s))
+    }
+
+    /// Asks it of one text.
+    pub fn may_hold(&mut self, text: &[u8]) -> bool {
+        let is_noise = || decode_short(text).is_some_and(|d| self.0.is_short_noise(&d));
+        let base64 = consists_of(text, &BASE64) && !is_noise();
+        text.len() >= 2 && self.0.encoded_as(text, 0, base64)
+    }
+}
+
+/// Up to 13 base64 digits decoded: up to nine bytes, with zeros after them. `None` for any other text.
+fn decode_short(text: &[u8]) -> Option<[u8; 9]> {
+    if !(1..14).contains(&text.len()) {
+        return None;
+    }
+    let mut bits = 0u128;
+    for &b in text {
+        bits = bits << 6 | u128::from(decode::base64_value(b)?);
+    }
+    let mut decoded = [0; 9];
+    let length = text.len() * 6 / 8;
+    let bytes = (bits << (128 - 6 * text.len())).to_be_bytes();
+    decoded[..length].copy_from_slice(&bytes[..length]);
+    Some(decoded)
+}
+
+impl Search<'_> {
+    /// Whether nine bytes, fewer than any match has characters, are too few even if some become several characters, and are
+    /// not encoded themselves.
+    fn is_short_noise(&self, decoded: &[u8; 9]) -> bool {
+        let follows = |at: usize| decoded.get(at).is_some_and(|b| b & 0xC0 == 0x80);
+        let most = (0..9).map(|at| match decoded[at] {
+            0xC2..=0xDF if follows(at + 1) => 3,
+            0xE0..=0xF4 if follows(at + 1) && follows(at + 2) => 18,
+            _ => 1,
+        });
+        !decoded.is_ascii() && most.sum::<usize>() < self.s.kernel.min_chars()
+    }
+}
+
+impl std::fmt::Debug for Decodings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decodings(..)")
+    }
 }

@@ -6,31 +6,41 @@
 //! the rules have to be evaluated in order, as the specification says. The URL pipeline examines thousands of joined
 //! values for one query, so [`Screen::joins`] answers for all of them together. (spec: url-scan §10.4, §12.2)
 
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{Rule, RuleList, Scanner};
+use crate::scratch::Buffer;
 use crate::text;
 
+mod joins;
+mod rows;
 mod shape;
 #[cfg(test)]
 mod tests;
 
+pub use joins::{MOST_VALUES, Values};
+use rows::{Rows, State};
 use shape::{Counts, Shape};
 
 /// Rules by number: core rules first. More rules than this are asked on every text.
 const MOST_RULES: usize = 512;
 
-type Set = [u64; MOST_RULES / 64];
+const WORDS: usize = MOST_RULES / 64;
+type Set = [u64; WORDS];
 
-fn insert(set: &mut Set, number: usize) -> bool {
-    let bit = 1 << (number % 64);
-    let word = &mut set[number / 64];
-    let is_new = *word & bit == 0;
-    *word |= bit;
-    is_new
+fn insert(set: &mut Set, number: usize) {
+    set[number / 64] |= 1 << (number % 64);
+}
+
+fn contains(set: &Set, number: usize) -> bool {
+    set[number / 64] >> (number % 64) & 1 == 1
+}
+
+fn is_empty(set: &Set) -> bool {
+    set.iter().all(|&word| word == 0)
 }
 
 fn numbers(set: &Set) -> impl Iterator<Item = usize> {
@@ -46,12 +56,18 @@ fn numbers(set: &Set) -> impl Iterator<Item = usize> {
 /// The conditions of all rules of a scanner.
 #[derive(Debug)]
 pub struct Screen {
-    literals: Option<DFA>,
+    /// The search for literals, and the state in which it begins.
+    literals: Option<(DFA, StateID)>,
     /// Rule of each literal.
     owners: Vec<u16>,
     shapes: Vec<Shape>,
     /// Rules without literals.
-    without: Set,
+    rows: Rows,
+    /// Those among them that are in `rows`, and those that are nowhere: nothing but their shapes tells of them.
+    rowed: Set,
+    loose: Set,
+    /// The core list's.
+    core: Set,
     /// Least length of any match.
     shortest: usize,
     /// Nothing can be screened: every text may match.
@@ -68,7 +84,10 @@ impl Screen {
             literals: None,
             owners: Vec::new(),
             shapes: Vec::new(),
-            without: [0; MOST_RULES / 64],
+            rows: Rows::new(),
+            rowed: [0; WORDS],
+            loose: [0; WORDS],
+            core: [0; WORDS],
             shortest: usize::MAX,
             is_blind: rules.len() > MOST_RULES,
         };
@@ -78,22 +97,27 @@ impl Screen {
         let mut literals: Vec<Vec<u8>> = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
             let shape = Shape::of(rule.hir());
+            if number < core.len() {
+                insert(&mut screen.core, number);
+            }
             screen.shortest = screen.shortest.min(shape.min_len);
             match shape::required_literals(rule.hir()) {
                 Some(required) => {
                     screen.owners.extend(std::iter::repeat_n(number as u16, required.len()));
                     literals.extend(required);
                 }
-                None => drop(insert(&mut screen.without, number)),
+                None if screen.rows.add(rule, number as u16) => insert(&mut screen.rowed, number),
+                None => insert(&mut screen.loose, number),
             }
             screen.shapes.push(shape);
         }
         let built =
             DFA::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&literals);
-        match built {
-            Ok(dfa) => screen.literals = Some(dfa),
-            Err(_) => screen.is_blind = true,
-        }
+        screen.literals = built.ok().and_then(|dfa| {
+            let start = dfa.start_state(Anchored::No).ok()?;
+            Some((dfa, start))
+        });
+        screen.is_blind = screen.literals.is_none();
         screen
     }
 
@@ -113,169 +137,97 @@ impl Screen {
             return false;
         }
         if text::is_printable(text) {
-            return self.printable_may_match(scanner, text);
+            return self.normalised_may_match(scanner, text);
         }
-        let mut buffer = Vec::new();
+        let mut buffer = Buffer::new();
         let normalised = text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
-        if normalised.is_ascii() {
-            return self.printable_may_match(scanner, normalised);
-        }
-        // Two characters beyond ASCII match a case-insensitive ASCII letter, which the literals do not know.
-        normalised.len() >= self.shortest && hits(scanner, normalised)
+        self.normalised_may_match(scanner, normalised)
     }
 
-    fn printable_may_match(&self, scanner: &Scanner, text: &[u8]) -> bool {
-        if text.len() < self.shortest {
-            return false;
-        }
-        if text.len() > LONG {
-            return hits(scanner, text);
-        }
-        let mut candidates = self.without;
-        self.add_literals(text, &mut candidates);
-        if candidates.iter().all(|&word| word == 0) {
-            return false;
-        }
-        let counts = Counts::of(text);
-        numbers(&candidates).any(|number| self.shapes[number].allows(&counts)) && hits(scanner, text)
+    fn normalised_may_match(&self, scanner: &Scanner, text: &[u8]) -> bool {
+        text.len() >= self.shortest
+            && (text.len() > LONG || !self.settles_bytes(text.iter().copied()))
+            && hits(scanner, None, text)
     }
 
-    fn add_literals(&self, text: &[u8], found: &mut Set) {
-        let Some(dfa) = &self.literals else { return };
-        let Ok(mut state) = dfa.start_state(Anchored::No) else { return };
-        for &byte in text {
-            state = dfa.next_state(Anchored::No, state, byte);
-            if dfa.is_special(state) && dfa.is_match(state) {
-                for index in 0..dfa.match_len(state) {
-                    let literal = dfa.match_pattern(state, index).as_usize();
-                    insert(found, usize::from(self.owners[literal]));
-                }
-            }
-        }
-    }
-
-    /// Whether no rule can match `text`, which is printable ASCII, or any part of it, by their conditions alone.
+    /// Whether no rule can match the normalised form of `text`, or of any part of it that stands between characters which
+    /// belong to no word, by their conditions alone.
     #[must_use]
-    pub fn settles(&self, text: &[u8]) -> bool {
+    pub fn settles(&self, scanner: &Scanner, text: &[u8]) -> bool {
+        if text::is_printable(text) {
+            return self.settles_normalised(scanner, text);
+        }
+        let mut buffer = Buffer::new();
+        let normalised = text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        self.settles_normalised(scanner, normalised)
+    }
+
+    /// [`Screen::settles`] of what is left of `text` without some ASCII characters.
+    #[must_use]
+    pub fn settles_without(
+        &self,
+        scanner: &Scanner,
+        text: &[u8],
+        left_out: impl Fn(u8) -> bool + Clone,
+    ) -> bool {
+        if text.len() <= LONG && text::is_printable(text) {
+            return self.settles_bytes(text.iter().copied().filter(move |&byte| !left_out(byte)));
+        }
+        let mut rest = Buffer::new();
+        rest.resize(text.len(), 0);
+        let mut kept = 0;
+        for &byte in text {
+            rest[kept] = byte;
+            kept += usize::from(!left_out(byte));
+        }
+        rest.truncate(kept);
+        self.settles(scanner, &rest)
+    }
+
+    fn settles_normalised(&self, scanner: &Scanner, text: &[u8]) -> bool {
+        if text.len() > LONG {
+            return !self.is_blind && !scanner.conditions_met(text);
+        }
+        self.settles_bytes(text.iter().copied())
+    }
+
+    #[inline]
+    fn settles_bytes(&self, bytes: impl Iterator<Item = u8> + Clone) -> bool {
         if self.is_blind {
             return false;
         }
-        let mut candidates = self.without;
-        self.add_literals(text, &mut candidates);
-        let counts = Counts::of(text);
+        let candidates = self.candidates(bytes.clone());
+        if is_empty(&candidates) {
+            return true;
+        }
+        let counts = Counts::of(bytes);
         numbers(&candidates).all(|number| !self.shapes[number].allows(&counts))
     }
 
-    /// Whether a rule may match some join of two to four of `values` in order. The values are given in order, without
-    /// those that take no part.
-    #[must_use]
-    pub fn joins(&self, scanner: &Scanner, values: &[&[u8]]) -> bool {
-        if self.is_blind || !values.iter().all(|value| text::is_printable(value)) {
-            return true;
+    /// The rules of which a literal or a row is in a text, and those that have neither.
+    #[inline]
+    fn candidates(&self, bytes: impl Iterator<Item = u8>) -> Set {
+        let mut found = self.loose;
+        let Some((dfa, start)) = &self.literals else { return found };
+        let mut state = *start;
+        let (mut rows, mut seen, mut before) = (State::default(), State::default(), None);
+        for byte in bytes {
+            state = dfa.next_state(Anchored::No, state, byte);
+            self.note(dfa, state, &mut found);
+            rows = self.rows.step(rows, self.rows.starts(before), byte);
+            seen |= rows;
+            before = Some(byte);
         }
-        let mut candidates = self.without;
-        self.add_joined_literals(values, &mut candidates);
-        let parts: Vec<Counts> = values.iter().map(|value| Counts::of(value)).collect();
-        let rules: Vec<usize> = numbers(&candidates)
-            .filter(|&number| self.shapes[number].allows(&Counts::bound(&parts)))
-            .collect();
-        if rules.is_empty() {
-            return false;
-        }
-        // Joins of pairs, threes and fours, each as an extension of a shorter one.
-        let mut stack: Vec<(usize, Counts)> = Vec::new();
-        let mut joined = Vec::new();
-        for first in 0..parts.len() {
-            stack.clear();
-            stack.push((first, parts[first]));
-            if self.extend(scanner, values, &parts, &rules, &mut stack, &mut joined) {
-                return true;
-            }
-        }
-        false
+        self.rows.add_complete(seen, &mut found);
+        found
     }
 
-    fn extend(
-        &self,
-        scanner: &Scanner,
-        values: &[&[u8]],
-        parts: &[Counts],
-        rules: &[usize],
-        stack: &mut Vec<(usize, Counts)>,
-        joined: &mut Vec<u8>,
-    ) -> bool {
-        let Some(&(last, counts)) = stack.last() else { return false };
-        for next in last + 1..parts.len() {
-            let counts = counts.then(&parts[next]);
-            stack.push((next, counts));
-            if rules.iter().any(|&number| self.shapes[number].allows(&counts)) {
-                joined.clear();
-                for &(at, _) in stack.iter() {
-                    joined.extend_from_slice(values[at]);
-                }
-                if hits(scanner, joined) {
-                    return true;
-                }
-            }
-            if stack.len() < 4 && self.extend(scanner, values, parts, rules, stack, joined) {
-                return true;
-            }
-            stack.pop();
-        }
-        false
-    }
-
-    /// Literals in any join of up to four values: the automaton is run over each value from every state that a join
-    /// before it can leave behind. Most runs fall together with the run from the start after a few bytes.
-    fn add_joined_literals(&self, values: &[&[u8]], found: &mut Set) {
-        let Some(dfa) = &self.literals else { return };
-        let Ok(start) = dfa.start_state(Anchored::No) else { return };
-        let mut note = |state| {
-            if dfa.is_special(state) && dfa.is_match(state) {
-                for index in 0..dfa.match_len(state) {
-                    insert(found, usize::from(self.owners[dfa.match_pattern(state, index).as_usize()]));
-                }
-            }
-        };
-        // States after a join of 1, 2 and 3 values that ends before the current one.
-        let mut before: [Vec<_>; 3] = Default::default();
-        let mut trail = Vec::new();
-        for value in values {
-            trail.clear();
-            let mut state = start;
-            for &byte in *value {
-                state = dfa.next_state(Anchored::No, state, byte);
-                note(state);
-                trail.push(state);
-            }
-            let end = state;
-            let mut after: [Vec<_>; 3] = [vec![end], Vec::new(), Vec::new()];
-            for (count, states) in before.iter().enumerate() {
-                for &from in states {
-                    let mut state = from;
-                    let mut fell_together = false;
-                    for (at, &byte) in value.iter().enumerate() {
-                        state = dfa.next_state(Anchored::No, state, byte);
-                        if state == trail[at] {
-                            fell_together = true;
-                            break;
-                        }
-                        note(state);
-                    }
-                    let state = if fell_together { end } else { state };
-                    if let Some(later) = after.get_mut(count + 1)
-                        && !later.contains(&state)
-                    {
-                        later.push(state);
-                    }
-                }
-            }
-            for (known, new) in before.iter_mut().zip(after) {
-                for state in new {
-                    if !known.contains(&state) {
-                        known.push(state);
-                    }
-                }
+    /// Adds the rules whose literals end in a state of the automaton.
+    #[inline]
+    fn note(&self, dfa: &DFA, state: StateID, found: &mut Set) {
+        if dfa.is_special(state) && dfa.is_match(state) {
+            for index in 0..dfa.match_len(state) {
+                insert(found, usize::from(self.owners[dfa.match_pattern(state, index).as_usize()]));
             }
         }
     }
@@ -284,9 +236,13 @@ impl Screen {
 /// Texts longer than this go straight to the scanner's own search, which has a higher fixed cost.
 const LONG: usize = 512;
 
-/// Asks the rules; a text that is not UTF-8 is not normalised, and nothing is known about it.
-fn hits(scanner: &Scanner, norm: &[u8]) -> bool {
-    std::str::from_utf8(norm).map_or(true, |norm| scanner.has_hit(norm))
+/// Asks the rules of a list, or of both; a text that is not UTF-8 is not normalised, and nothing is known about it.
+fn hits(scanner: &Scanner, list: Option<RuleList>, norm: &[u8]) -> bool {
+    let Ok(norm) = std::str::from_utf8(norm) else { return true };
+    match list {
+        None => scanner.has_hit(norm),
+        Some(list) => scanner.hits_of(list, norm),
+    }
 }
 
 /// Shortest text that normalisation could make long enough for a match: one code point may become 18 letters.

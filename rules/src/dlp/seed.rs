@@ -50,6 +50,47 @@ fn index_any_case(word: &str) -> Option<u16> {
     find(packed_words(), packed).map(|place| packed_words().index[place])
 }
 
+/// Texts up to this length are too short for vectors to pay, bytes.
+const SHORT: usize = 256;
+
+/// Whether fewer than `most` runs of letters are words of the list.
+pub(super) fn has_few_words(text: &[u8], most: usize) -> bool {
+    if text.len() <= SHORT {
+        let (mut runs, mut length) = (0, 0);
+        for &b in text {
+            runs += usize::from(KIND[usize::from(b)] == 1 && length == 2);
+            length = if KIND[usize::from(b)] == 1 { length + 1 } else { 0 };
+        }
+        if runs < most {
+            return true;
+        }
+    }
+    let (words, mut letters) = (packed_words(), crate::scratch::Buffer::new());
+    class_masks(&LETTERS.low, &LETTERS.high, text, &mut letters);
+    let (mut count, mut last) = (0, 0);
+    for (block, &here) in letters.iter().enumerate() {
+        let next = letters.get(block + 1).copied().unwrap_or(0);
+        let wide = u128::from(next) << 64 | u128::from(here);
+        let (two, before) = (wide & wide >> 1, here << 1 | last >> 63);
+        let four = two & two >> 2;
+        let (three, nine) = (two & wide >> 2, four & four >> 4 & wide >> 8);
+        // Runs of three to eight letters.
+        let mut starts = here & !before & three as u64 & !(nine as u64);
+        last = here;
+        while starts != 0 {
+            let start = block * 64 + starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let run = text[start..].iter().take_while(|b| b.is_ascii_alphabetic());
+            let packed = run.fold(0, |packed, b| packed << 8 | u64::from(b | 0x20));
+            count += usize::from(find(words, packed).is_some());
+            if count >= most {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 /// Whether the text holds a phrase.
 pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
     detect_within(text, settings, &mut Checks::unlimited())

@@ -14,6 +14,14 @@ fn hex(b: u8) -> Option<u8> {
     }
 }
 
+/// The byte that an escape at the start of `text` stands for.
+fn escaped(text: &[u8]) -> Option<u8> {
+    match text {
+        [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
+        _ => None,
+    }
+}
+
 /// One round: `+` becomes a space, `%hh` its byte. `None` when some `%` is not followed by two hex digits; borrowed
 /// when there is nothing to decode.
 pub fn percent_decode_once(text: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -21,38 +29,70 @@ pub fn percent_decode_once(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(text));
     };
     let mut out = Vec::with_capacity(text.len());
-    let (mut copied, mut at) = (0, first);
-    loop {
-        out.extend_from_slice(&text[copied..at]);
-        if text[at] == b'%' {
-            let high = text.get(at + 1).copied().and_then(hex)?;
-            let low = text.get(at + 2).copied().and_then(hex)?;
-            out.push(high << 4 | low);
-            copied = at + 3;
-        } else {
-            out.push(b' ');
-            copied = at + 1;
-        }
-        match memchr::memchr2(b'%', b'+', &text[copied..]) {
-            Some(next) => at = copied + next,
-            None => break,
-        }
-    }
-    out.extend_from_slice(&text[copied..]);
-    Some(Cow::Owned(out))
+    out.extend_from_slice(&text[..first]);
+    decode_onto(&text[first..], &mut out).then_some(Cow::Owned(out))
 }
 
 /// Rounds of [`percent_decode_once`] until one fails or changes nothing, at most 500; the last good text
 /// (spec: dlp §8.2, url-scan §10.1). Borrowed when nothing was decoded.
 pub fn percent_decode_all(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut current = Cow::Borrowed(text);
-    for _ in 0..MAX_ROUNDS {
-        match percent_decode_once(&current) {
-            Some(Cow::Owned(next)) if *next != *current => current = Cow::Owned(next),
-            _ => break,
+    match percent_decode_once(text) {
+        Some(Cow::Owned(mut out)) => {
+            settle(&mut out, 0);
+            Cow::Owned(out)
         }
+        _ => Cow::Borrowed(text),
     }
-    current
+}
+
+/// Appends [`percent_decode_all`] of `text` to `out`.
+pub fn percent_decode_all_onto(text: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    if decode_onto(text, out) {
+        settle(out, start);
+    } else {
+        out.truncate(start);
+        out.extend_from_slice(text);
+    }
+}
+
+/// The rounds after the first, on everything from `start` on, in place.
+fn settle(text: &mut Vec<u8>, start: usize) {
+    for _ in 1..MAX_ROUNDS {
+        let Some(first) = memchr::memchr2(b'%', b'+', &text[start..]) else { return };
+        if !memchr::memchr_iter(b'%', &text[start..]).all(|at| escaped(&text[start + at..]).is_some()) {
+            return;
+        }
+        let (mut from, mut to) = (start + first, start + first);
+        while from < text.len() {
+            // Every `%` was seen to be a good escape.
+            let escaped = escaped(&text[from..]);
+            text[to] = escaped.unwrap_or(b' ');
+            (from, to) = (from + if escaped.is_some() { 3 } else { 1 }, to + 1);
+            let same = memchr::memchr2(b'%', b'+', &text[from..]).unwrap_or(text.len() - from);
+            text.copy_within(from..from + same, to);
+            (from, to) = (from + same, to + same);
+        }
+        text.truncate(to);
+    }
+}
+
+/// One round, appended to `out`; false when it fails.
+fn decode_onto(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut copied = 0;
+    for at in memchr::memchr2_iter(b'%', b'+', text) {
+        out.extend_from_slice(&text[copied..at]);
+        if text[at] == b'+' {
+            out.push(b' ');
+            copied = at + 1;
+            continue;
+        }
+        let Some(byte) = escaped(&text[at..]) else { return false };
+        out.push(byte);
+        copied = at + 3;
+    }
+    out.extend_from_slice(&text[copied..]);
+    true
 }
 
 /// Like [`percent_decode_all`], but a `%` without two hex digits stays as it is and disables nothing, and `+` stays

@@ -96,6 +96,17 @@ pub(crate) fn alone(c: u32) -> Alone {
     }
 }
 
+/// Whether nothing at the start of a text belongs to, or changes, what stands before it.
+pub(super) fn begins_anew(text: &[u8]) -> bool {
+    let Some(at) = text.iter().position(|b| !matches!(b, 0..0x20 | 0x7f)) else { return true };
+    match text[at] {
+        0..0x80 => true,
+        // The rest of a character that the other text begins.
+        0x80..0xC0 => false,
+        _ => decode(&text[at..]).is_none_or(|(c, _)| char::from_u32(c).is_some_and(keeps)),
+    }
+}
+
 /// Whether step 1 removes a character before any other is looked at.
 fn removed(c: char) -> bool {
     is_control(c) || is_invisible(c)

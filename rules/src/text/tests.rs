@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -45,5 +47,44 @@ fn invalid_bytes_become_one_replacement_each() {
         [(&b"\x80"[..], 1), (b"\xE2\x82", 2), (b"\xED\xA0\x80", 3), (b"\xC0\x80", 2), (b"a\xF0\x9F\x98b", 3)]
     {
         assert_eq!(lossy(bytes).chars().filter(|&c| c == '\u{FFFD}').count(), n, "{bytes:x?}");
+    }
+}
+
+/// [`percent_decode_all`] round by round.
+fn decoded_by_rounds(text: &[u8]) -> Vec<u8> {
+    let mut current = text.to_vec();
+    for _ in 0..500 {
+        match percent_decode_once(&current) {
+            Some(Cow::Owned(next)) if next != current => current = next,
+            _ => break,
+        }
+    }
+    current
+}
+
+#[test]
+fn percent_decoding_stops_after_500_rounds() {
+    let text = format!("%{}41", "25".repeat(600));
+    assert_eq!(&*percent_decode_all(text.as_bytes()), decoded_by_rounds(text.as_bytes()));
+}
+
+proptest! {
+    #[test]
+    fn percent_decoding_in_place_is_decoding_by_rounds(text in "(%|25|2|5|41|\\+|a|%25|%2B|é){0,24}") {
+        let wanted = decoded_by_rounds(text.as_bytes());
+        prop_assert_eq!(&*percent_decode_all(text.as_bytes()), &*wanted);
+        let mut onto = b"%41".to_vec();
+        percent_decode_all_onto(text.as_bytes(), &mut onto);
+        prop_assert_eq!(onto, [b"%41", &*wanted].concat());
+    }
+
+    #[test]
+    fn what_begins_anew_is_normalised_alone(
+        texts in prop::collection::vec("(a|=|é|e|\u{301}|\u{338}|ﾊ|ﾞ|\u{200b}|日|ﬁ|\u{1161}|한|\u{1}|①|İ|К){0,4}", 0..4)
+    ) {
+        if texts.iter().skip(1).all(|text| begins_anew(text.as_bytes())) {
+            let parts: String = texts.iter().map(|text| norm_dlp_by_steps(text.as_bytes())).collect();
+            prop_assert_eq!(norm_dlp_by_steps(texts.concat().as_bytes()), parts);
+        }
     }
 }

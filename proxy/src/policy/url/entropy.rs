@@ -1,7 +1,6 @@
 //! Layers that look for random-looking text: path segments, query keys and values, labels of the host. (spec: url-scan §13, §14)
 //!
-//! Entropy cannot exceed log2 of the number of distinct symbols, so most texts are settled by counting distinct bytes in a
-//! bit set; logarithms are only taken for what could exceed the threshold.
+//! Entropy cannot exceed log2 of the number of distinct symbols, so most texts are settled by counting distinct bytes; logarithms are only taken for what could exceed the threshold.
 
 use std::borrow::Cow;
 
@@ -21,11 +20,9 @@ const MIN_LABEL: usize = 8;
 pub(super) fn exceeding(bytes: &[u8], threshold: f64) -> Option<f64> {
     // Distinct bytes bound distinct code points only in ASCII text.
     if bytes.is_ascii() {
-        let mut seen = [0u64; 2];
-        for &byte in bytes {
-            seen[usize::from(byte >> 6 & 1)] |= 1 << (byte & 63);
-        }
-        let distinct = seen.iter().map(|half| half.count_ones()).sum::<u32>();
+        let mut seen = [false; 128];
+        bytes.iter().for_each(|&byte| seen[usize::from(byte & 127)] = true);
+        let distinct = seen.iter().map(|&seen| u32::from(seen)).sum::<u32>();
         if f64::from(distinct).log2() <= threshold {
             return None;
         }
@@ -61,8 +58,9 @@ pub(super) fn path_and_query(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         entropy.map(|entropy| block(Label::Entropy, what, Some(key), entropy, threshold))
     };
     // The usual query has nothing to report; only when something is found does the order of the keys matter.
-    if !views::pairs(&scan.url.raw_query)
-        .any(|(key, value)| judge("", b"", &key).is_some() || judge("", b"", &value).is_some())
+    if views::pieces(&scan.url.raw_query).all(|piece| piece.len() < MIN_TEXT)
+        || !views::pairs(&scan.url.raw_query)
+            .any(|(key, value)| judge("", b"", &key).is_some() || judge("", b"", &value).is_some())
     {
         return Step::Pass;
     }

@@ -66,7 +66,7 @@ fn folded_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
         return Some(UrlVerdict::block(Label::Allowlist, reason));
     }
     // The rules again, this time without anybody's exemption.
-    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+    let found = secrets::visit(pipeline, scan, RuleList::Main, &mut |text| {
         to_break(pipeline.dlp.first_hit(RuleList::Main, text, |rule, gated| !gated && !rule.spec().warn))
     });
     found.break_value().map(|rule| UrlVerdict::block(Label::Dlp, secrets::reason("DLP match", rule)))
@@ -149,11 +149,11 @@ fn to_break<T>(found: Option<T>) -> ControlFlow<T> {
 
 /// Rules that the reference skips because a literal that it takes for required is absent.
 fn gated_rules(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if scan.no_rule_matches || !pipeline.dlp.rules(RuleList::Main).iter().any(Rule::may_be_gated_wrongly) {
+    if scan.cleared.rules || !pipeline.dlp.rules(RuleList::Main).iter().any(Rule::may_be_gated_wrongly) {
         return None;
     }
     let host = text::lossy(scan.url.host_name());
-    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+    let found = secrets::visit(pipeline, scan, RuleList::Main, &mut |text| {
         let accept = |rule: &Rule, gated| gated && !rule.spec().warn && !pipeline.is_exempt(rule, &host);
         to_break(pipeline.dlp.first_hit(RuleList::Main, text, accept))
     });
@@ -175,6 +175,10 @@ fn path_decoded_again(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict
 fn dropped_pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let query = &*scan.url.raw_query;
     memchr::memchr2(b';', b'%', query)?;
+    // A query that is decoded as a whole without a hitch has no bad escape.
+    if quick::has_no_escape(scan.query()) && memchr::memchr(b';', query).is_none() {
+        return None;
+    }
     let is_dropped = |piece: &&[u8]| piece.contains(&b';') || !super::parse::has_valid_escapes(piece);
     for piece in query.split(|&byte| byte == b'&').filter(is_dropped) {
         let value = &piece[memchr::memchr(b'=', piece).map_or(0, |at| at + 1)..];
@@ -229,16 +233,24 @@ fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     memchr::memchr2(b'%', b'+', query)?;
     let decoded = scan.lenient_query();
     // The usual query reads the same either way, and has been examined with all its parts.
-    if scan.no_rule_matches
+    if scan.cleared.rules
         && decoded == scan.query()
         && memchr::memchr(b';', query).is_none()
         && !views::has_too_many_pieces(query)
     {
         return None;
     }
+    let mut quick = pipeline.quick.as_ref().map(|_| pipeline.dlp.decodings());
+    let is_known = scan.cleared.rules && !views::has_too_many_pieces(query);
     examine(pipeline, scan, decoded).or_else(|| {
         super::parse::query_pieces(query).find_map(|(_, value)| {
+            if is_known && quick::has_no_escape(value) {
+                return None;
+            }
             let value = text::percent_decode_lenient(value, ROUNDS);
+            if quick.as_mut().is_some_and(|quick| !quick.may_hold(&value)) {
+                return None;
+            }
             views::decodings(&value).find_map(|decoded| examine(pipeline, scan, &decoded))
         })
     })
@@ -246,7 +258,7 @@ fn lenient_escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Encodings inside encodings, in path segments and query values; and one level of them under the core rules too.
 fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if scan.no_rule_matches {
+    if scan.cleared.rules {
         return None;
     }
     let segments =
@@ -311,12 +323,14 @@ fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Ur
     if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') {
         return None;
     }
-    let lenient = text::percent_decode_lenient(canonical, ROUNDS);
-    let normalised = text::norm_dlp(&lenient);
-    let joined = views::ordered_values(&scan.url.raw_query).map(|values| values.concat()).unwrap_or_default();
+    let lenient = scan.lenient_canonical();
+    // What is printable is its own normalised form.
+    let normalised = if text::is_printable(&lenient) { Cow::Borrowed("") } else { text::norm_dlp(&lenient) };
+    let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
     let texts: [(&str, &[u8]); 3] =
-        [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", &joined)];
-    let differs = |(_, text): &&(&str, &[u8])| **text != *canonical && !has_no_secret(text);
+        [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", joined)];
+    let differs =
+        |(_, text): &&(&str, &[u8])| !text.is_empty() && **text != *canonical && !has_no_secret(text);
     texts.iter().filter(differs).find_map(|(id, text)| {
         lists.iter().find_map(|(secrets, reason)| {
             let reason = secrets::with_form(reason, secrets.find(&[text])?);

@@ -133,7 +133,7 @@ impl Pipeline {
             internal_ranges,
             ip_allowlist: AddressSet::parse(&settings.ip_allowlist)?,
             exemptions: dlp.rules(RuleList::Main).iter().enumerate().filter_map(exemption).collect(),
-            quick: Some(Quick::new(&dlp, hardened)),
+            quick: Some(Quick::new(&dlp)),
             dlp,
             rate: RateLimit::new(settings.max_requests_per_minute),
             budget: DataBudget::new(settings.max_data_per_minute, hardened),

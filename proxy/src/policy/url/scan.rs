@@ -1,12 +1,15 @@
 //! One URL under examination: its parts, its canonical host and its canonical string.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
+use muselet_rules::dlp::Values;
 use muselet_rules::text;
 
 use super::hardened::ROUNDS;
 use super::parse::{GoUrl, ParseError, authority_name, parse};
+use super::quick::Cleared;
+use super::views;
 use crate::policy::address;
 use crate::policy::host;
 use crate::policy::verdict::WarnMatch;
@@ -22,11 +25,26 @@ pub(super) struct Scan<'u> {
     pub host: Cow<'u, str>,
     /// Warn-only rules that matched so far.
     pub warn_matches: Vec<WarnMatch>,
-    /// No rule can match any text that the rule layers examine.
-    pub no_rule_matches: bool,
+    /// What need not be looked for.
+    pub cleared: Cleared,
     canonical: OnceCell<Cow<'u, [u8]>>,
     query: OnceCell<Vec<u8>>,
     lenient_query: OnceCell<Vec<u8>>,
+    decoded_canonical: OnceCell<Vec<u8>>,
+    values: OnceCell<Values>,
+}
+
+thread_local! {
+    /// The memory of the last URL's values.
+    static VALUES: RefCell<Values> = RefCell::default();
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        if let Some(values) = self.values.take() {
+            let _ = VALUES.try_with(|kept| kept.replace(values));
+        }
+    }
 }
 
 impl<'u> Scan<'u> {
@@ -46,10 +64,12 @@ impl<'u> Scan<'u> {
             url,
             host,
             warn_matches: Vec::new(),
-            no_rule_matches: false,
+            cleared: Cleared::default(),
             canonical: OnceCell::new(),
             query: OnceCell::new(),
             lenient_query: OnceCell::new(),
+            decoded_canonical: OnceCell::new(),
+            values: OnceCell::new(),
         })
     }
 
@@ -64,15 +84,48 @@ impl<'u> Scan<'u> {
         })
     }
 
+    /// Whether the canonical string is the text as given.
+    pub(super) fn is_written_canonically(&self) -> bool {
+        self.canonical();
+        matches!(self.canonical.get(), Some(Cow::Borrowed(_)))
+    }
+
+    /// The canonical string, decoded until it settles.
+    pub(super) fn decoded_canonical(&self) -> &[u8] {
+        decoded_once(&self.decoded_canonical, self.canonical(), b'+', text::percent_decode_all)
+    }
+
+    /// The canonical string, decoded with bad escapes left as they are and `+` kept.
+    pub(super) fn lenient_canonical(&self) -> Cow<'_, [u8]> {
+        let (raw, decoded) = (self.canonical(), self.decoded_canonical());
+        // Both ways of decoding are one when it goes without a hitch and no `+` comes up in it.
+        let gives_plus_or_escape = |at: usize| matches!(raw.get(at + 1..at + 3), Some(b"25" | b"2B" | b"2b"));
+        let has_plus =
+            memchr::memchr(b'+', raw).is_some() || memchr::memchr_iter(b'%', raw).any(gives_plus_or_escape);
+        if !has_plus && memchr::memchr(b'%', decoded).is_none() {
+            return Cow::Borrowed(decoded);
+        }
+        text::percent_decode_lenient(raw, ROUNDS)
+    }
+
     /// The query, decoded until it settles.
     pub(super) fn query(&self) -> &[u8] {
-        decoded_once(&self.query, &self.url.raw_query, text::percent_decode_all)
+        decoded_once(&self.query, &self.url.raw_query, b'+', text::percent_decode_all)
     }
 
     /// The query, decoded with bad escapes left as they are and `+` kept.
     pub(super) fn lenient_query(&self) -> &[u8] {
-        decoded_once(&self.lenient_query, &self.url.raw_query, |raw| {
+        decoded_once(&self.lenient_query, &self.url.raw_query, b'%', |raw| {
             text::percent_decode_lenient(raw, ROUNDS)
+        })
+    }
+
+    /// The ordered values of the query.
+    pub(super) fn values(&self) -> &Values {
+        self.values.get_or_init(|| {
+            let mut values = VALUES.try_with(RefCell::take).unwrap_or_default();
+            views::write_ordered_values(&self.url.raw_query, &mut values);
+            values
         })
     }
 
@@ -82,13 +135,14 @@ impl<'u> Scan<'u> {
     }
 }
 
-/// What `decode` makes of `raw`, made at most once; nothing is made of what has no escapes.
+/// What `decode` makes of `raw`, made at most once; nothing is made of what has neither `%` nor the `other` byte.
 fn decoded_once<'s>(
     cell: &'s OnceCell<Vec<u8>>,
     raw: &'s [u8],
+    other: u8,
     decode: impl Fn(&'s [u8]) -> Cow<'s, [u8]>,
 ) -> &'s [u8] {
-    if memchr::memchr2(b'%', b'+', raw).is_none() {
+    if memchr::memchr2(b'%', other, raw).is_none() {
         return raw;
     }
     cell.get_or_init(|| decode(raw).into_owned())

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use muselet_rules::dlp::{Encoding, Rule, RuleList, SEED_PHRASE, Scanner, SecretForm};
+use muselet_rules::dlp::{
+    Encoding, Rule, RuleList, SEED_PHRASE, SHORTEST_PHRASE, Scanner, SecretForm, Values,
+};
 use muselet_rules::text;
 
 use super::layers::Step;
@@ -19,12 +21,12 @@ const MIN_SEED_SEGMENT: usize = 20;
 /// Layer 8.
 pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     if let Some(quick) = &pipeline.quick {
-        scan.no_rule_matches = quick.no_rule_matches(&pipeline.dlp, scan);
-        if scan.no_rule_matches {
+        scan.cleared = quick.clear(&pipeline.dlp, scan);
+        if scan.cleared.rules {
             return Step::Pass;
         }
     }
-    let found = views::visit(scan, &views::CORE, &mut |text| match pipeline.dlp.first_hit(
+    let found = visit(pipeline, scan, RuleList::Core, &mut |text| match pipeline.dlp.first_hit(
         RuleList::Core,
         text,
         |_, gated| !gated,
@@ -38,6 +40,23 @@ pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         }
         ControlFlow::Continue(()) => Step::Pass,
     }
+}
+
+/// Gives every text that a list of rules examines to `examine` until it breaks. Subsequences are only made when a rule matches
+/// one of them.
+pub(super) fn visit<B>(
+    pipeline: &Pipeline,
+    scan: &Scan<'_>,
+    list: RuleList,
+    examine: &mut impl FnMut(&[u8]) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let views = if list == RuleList::Core { &views::CORE } else { &views::CONFIGURED };
+    views::visit(scan, views, examine)?;
+    if pipeline.quick.as_ref().is_some_and(|quick| !quick.some_join_matches(&pipeline.dlp, Some(list), scan))
+    {
+        return ControlFlow::Continue(());
+    }
+    views::visit(scan, &views::LAST, examine)
 }
 
 pub(super) fn reason(what: &str, rule: &Rule) -> String {
@@ -55,12 +74,12 @@ pub(super) fn configured(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
 
 /// Rules on every view; warn-only ones are noted and passed over. (spec: url-scan §12.2)
 fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str>> {
-    if scan.no_rule_matches {
+    if scan.cleared.rules {
         return None;
     }
     let mut warned: Vec<WarnMatch> = Vec::new();
     let host: Cow<'_, str> = text::lossy(scan.url.host_name());
-    let found = views::visit(scan, &views::CONFIGURED, &mut |text| {
+    let found = visit(pipeline, scan, RuleList::Main, &mut |text| {
         let accept = |rule: &Rule, gated: bool| {
             let spec = rule.spec();
             if gated || pipeline.is_exempt(rule, &host) {
@@ -93,43 +112,45 @@ fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>
         return None;
     }
     let is_quick = pipeline.quick.is_some();
-    let has =
-        |bytes: &[u8]| !(is_quick && quick::has_too_few_tokens(bytes)) && dlp.seed_in(&text::lossy(bytes));
-    seed_texts(scan, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
+    let has = |bytes: &[u8]| (!is_quick || dlp.may_hold_phrase(bytes)) && dlp.seed_in(&text::lossy(bytes));
+    let shortest = if is_quick && scan.cleared.decodings { SHORTEST_PHRASE } else { 0 };
+    seed_texts(scan, shortest, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
 }
 
-fn seed_texts(scan: &Scan<'_>, has: &impl Fn(&[u8]) -> bool) -> bool {
+/// Whether some text holds a phrase. When a shortest length is given, decodings hold none.
+fn seed_texts(scan: &Scan<'_>, shortest: usize, has: &impl Fn(&[u8]) -> bool) -> bool {
     let url = &scan.url;
     let spaced = |bytes: &[u8], separator: u8| {
         let replace = |&byte: &u8| if byte == separator { b' ' } else { byte };
         bytes.contains(&separator) && has(&bytes.iter().map(replace).collect::<Vec<u8>>())
     };
-    let decoded_value = |(_, value): (Cow<'_, [u8]>, Cow<'_, [u8]>)| {
+    let decoded_value = |value: Cow<'_, [u8]>| {
         let value = text::percent_decode_all(&value);
-        has(&value) || views::decodings(&value).any(|decoded| has(&decoded))
+        has(&value) || shortest == 0 && views::decodings(&value).any(|decoded| has(&decoded))
     };
     let decoded_segment = |segment: &[u8]| {
         segment.len() >= MIN_SEED_SEGMENT
             && views::decodings(&text::percent_decode_all(segment)).any(|decoded| has(&decoded))
     };
+    let is_long = views::pieces(&url.raw_query).any(|piece| piece.len() >= shortest);
     has(&url.path)
         || has(scan.query())
-        || views::pairs(&url.raw_query).any(decoded_value)
-        || values_with_spaces(&url.raw_query).is_some_and(|joined| has(&joined))
-        || url.path.split(|&byte| byte == b'/').any(decoded_segment)
+        || is_long && views::pairs(&url.raw_query).any(|(_, value)| decoded_value(value))
+        || url.raw_query.contains(&b'&') && has(&values_with_spaces(scan.values()))
+        || shortest == 0 && url.path.split(|&byte| byte == b'/').any(decoded_segment)
         || spaced(url.host_name(), b'.')
         || spaced(&url.path, b'/')
 }
 
 /// All ordered values with a space before each but one that comes from the first piece. (spec: url-scan §12.3 item 4)
-fn values_with_spaces(raw_query: &[u8]) -> Option<Vec<u8>> {
-    let mut joined = Vec::new();
-    for value in views::ordered_values(raw_query)? {
+fn values_with_spaces(values: &Values) -> Vec<u8> {
+    let mut joined = Vec::with_capacity(values.joined().len() + values.len());
+    for value in values.iter() {
         // A leading space separates nothing, so it does not matter which piece the first value comes from.
         joined.push(b' ');
-        joined.extend_from_slice(&value);
+        joined.extend_from_slice(value);
     }
-    Some(joined)
+    joined
 }
 
 /// Environment secrets, then the file's, and canaries after each list that is not empty. (spec: url-scan §12.4, §12.5)
@@ -148,15 +169,18 @@ fn literal_secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, 
         return None;
     }
     let stripped = text::strip_controls(canonical);
-    let decoded = text::percent_decode_all(stripped.as_bytes());
+    let decoded = if text::is_printable(canonical) {
+        Cow::Borrowed(scan.decoded_canonical())
+    } else {
+        text::percent_decode_all(stripped.as_bytes())
+    };
     let decoded = text::strip_controls(&decoded);
+    let has_none = has_no_secret(stripped.as_bytes()) && has_no_secret(decoded.as_bytes());
     for (secrets, reason) in lists {
         if secrets.is_empty() {
             continue;
         }
-        if !(has_no_secret(stripped.as_bytes()) && has_no_secret(decoded.as_bytes()))
-            && let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()])
-        {
+        if !has_none && let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()]) {
             return Some(with_form(reason, form));
         }
         if let Some(reason) = canary(dlp, scan) {

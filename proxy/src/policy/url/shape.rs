@@ -56,7 +56,8 @@ pub(super) fn traversal(_: &Pipeline, scan: &mut Scan<'_>) -> Step {
     let raw_path = &scan.url.raw_path;
     let path = if raw_path.is_empty() { &scan.url.path } else { raw_path };
     // Every form has two dots, written as such or as escapes.
-    if memchr::memchr2(b'%', b'\\', path).is_none() && memchr::memmem::find(path, b"..").is_none() {
+    let has_two_dots = || memchr::memchr_iter(b'.', path).any(|at| path.get(at + 1) == Some(&b'.'));
+    if memchr::memchr2(b'%', b'\\', path).is_none() && !has_two_dots() {
         return Step::Pass;
     }
     let path: Cow<'_, [u8]> = if path.iter().any(u8::is_ascii_uppercase) {

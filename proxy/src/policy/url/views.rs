@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use muselet_rules::dlp::{MOST_VALUES, Values};
 use muselet_rules::{decode, text};
 
 use super::Scan;
@@ -16,8 +17,7 @@ use super::parse::query_pairs;
 const MOST_PIECES: usize = 10_000;
 /// Shortest path segment whose decodings are examined, in bytes.
 pub(super) const MIN_SEGMENT: usize = 10;
-/// Ordered values that take part in subsequences, and the sizes of those.
-pub(super) const MOST_VALUES: usize = 20;
+/// Sizes of subsequences.
 const SIZES: std::ops::RangeInclusive<usize> = 2..=4;
 
 type Bytes<'a> = Cow<'a, [u8]>;
@@ -46,10 +46,39 @@ pub(super) fn grouped_pairs(raw_query: &[u8]) -> Vec<(Bytes<'_>, Vec<Bytes<'_>>)
     groups
 }
 
+/// The pieces of a query.
+pub(super) fn pieces(raw_query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b'&', raw_query).chain(std::iter::once(raw_query.len()));
+    ends.scan(0, |start, end| Some(&raw_query[std::mem::replace(start, end + 1)..end]))
+}
+
+/// Key and value of a piece of a query, as written.
+pub(super) fn key_and_value(piece: &[u8]) -> [&[u8]; 2] {
+    match memchr::memchr(b'=', piece) {
+        Some(at) => [&piece[..at], &piece[at + 1..]],
+        None => [piece, b""],
+    }
+}
+
+/// [`ordered_values`] into a buffer that is used again.
+pub(super) fn write_ordered_values(raw_query: &[u8], values: &mut Values) {
+    values.clear();
+    let is_plain = memchr::memchr2(b'%', b'+', raw_query).is_none();
+    for piece in pieces(raw_query) {
+        let [_, value] = key_and_value(piece);
+        if value.is_empty() {
+        } else if is_plain {
+            values.push_with(|out| out.extend_from_slice(value));
+        } else {
+            values.push_with(|out| text::percent_decode_all_onto(value, out));
+        }
+    }
+}
+
 /// Values in the order of the query, decoded; `None` unless the query has an `&`. (spec: url-scan §10.4)
 pub(super) fn ordered_values(raw_query: &[u8]) -> Option<Vec<Bytes<'_>>> {
     memchr::memchr(b'&', raw_query)?;
-    let values = raw_query.split(|&byte| byte == b'&').filter_map(|piece| {
+    let values = pieces(raw_query).filter_map(|piece| {
         let value = &piece[memchr::memchr(b'=', piece)? + 1..];
         (!value.is_empty()).then(|| text::percent_decode_all(value))
     });
@@ -88,8 +117,8 @@ pub(super) enum View {
     Subsequences,
 }
 
-/// What the core layer examines, in order. (spec: url-scan §11)
-pub(super) const CORE: [View; 10] = [
+/// What the core layer examines, in order, but for the last: subsequences. (spec: url-scan §11)
+pub(super) const CORE: [View; 9] = [
     View::Canonical,
     View::Path,
     View::Query,
@@ -99,11 +128,10 @@ pub(super) const CORE: [View; 10] = [
     View::RawPath,
     View::Segments,
     View::Join,
-    View::Subsequences,
 ];
 
-/// What the configurable layer examines, in order. (spec: url-scan §12.1)
-pub(super) const CONFIGURED: [View; 10] = [
+/// What the configurable layer examines, in order, but for the last: subsequences. (spec: url-scan §12.1)
+pub(super) const CONFIGURED: [View; 9] = [
     View::Canonical,
     View::Path,
     View::Query,
@@ -113,8 +141,10 @@ pub(super) const CONFIGURED: [View; 10] = [
     View::Host,
     View::PathNoise,
     View::Join,
-    View::Subsequences,
 ];
+
+/// What both examine last, of which there may be thousands.
+pub(super) const LAST: [View; 1] = [View::Subsequences];
 
 /// Gives every non-empty text of `views` to `examine` until it breaks.
 pub(super) fn visit<B>(

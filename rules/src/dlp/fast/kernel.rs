@@ -152,6 +152,19 @@ impl Kernel {
         }) || self.wif.is_some() && wif_in(part, &mut crate::scratch::Buffer::new())
     }
 
+    /// Whether the conditions of a rule are met in a normalised text or may be met in a part of it that stands between
+    /// characters which belong to no word.
+    pub(in super::super) fn may_match_part(&self, text: &[u8]) -> bool {
+        let search = || {
+            self.windows.search(text, |at, buckets| {
+                let holds = |number: u32| self.branches[number as usize].1.holds_in_part(text, at);
+                self.windows.owners(text, at, buckets, holds)
+            })
+        };
+        let wif = || self.wif.is_some() && wif_in(text, &mut crate::scratch::Buffer::new());
+        !self.always.is_empty() || search() || wif()
+    }
+
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
     pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &[u8]) -> Hits {
         let mut hits = Vec::new();
@@ -167,7 +180,7 @@ impl Kernel {
 
     /// Whether any rule matches.
     /// True also for what is not UTF-8, which no normalised text is.
-    pub(super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
+    pub(in super::super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
         text.len() >= self.min_chars && self.search(rules, text, |_| true)
     }
 

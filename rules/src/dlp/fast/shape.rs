@@ -11,7 +11,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 /// A set of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Set(pub(super) [u64; 4]);
+pub(in super::super) struct Set(pub(super) [u64; 4]);
 
 impl Set {
     pub(super) const ALL: Set = Set([u64::MAX; 4]);
@@ -27,11 +27,11 @@ impl Set {
     }
 
     #[inline]
-    pub(super) fn has(&self, b: u8) -> bool {
+    pub(in super::super) fn has(&self, b: u8) -> bool {
         self.0[usize::from(b >> 6)] >> (b & 63) & 1 == 1
     }
 
-    pub(super) fn union(&self, other: &Set) -> Set {
+    pub(in super::super) fn union(&self, other: &Set) -> Set {
         Set(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 
@@ -89,7 +89,7 @@ pub(super) const fn frequency(b: u8) -> u64 {
     }
 }
 
-pub(super) fn is_word(b: u8) -> bool {
+pub(in super::super) fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
 
@@ -172,6 +172,42 @@ pub(super) fn solid(hir: &Hir) -> usize {
         longest
     };
     rows(hir).and_then(|rows| rows.iter().map(longest).min()).unwrap_or(0)
+}
+
+/// Neighbouring bytes that every match of a branch holds.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Stretch {
+    pub(in super::super) sets: Vec<Set>,
+    /// What stands before the first of them is no word character.
+    pub(in super::super) bounded: bool,
+}
+
+/// The stretches of each branch of a pattern, of which every match of the branch holds all; `None` when there are too many
+/// branches. Of what is repeated, up to `most` bytes are written out.
+pub(in super::super) fn stretches(hir: &Hir, most: usize) -> Option<Vec<Vec<Stretch>>> {
+    Some(rows(hir)?.iter().map(|row| stretches_of(row, most)).collect())
+}
+
+fn stretches_of(row: &[Slot], most: usize) -> Vec<Stretch> {
+    let (mut all, mut now) = (Vec::new(), Stretch::default());
+    for slot in row {
+        match slot {
+            Slot::Byte(set) => {
+                now.bounded &= !now.sets.is_empty() || set.is_subset(is_word);
+                now.sets.push(*set);
+            }
+            Slot::Look(look) => now.bounded |= now.sets.is_empty() && *look == Look::WordAscii,
+            Slot::Gap { set, min } => {
+                let copies = set.map(|set| vec![set; (*min).min(most)]).unwrap_or_default();
+                now.bounded &= !now.sets.is_empty();
+                now.sets.extend_from_slice(&copies);
+                all.push(std::mem::replace(&mut now, Stretch { sets: copies, bounded: false }));
+            }
+        }
+    }
+    all.push(now);
+    all.retain(|stretch| !stretch.sets.is_empty());
+    all
 }
 
 fn rows(hir: &Hir) -> Option<Vec<Vec<Slot>>> {
@@ -433,6 +469,17 @@ impl Branch {
     /// Whether everything that is known holds for a window at `at`.
     #[inline]
     pub(super) fn holds(&self, text: &[u8], at: usize) -> bool {
+        self.holds_where(text, at, |_| false)
+    }
+
+    /// The same for a text or for some part of it that stands between characters which belong to no word: its ends may be
+    /// anywhere.
+    pub(super) fn holds_in_part(&self, text: &[u8], at: usize) -> bool {
+        self.holds_where(text, at, |beyond| matches!(beyond, Beyond::Edge | Beyond::Bridge(_, _, true)))
+    }
+
+    #[inline]
+    fn holds_where(&self, text: &[u8], at: usize, is_met: impl Fn(&Beyond) -> bool) -> bool {
         let at = at as isize;
         if self.before == Beyond::Boundary {
             // In runs of digits and letters this is what fails.
@@ -449,7 +496,8 @@ impl Branch {
         }
         // The window is in the text and every check held, so the stretch lies within the text.
         let (before, after) = (&text[..(at + self.from) as usize], &text[(at + self.to) as usize..]);
-        self.before.holds(before.iter().rev().copied()) && self.after.holds(after.iter().copied())
+        (is_met(&self.before) || self.before.holds(before.iter().rev().copied()))
+            && (is_met(&self.after) || self.after.holds(after.iter().copied()))
     }
 
     /// Whether a window never stands behind a character of a word.

@@ -27,6 +27,8 @@ fn is_token(byte: u8) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     len: usize,
+    /// ASCII characters that occur, in lower case.
+    bytes: u128,
     digits: usize,
     /// Nothing but token characters.
     is_run: bool,
@@ -36,13 +38,15 @@ pub(super) struct Counts {
     longest: usize,
 }
 
-const EMPTY: Counts = Counts { len: 0, digits: 0, is_run: true, first: 0, last: 0, longest: 0 };
+const EMPTY: Counts = Counts { len: 0, bytes: 0, digits: 0, is_run: true, first: 0, last: 0, longest: 0 };
 
 impl Counts {
-    pub(super) fn of(text: &[u8]) -> Self {
-        let (mut digits, mut run, mut longest) = (0, 0, 0);
+    pub(super) fn of(text: impl Iterator<Item = u8>) -> Self {
+        let (mut len, mut digits, mut run, mut longest, mut bytes) = (0, 0, 0, 0, 0u128);
         let mut first = None;
-        for &byte in text {
+        for byte in text {
+            len += 1;
+            bytes |= 1u128.checked_shl(u32::from(byte.to_ascii_lowercase())).unwrap_or(0);
             digits += usize::from(byte.is_ascii_digit());
             if is_token(byte) {
                 run += 1;
@@ -53,7 +57,8 @@ impl Counts {
             }
         }
         Self {
-            len: text.len(),
+            len,
+            bytes,
             digits,
             is_run: first.is_none(),
             first: first.unwrap_or(run),
@@ -63,7 +68,7 @@ impl Counts {
     }
 
     fn run(len: usize, digits: usize) -> Self {
-        Self { len, digits, is_run: true, first: len, last: len, longest: len }
+        Self { len, bytes: 0, digits, is_run: true, first: len, last: len, longest: len }
     }
 
     fn other(len: usize) -> Self {
@@ -74,6 +79,7 @@ impl Counts {
     pub(super) fn then(&self, next: &Self) -> Self {
         Self {
             len: self.len + next.len,
+            bytes: self.bytes | next.bytes,
             digits: self.digits + next.digits,
             is_run: self.is_run && next.is_run,
             first: if self.is_run { self.len + next.first } else { self.first },
@@ -85,6 +91,7 @@ impl Counts {
     fn or(&self, other: &Self) -> Self {
         Self {
             len: self.len.min(other.len),
+            bytes: self.bytes & other.bytes,
             digits: self.digits.min(other.digits),
             is_run: self.is_run && other.is_run,
             first: self.first.min(other.first),
@@ -94,20 +101,21 @@ impl Counts {
     }
 
     /// An upper bound for every join of up to four of `parts`.
-    pub(super) fn bound(parts: &[Self]) -> Self {
+    pub(super) fn bound<'c>(parts: impl Iterator<Item = &'c Self> + Clone) -> Self {
         let top = |of: fn(&Self) -> usize| {
             let mut best = [0usize; 4];
-            for value in parts.iter().map(of) {
+            for value in parts.clone().map(of) {
                 let (least, _) = best.iter().enumerate().min_by_key(|(_, kept)| **kept).unwrap_or((0, &0));
                 best[least] = best[least].max(value);
             }
             best.iter().sum::<usize>()
         };
-        let most = |of: fn(&Self) -> usize| parts.iter().map(of).max().unwrap_or(0);
+        let most = |of: fn(&Self) -> usize| parts.clone().map(of).max().unwrap_or(0);
         let whole = top(|part| if part.is_run { part.len } else { 0 });
         let run = most(|part| part.last) + whole + most(|part| part.first);
         Self {
             len: top(|part| part.len),
+            bytes: parts.clone().fold(0, |all, part| all | part.bytes),
             digits: top(|part| part.digits),
             is_run: true,
             first: run,
@@ -122,6 +130,7 @@ impl Counts {
 pub(super) struct Shape {
     /// Bytes.
     pub(super) min_len: usize,
+    bytes: u128,
     digits: usize,
     longest: usize,
 }
@@ -130,22 +139,33 @@ impl Shape {
     pub(super) fn of(hir: &Hir) -> Self {
         let least = least(hir);
         let min_len = hir.properties().minimum_len().unwrap_or(0);
-        Self { min_len, digits: least.digits, longest: least.longest }
+        Self { min_len, bytes: least.bytes, digits: least.digits, longest: least.longest }
     }
 
     /// Whether a text with these counts can hold a match.
     pub(super) fn allows(&self, counts: &Counts) -> bool {
-        counts.len >= self.min_len && counts.digits >= self.digits && counts.longest >= self.longest
+        counts.len >= self.min_len
+            && counts.bytes & self.bytes == self.bytes
+            && counts.digits >= self.digits
+            && counts.longest >= self.longest
     }
 }
 
 fn least(hir: &Hir) -> Counts {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => EMPTY,
-        HirKind::Literal(literal) => Counts::of(&literal.0),
-        HirKind::Class(_) if is_within(hir, |byte| byte.is_ascii_digit()) => Counts::run(1, 1),
-        HirKind::Class(_) if is_within(hir, is_token) => Counts::run(1, 0),
-        HirKind::Class(_) => Counts::other(hir.properties().minimum_len().unwrap_or(0)),
+        HirKind::Literal(literal) => Counts::of(literal.0.iter().copied()),
+        HirKind::Class(class) => {
+            let only = is_small_class(class).filter(|folded| folded.len() == 1);
+            let counts = if is_within(hir, |byte| byte.is_ascii_digit()) {
+                Counts::run(1, 1)
+            } else if is_within(hir, is_token) {
+                Counts::run(1, 0)
+            } else {
+                Counts::other(hir.properties().minimum_len().unwrap_or(0))
+            };
+            Counts { bytes: only.map_or(0, |folded| 1 << folded[0]), ..counts }
+        }
         HirKind::Capture(capture) => least(&capture.sub),
         HirKind::Concat(parts) => parts.iter().map(least).fold(EMPTY, |sum, part| sum.then(&part)),
         HirKind::Alternation(branches) => branches.iter().map(least).reduce(|a, b| a.or(&b)).unwrap_or(EMPTY),
@@ -154,7 +174,8 @@ fn least(hir: &Hir) -> Counts {
             let times = repetition.min as usize;
             if once.is_run {
                 // However often it occurs, nothing but token characters stands there.
-                Counts::run(once.len * times, once.digits * times)
+                let bytes = if times == 0 { 0 } else { once.bytes };
+                Counts { bytes, ..Counts::run(once.len * times, once.digits * times) }
             } else if times == 0 {
                 Counts::other(0)
             } else {
@@ -240,10 +261,14 @@ fn exact(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         }
         HirKind::Capture(capture) => exact(&capture.sub),
         HirKind::Repetition(repetition) => {
+            let once = || exact(&repetition.sub);
+            if (repetition.min, repetition.max) == (0, Some(1)) {
+                return Some([once()?, vec![Vec::new()]].concat());
+            }
             if repetition.max != Some(repetition.min) || repetition.min > 8 {
                 return None;
             }
-            let once = exact(&repetition.sub)?;
+            let once = once()?;
             (0..repetition.min).try_fold(vec![Vec::new()], |all, _| product(&all, &once))
         }
         HirKind::Concat(parts) => {

@@ -65,10 +65,13 @@ proptest! {
     }
 
     #[test]
-    fn never_says_no_to_a_join_that_matches(values in prop::collection::vec(near(), 2..6)) {
+    fn never_says_no_to_a_join_that_matches(values in prop::collection::vec(near(), 3..6)) {
         let scanner = scanner_once();
         let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
-        if !scanner.1.joins(&scanner.0, &values) {
+        let mut joined = Values::default();
+        values.iter().for_each(|value| joined.push_with(|out| out.extend_from_slice(value)));
+        if !scanner.1.joins(&scanner.0, None, &joined) {
+            prop_assert!(!plain(&scanner.0, &values.concat()));
             for a in 0..values.len() {
                 for b in a + 1..values.len() {
                     prop_assert!(!plain(&scanner.0, &[values[a], values[b]].concat()));
@@ -85,6 +88,30 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_settled_text_has_no_part_that_matches(
+        parts in prop::collection::vec((near(), prop::sample::select(vec!["/", "?", "&", "=", "://"])), 1..6),
+        padding in prop::sample::select(vec![0, 600]),
+    ) {
+        let (scanner, screen) = scanner_once();
+        let mut whole: String = parts.iter().flat_map(|(part, end)| [part.as_str(), end]).collect();
+        whole.extend("lorem/ipsum/".chars().cycle().take(padding));
+        if screen.settles(scanner, whole.as_bytes()) {
+            prop_assert!(!plain(scanner, whole.as_bytes()));
+            for (part, _) in &parts {
+                prop_assert!(!plain(scanner, part.as_bytes()), "{}", part);
+            }
+        }
+        let stripped = whole.replace(['/', '?'], "");
+        if screen.settles_without(scanner, whole.as_bytes(), |byte| matches!(byte, b'/' | b'?')) {
+            prop_assert!(!plain(scanner, stripped.as_bytes()));
+        }
+    }
+}
+
 fn scanner_once() -> &'static (Scanner, Screen) {
     static ONCE: std::sync::OnceLock<(Scanner, Screen)> = std::sync::OnceLock::new();
     ONCE.get_or_init(|| {
@@ -92,4 +119,10 @@ fn scanner_once() -> &'static (Scanner, Screen) {
         let screen = Screen::new(&scanner);
         (scanner, screen)
     })
+}
+#[test]
+fn follows_every_rule_without_a_literal() {
+    let (_, screen) = scanner_once();
+    assert!(is_empty(&screen.loose), "{:?}", screen.loose);
+    assert_eq!(numbers(&screen.rowed).count(), 8);
 }

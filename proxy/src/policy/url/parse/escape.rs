@@ -153,6 +153,10 @@ fn bad_escape(text: &[u8], at: usize) -> ParseError {
 /// A `%` without two hexadecimal digits; in hosts and zones also escapes and raw bytes that do not belong there.
 pub fn decode(text: &[u8], part: Part) -> Result<Cow<'_, [u8]>, ParseError> {
     let host_like = matches!(part, Part::Host | Part::Zone);
+    let other = if part == Part::Query { b'+' } else { b'%' };
+    if !host_like && memchr::memchr2(b'%', other, text).is_none() {
+        return Ok(Cow::Borrowed(text));
+    }
     let mut changes = false;
     let mut at = 0;
     while at < text.len() {
@@ -223,6 +227,9 @@ pub fn encode_into(out: &mut Vec<u8>, text: &[u8], part: Part) {
 
 /// Whether `raw` is exactly the default encoding of what it decodes to. `raw` holds no bad escape.
 pub(crate) fn is_default_encoding(raw: &[u8], part: Part) -> bool {
+    if raw.chunks(64).all(|chunk| chunk.iter().fold(true, |all, &byte| all & part.keeps(byte))) {
+        return true;
+    }
     let mut at = 0;
     while at < raw.len() {
         let byte = raw[at];

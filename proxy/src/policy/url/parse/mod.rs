@@ -13,6 +13,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::views;
+
 pub use authority::UserInfo;
 pub use escape::{Part, decode, encode_into};
 
@@ -115,7 +117,9 @@ pub fn parse_request_target(input: &[u8]) -> Result<GoUrl<'_>, ParseError> {
 }
 
 fn parse_without_fragment(input: &[u8], is_request_target: bool) -> Result<GoUrl<'_>, ParseError> {
-    if input.iter().any(|&byte| byte < 0x20 || byte == 0x7f) {
+    let has_control =
+        |chunk: &[u8]| chunk.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == 0x7f));
+    if input.chunks(64).any(has_control) {
         return Err(ParseError::ControlCharacter);
     }
     if input.is_empty() && is_request_target {
@@ -377,10 +381,6 @@ pub fn query_pairs(raw_query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow
 
 /// The pieces of a raw query, split at `&` and the first `=`, without empty ones and those with a raw `;`.
 pub(crate) fn query_pieces(raw_query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    raw_query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty() && !piece.contains(&b';')).map(
-        |piece| match memchr::memchr(b'=', piece) {
-            Some(at) => (&piece[..at], &piece[at + 1..]),
-            None => (piece, &piece[piece.len()..]),
-        },
-    )
+    let counts = |piece: &&[u8]| !piece.is_empty() && memchr::memchr(b';', piece).is_none();
+    views::pieces(raw_query).filter(counts).map(views::key_and_value).map(|[key, value]| (key, value))
 }

@@ -1,0 +1,297 @@
+//! Joins of the values of a query, decided together: there may be 6,175 of them. (spec: url-scan §10.4)
+//!
+//! What reading a join leads to is known for all joins at once when the automata start each value from every state that the
+//! values before it can leave behind. Nearly always that shows that no rule can match any of them. Otherwise joins are
+//! extended value by value, and only those in which a condition of a rule is met are put together and searched.
+
+use aho_corasick::Anchored;
+use aho_corasick::automaton::{Automaton, StateID};
+
+use super::rows::{MOST_BYTES, State};
+use super::shape::Counts;
+use super::{Screen, Set, WORDS, contains, insert, is_empty, numbers};
+use crate::dlp::{RuleList, Scanner};
+use crate::scratch::{Buffer, pooled};
+use crate::text;
+
+/// Values that take part in joins of two, three and four.
+pub const MOST_VALUES: usize = 20;
+/// Most values of such a join.
+const MOST_JOINED: usize = 4;
+
+pooled!(StateID);
+
+/// Texts in order, one after the other in one buffer.
+#[derive(Debug, Default, Clone)]
+pub struct Values {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Values {
+    /// Forgets all texts and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Adds what `write` appends to the buffer as one more text.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.text);
+        self.ends.push(self.text.len());
+    }
+
+    /// Number of texts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All texts joined.
+    #[must_use]
+    pub fn joined(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The texts.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
+        (0..self.ends.len()).map(|at| self.get(at))
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.text[start..self.ends[at]]
+    }
+}
+
+/// What reading a value does to the rows, from no state.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    seen: State,
+    end: State,
+}
+
+/// A value as a part of joins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    /// At the start of a join or after a byte that ends no word; and after one that does.
+    runs: [Run; 2],
+    counts: Counts,
+}
+
+/// A join so far.
+#[derive(Debug, Clone, Copy)]
+struct Join {
+    values: [u8; MOST_JOINED],
+    len: usize,
+    seen: State,
+    end: State,
+    counts: Counts,
+}
+
+impl Screen {
+    /// Whether a rule (of one list, or of either) may match all values joined, or a join of two to four of the first
+    /// [`MOST_VALUES`] in order, of which there are none with fewer than three values.
+    #[must_use]
+    pub fn joins(&self, scanner: &Scanner, list: Option<RuleList>, values: &Values) -> bool {
+        if self.is_blind {
+            return true;
+        }
+        if text::is_printable(values.joined()) {
+            return self.printable_joins(scanner, list, values);
+        }
+        if values.iter().any(|value| !text::begins_anew(value)) {
+            return true;
+        }
+        let (mut normalised, mut buffer) = (Values::default(), Buffer::new());
+        for value in values.iter() {
+            let value = text::norm_dlp_quick(value, &mut buffer).unwrap_or(value);
+            normalised.push_with(|out| out.extend_from_slice(value));
+        }
+        self.printable_joins(scanner, list, &normalised)
+    }
+
+    /// The same of values that are normalised and stay so in joins.
+    fn printable_joins(&self, scanner: &Scanner, list: Option<RuleList>, values: &Values) -> bool {
+        let joined = values.joined();
+        if joined.len() < self.shortest {
+            return false;
+        }
+        let matches = |text: &[u8]| super::hits(scanner, list, text);
+        // What no join of the values can hold, all of them joined cannot either, when they are few enough.
+        let are_many = values.len() > MOST_VALUES;
+        if are_many && matches(joined) {
+            return true;
+        }
+        let mut rules = self.loose;
+        self.add_joined_literals(values, &mut rules);
+        self.rows.add_complete(self.joined_rows(values), &mut rules);
+        for (word, core) in rules.iter_mut().zip(self.core) {
+            *word &= match list {
+                None => u64::MAX,
+                Some(RuleList::Core) => core,
+                Some(RuleList::Main) => !core,
+            };
+        }
+        if is_empty(&rules) {
+            return false;
+        }
+        if !are_many && matches(joined) {
+            return true;
+        }
+        if values.len() < 3 {
+            return false;
+        }
+        let mut parts = [Part::default(); MOST_VALUES];
+        let parts = &mut parts[..values.len().min(MOST_VALUES)];
+        for (part, value) in parts.iter_mut().zip(values.iter()) {
+            *part = Part {
+                runs: [None, Some(b'a')].map(|before| self.run(value, before)),
+                counts: Counts::of(value.iter().copied()),
+            };
+        }
+        let bound = Counts::bound(parts.iter().map(|part| &part.counts));
+        let mut rest = [0; WORDS];
+        for number in numbers(&rules).filter(|&number| self.shapes[number].allows(&bound)) {
+            insert(&mut rest, number);
+        }
+        let mut text = Buffer::new();
+        !is_empty(&rest)
+            && Search { screen: self, values, parts, rules: &rest }.any(&mut |join| {
+                text.clear();
+                join.iter().for_each(|&at| text.extend_from_slice(values.get(usize::from(at))));
+                matches(&text)
+            })
+    }
+
+    fn run(&self, value: &[u8], mut before: Option<u8>) -> Run {
+        let mut run = Run::default();
+        for &byte in value {
+            run.end = self.rows.step(run.end, self.rows.starts(before), byte);
+            run.seen |= run.end;
+            before = Some(byte);
+        }
+        run
+    }
+
+    /// The union of the rows' states in all joins of any number of the first values in order.
+    fn joined_rows(&self, values: &Values) -> State {
+        let (mut seen, mut before) = (State::default(), State::default());
+        for value in values.iter().take(MOST_VALUES) {
+            let mut state = before;
+            let mut last = None;
+            for &byte in value {
+                state = self.rows.step(state, self.rows.starts(last), byte);
+                seen |= state;
+                last = Some(byte);
+            }
+            before |= state;
+        }
+        seen
+    }
+
+    /// Literals in any join of the first values in order: the automaton is run over each value from every state that a join before it
+    /// can leave behind. Most runs fall together with the run from the start after a few bytes.
+    fn add_joined_literals(&self, values: &Values, found: &mut Set) {
+        let Some((dfa, start)) = &self.literals else { return };
+        let (mut before, mut trail) = (Buffer::<StateID>::new(), Buffer::<StateID>::new());
+        for value in values.iter().take(MOST_VALUES) {
+            trail.clear();
+            let mut state = *start;
+            for &byte in value {
+                state = dfa.next_state(Anchored::No, state, byte);
+                self.note(dfa, state, found);
+                trail.push(state);
+            }
+            let known = before.len();
+            if state != *start && !before.contains(&state) {
+                before.push(state);
+            }
+            for from in 0..known {
+                let mut state = before[from];
+                let mut fell_together = false;
+                for (&byte, &usual) in value.iter().zip(trail.iter()) {
+                    state = dfa.next_state(Anchored::No, state, byte);
+                    if state == usual {
+                        fell_together = true;
+                        break;
+                    }
+                    self.note(dfa, state, found);
+                }
+                if !fell_together && !before.contains(&state) {
+                    before.push(state);
+                }
+            }
+        }
+    }
+}
+
+/// A walk over all joins of two to four values, each as an extension of a shorter one.
+struct Search<'s> {
+    screen: &'s Screen,
+    values: &'s Values,
+    parts: &'s [Part],
+    rules: &'s Set,
+}
+
+impl Search<'_> {
+    /// Whether `matches` some join in which a rule's conditions are met.
+    fn any(&self, matches: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        (0..self.parts.len()).any(|first| {
+            let part = &self.parts[first];
+            let join = Join {
+                values: [first as u8, 0, 0, 0],
+                len: 1,
+                seen: part.runs[0].seen,
+                end: part.runs[0].end,
+                counts: part.counts,
+            };
+            self.extend(&join, matches)
+        })
+    }
+
+    fn extend(&self, join: &Join, matches: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let last = usize::from(join.values[join.len - 1]);
+        (last + 1..self.parts.len()).any(|next| {
+            let longer = self.then(join, last, next);
+            (self.meets(&longer) && matches(&longer.values[..longer.len]))
+                || (longer.len < MOST_JOINED && self.extend(&longer, matches))
+        })
+    }
+
+    fn then(&self, join: &Join, last: usize, next: usize) -> Join {
+        let rows = &self.screen.rows;
+        let value = self.values.get(next);
+        let mut before = self.values.get(last).last().copied();
+        let run = &self.parts[next].runs[usize::from(rows.starts(before) != rows.starts(None))];
+        let (mut seen, mut end) = (join.seen | run.seen, join.end);
+        // Rows that began earlier end within these bytes.
+        for &byte in value.iter().take(MOST_BYTES) {
+            end = rows.step(end, rows.starts(before), byte);
+            seen |= end;
+            before = Some(byte);
+        }
+        let mut values = join.values;
+        values[join.len] = next as u8;
+        Join {
+            values,
+            len: join.len + 1,
+            seen,
+            end: if value.len() > MOST_BYTES { run.end } else { end },
+            counts: join.counts.then(&self.parts[next].counts),
+        }
+    }
+
+    fn meets(&self, join: &Join) -> bool {
+        let mut complete = [0; WORDS];
+        self.screen.rows.add_complete(join.seen, &mut complete);
+        let waits = |number| contains(&self.screen.rowed, number) && !contains(&complete, number);
+        numbers(self.rules).any(|number| !waits(number) && self.screen.shapes[number].allows(&join.counts))
+    }
+}
