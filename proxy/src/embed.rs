@@ -39,10 +39,9 @@ use tokio::task::JoinHandle;
 use crate::ca::{Ca, CaError, LeafCache, LeafSettings};
 use crate::config::{self, Config, ConfigError, grammar};
 use crate::events::{Event, Events, LogError, LogFormat, LogOptions, LogOutput};
-use crate::policy::kill_switch::KillSwitch;
 use crate::policy::{self, Policy};
 use crate::server::reverse::{self, Reverse};
-use crate::server::{BindError, Server, Shared};
+use crate::server::{BindError, KillSwitch, Server, Shared};
 use crate::upstream::Upstream;
 
 /// Decisions that a subscriber may be behind before it misses some.

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use muselet::config::Config;
 use muselet::events::Events;
-use muselet::policy::kill_switch::KillSwitch;
 use muselet::policy::{Policy, Surroundings};
-use muselet::server::Shared;
 use muselet::server::reverse::Reverse;
+use muselet::server::{KillSwitch, Shared};
 use muselet::upstream::tls::{TlsClient, TrustLocations};
 use muselet::upstream::{Resolver, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

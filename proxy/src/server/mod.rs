@@ -18,6 +18,7 @@ pub mod forward;
 pub mod identity;
 pub mod inspect;
 pub mod intercept;
+mod kill_switch;
 pub mod listener;
 pub mod offload;
 pub mod peek;
@@ -33,5 +34,6 @@ pub mod wire;
 mod ws;
 
 pub use exchange::Exchange;
+pub use kill_switch::KillSwitch;
 pub use listener::{BindError, Server};
 pub use shared::{Shared, Stop};

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admin::AdminCalls;
+use super::kill_switch::KillSwitch;
 use super::offload::Offload;
 use super::wire::Limits;
 use crate::Strictness;
 use crate::ca::LeafCache;
 use crate::events::Events;
 use crate::policy::Policy;
-use crate::policy::kill_switch::KillSwitch;
 use crate::policy::session::{self, Sessions};
 use crate::upstream::Upstream;
 

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use muselet::config::{Config, Strictness};
 use muselet::events::Events;
-use muselet::policy::kill_switch::KillSwitch;
 use muselet::policy::{Policy, Surroundings};
-use muselet::server::{Server, Shared};
+use muselet::server::{KillSwitch, Server, Shared};
 use muselet::upstream::tls::{TlsClient, TrustLocations};
 use muselet::upstream::{Resolver, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

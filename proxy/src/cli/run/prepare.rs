@@ -12,7 +12,8 @@ use crate::config::{Advisory, Config, Strictness, Surroundings};
 use crate::embed;
 use crate::events::{Emitters, Events, LogFormat, LogOptions, LogOutput, instance_id};
 use crate::policy::Policy;
-use crate::policy::kill_switch::{KillSwitch, TOKEN_VARIABLE};
+use crate::policy::kill_switch::TOKEN_VARIABLE;
+use crate::server::KillSwitch;
 
 /// Sets `muselet.dns.listen` where the configuration must stay one that the reference loads too: in launched bottles.
 const DNS_VARIABLE: &str = "MUSELET_DNS_LISTEN";

@@ -12,11 +12,10 @@ use super::watch::Watch;
 use crate::Strictness;
 use crate::cli::Failure;
 use crate::events::{Context, Event};
-use crate::policy::kill_switch::KillSwitch;
 use crate::server::dns::DnsRefuser;
 use crate::server::reverse::Reverse;
 use crate::server::wire::Limits;
-use crate::server::{Server, Shared, admin, scan_api};
+use crate::server::{KillSwitch, Server, Shared, admin, scan_api};
 use crate::upstream::Upstream;
 
 pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {

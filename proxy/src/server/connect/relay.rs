@@ -19,9 +19,9 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use super::splice::Pipe;
 use crate::Strictness;
 use crate::events::Event;
-use crate::policy::kill_switch::KillSwitch;
 use crate::server::exchange::Exchange;
 use crate::server::identity::DEFAULT_PROFILE;
+use crate::server::kill_switch::KillSwitch;
 
 /// Size of one read.
 const BUFFER: usize = 32 * 1024;

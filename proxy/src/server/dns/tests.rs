@@ -56,7 +56,7 @@ async fn with_server(test: impl AsyncFnOnce(SocketAddr)) {
         Arc::new(policy),
         crate::events::Events::discard(),
         crate::upstream::Upstream::from_environment(),
-        Arc::new(crate::policy::kill_switch::KillSwitch::new(&config, None)),
+        Arc::new(crate::server::KillSwitch::new(&config, None)),
         None,
     );
     let served = tokio::spawn(server.serve(Arc::clone(&shared)));
