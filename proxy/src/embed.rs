@@ -169,7 +169,7 @@ impl Proxy {
         let mode = config.mode.clone();
         let (policy, _) = compile(&Arc::new(config), "embedded".to_owned(), self.env.clone())
             .map_err(StartError::Policy)?;
-        self.shared.policy.store(Arc::new(policy));
+        self.shared.adopt(Arc::new(policy), None);
         self.shared.events.record(&Event::ConfigReload { mode: &mode, config_hash: "embedded" });
         Ok(())
     }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::answer::Answer;
 use super::identity::client_ip;
 use super::routing;
+use super::session;
 use super::shared::Shared;
 use super::wire::{self, Connection, Limits, Request};
 use crate::upstream::dial::tune;
@@ -82,9 +83,11 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves the main routes until the process is told to stop, then waits for requests under way within their grace.
+    /// Serves the main routes until the process is told to stop, then waits for requests under way within their grace. What
+    /// the passing of time does to sessions happens beside it.
     pub async fn serve(self) {
         let shared = Arc::clone(&self.shared);
+        tokio::spawn(session::keep(Arc::clone(&shared)));
         self.serve_with(move |client_ip, request| {
             let shared = Arc::clone(&shared);
             async move { routing::route(&shared, &client_ip, request).await }

@@ -27,7 +27,7 @@ pub mod reverse;
 mod routing;
 pub mod scan_api;
 pub mod scrub;
-pub mod session;
+mod session;
 mod shared;
 mod sniff;
 pub mod wire;

@@ -4,9 +4,10 @@
 //! is answered by one atomic load.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
@@ -54,7 +55,7 @@ impl Exchange {
                 reason: &verdict.reason,
                 score: verdict.score,
             },
-            Instant::now(),
+            Instant::now().into_std(),
         );
         self.report(&recorded.effects);
         recorded.refused
@@ -64,7 +65,8 @@ impl Exchange {
     pub(super) fn signal(&self, signal: Signal) {
         self.findings.mark();
         if self.has_session() {
-            let effects = self.shared.sessions.signal(&self.identity.session_key(), signal, Instant::now());
+            let now = Instant::now().into_std();
+            let effects = self.shared.sessions.signal(&self.identity.session_key(), signal, now);
             self.report(&effects);
         }
     }
@@ -289,7 +291,7 @@ pub(super) fn tier_changed(shared: &Shared, from: Tier, to: Tier, trigger: &str)
 }
 
 /// Lets levels fall, tiers end and idle sessions go, until the process is told to stop.
-pub async fn keep(shared: Arc<Shared>) {
+pub(super) async fn keep(shared: Arc<Shared>) {
     let mut sweep = tokio::time::interval(SWEEP);
     let mut tidy = tokio::time::interval(cross_request::CLEAN_UP);
     let mut cleaned = Instant::now();
@@ -297,7 +299,7 @@ pub async fn keep(shared: Arc<Shared>) {
         let cleanup = shared.sessions.cleanup_interval();
         tokio::select! {
             _ = sweep.tick() => {
-                for (key, effect) in shared.sessions.sweep(Instant::now()) {
+                for (key, effect) in shared.sessions.sweep(Instant::now().into_std()) {
                     count(&shared, &effect);
                     if let Effect::Released { from, to } = effect {
                         shared.events.record(&Event::AirlockDeescalate {
@@ -310,12 +312,12 @@ pub async fn keep(shared: Arc<Shared>) {
             }
             _ = tidy.tick() => {
                 if let Some(trackers) = &shared.policy.load().cross_request {
-                    trackers.clean_up(Instant::now());
+                    trackers.clean_up(Instant::now().into_std());
                 }
             }
-            () = tokio::time::sleep_until((cleaned + cleanup).into()) => {
+            () = tokio::time::sleep_until(cleaned + cleanup) => {
                 cleaned = Instant::now();
-                for effect in shared.sessions.expire(cleaned) {
+                for effect in shared.sessions.expire(cleaned.into_std()) {
                     count(&shared, &effect);
                 }
             }
@@ -323,3 +325,6 @@ pub async fn keep(shared: Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

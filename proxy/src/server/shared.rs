@@ -131,6 +131,15 @@ impl Shared {
         })
     }
 
+    /// Puts another policy in force for requests that begin from now on, and has the kill switch and the sessions follow its
+    /// configuration. `kill_switch_token`: see [`KillSwitch::configure`].
+    pub fn adopt(&self, policy: Arc<Policy>, kill_switch_token: Option<String>) {
+        let config = Arc::clone(&policy.config);
+        self.policy.store(policy);
+        self.kill_switch.configure(&config, kill_switch_token);
+        self.sessions.configure(session::Settings::of(&config));
+    }
+
     /// The next request id.
     pub fn next_request_id(&self) -> super::identity::RequestId {
         super::identity::RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1)

@@ -18,7 +18,6 @@ use crate::config::reload;
 use crate::config::{Config, Loaded, Surroundings};
 use crate::events::{Context, Emitters, Event};
 use crate::policy::kill_switch::TOKEN_VARIABLE;
-use crate::policy::session;
 use crate::server::Shared;
 
 /// The same file again within this time after a reload is not applied again.
@@ -130,14 +129,12 @@ impl Reloader {
             Err(why) => return self.error("RELOAD", &why),
         };
         let policy = Arc::new(policy);
-        self.shared.policy.store(Arc::clone(&policy));
+        self.shared.adopt(Arc::clone(&policy), std::env::var(TOKEN_VARIABLE).ok());
         tokio::task::spawn_blocking(move || policy.response.warm());
         match crate::embed::leaves(&config) {
             Ok(leaves) => self.shared.leaves.store(leaves),
             Err(why) => self.error("RELOAD", &format!("TLS cert cache reload failed: {why}")),
         }
-        self.shared.kill_switch.configure(&config, std::env::var(TOKEN_VARIABLE).ok());
-        self.shared.sessions.configure(session::Settings::of(&config));
         match Emitters::connect(&config.emit, &self.instance) {
             Ok(emitters) => self.shared.events.replace_emitters(emitters).close(),
             Err(e) => self.error("RELOAD", &format!("emit sink rebuild failed: {e}")),

@@ -120,7 +120,6 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         events.record(&startup);
     }
 
-    tokio::spawn(crate::server::session::keep(Arc::clone(&shared)));
     let main = tokio::spawn(server.serve());
     // Beside the first requests, so that neither the start nor the first response waits for it.
     let policy = shared.policy.load_full();
