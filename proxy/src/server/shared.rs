@@ -46,8 +46,6 @@ pub struct Shared {
     pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
     pub leaves: ArcSwapOption<LeafCache>,
-    /// Connections to the origins behind intercepted tunnels.
-    pub(super) origins: super::intercept::origin::Pool,
     /// Where long scans run.
     pub offload: Offload,
     /// How the process is told to stop.
@@ -120,7 +118,6 @@ impl Shared {
             sessions,
             admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
-            origins: super::intercept::origin::Pool::new(super::intercept::origin::PoolSettings::default()),
             offload: Offload::default(),
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
             started: Instant::now(),

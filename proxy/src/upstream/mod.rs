@@ -1,4 +1,4 @@
-//! Everything towards origins: names, pinned dialling, TLS, and HTTP/1 over pooled connections.
+//! Everything towards origins: names, pinned dialling, TLS, and HTTP over pooled connections.
 
 pub mod dial;
 pub mod hosts;
@@ -8,7 +8,8 @@ pub mod resolver;
 pub mod tls;
 
 pub use dial::DialError;
-pub use http::{Outgoing, OutgoingBody, SendError};
+pub use http::SendError;
+pub use pool::{Outgoing, OutgoingBody};
 pub use resolver::Resolver;
 
 use std::sync::Arc;

@@ -27,7 +27,7 @@ use crate::policy::response::{
 use crate::policy::session::{Action, Tier};
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::{Label, UrlVerdict};
-use crate::upstream::http::{IncomingBody, OutgoingBody};
+use crate::upstream::pool::{IncomingBody, OutgoingBody};
 
 const ACCEPTED: HeaderValue =
     HeaderValue::from_static("text/html,application/xhtml+xml,application/xml;q=0.9,text/plain,*/*;q=0.8");

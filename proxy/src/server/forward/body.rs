@@ -10,7 +10,7 @@ use crate::server::inspect::{Inspected, inspect as read_and_scan};
 use crate::server::peek::Peeked;
 use crate::server::report;
 use crate::server::wire::{Framing, Head, RequestBody};
-use crate::upstream::http::OutgoingBody;
+use crate::upstream::pool::OutgoingBody;
 
 /// Reads, scans and reports; the body to forward, or the refusal.
 pub(super) async fn inspect(
@@ -73,6 +73,8 @@ pub(super) async fn beginning(body: &mut OutgoingBody, limit: usize) -> Vec<u8> 
             bytes[..bytes.len().min(limit)].to_vec()
         }
         OutgoingBody::Client(body) => body.peek(limit).await,
+        // Only the intercepting path makes these.
+        OutgoingBody::Stream(_) => Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::events::{Context, Event};
 use crate::policy::url::GoUrl;
 use crate::policy::verdict::UrlVerdict;
 use crate::server::exchange::{Exchange, display};
-use crate::upstream::http::{IncomingBody, OutgoingBody};
+use crate::upstream::pool::{IncomingBody, OutgoingBody};
 
 /// Hint for every refused redirect, whatever refused it.
 pub(in crate::server) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
@@ -95,7 +95,9 @@ async fn send_one(
 ) -> Result<Response<IncomingBody>, Failure> {
     // The live rules: a reload that closes a range closes it for dials at once. (spec: http-proxy §4 "Snapshot")
     let policy = exchange.shared.policy.load_full();
-    let send = exchange.shared.upstream.send(&policy.dial, || outbound.prepare());
+    let origin = outbound.origin();
+    let request = outbound.prepare();
+    let send = exchange.shared.upstream.send(&policy.dial, &origin, request, || Some(outbound.prepare()));
     match timeout_at(deadline, send).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure::Transport(error.to_string())),

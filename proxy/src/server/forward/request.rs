@@ -4,15 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
 };
 
 use crate::Strictness;
 use crate::policy::url::GoUrl;
 use crate::server::scrub;
 use crate::server::wire::Head;
-use crate::upstream::http::{Outgoing, OutgoingBody};
-use crate::upstream::pool::Origin;
+use crate::upstream::http::{Origin, announce_trailers, host_value, wire_target};
+use crate::upstream::pool::{Outgoing, OutgoingBody};
 
 /// What is sent for a client without `User-Agent`.
 const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static("Go-http-client/1.1");
@@ -71,21 +71,23 @@ impl Outbound {
         let again = self.body.again();
         self.spent |= again.is_none();
         let again = again.unwrap_or(OutgoingBody::Empty);
-        let port = self.url.port();
-        let default_port: &[u8] = if &*self.url.scheme == "https" { b"443" } else { b"80" };
+        let body = std::mem::replace(&mut self.body, again);
+        announce_trailers(&mut headers, &body);
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Outgoing {
             method: self.method.clone(),
-            origin: Origin {
-                https: &*self.url.scheme == "https",
-                host: String::from_utf8_lossy(self.url.host_name()).into_owned(),
-                port: String::from_utf8_lossy(if port.is_empty() { default_port } else { port }).into_owned(),
-            },
-            authority: self.url.host.to_vec(),
-            target: target(&self.url),
+            target: wire_target(&target(&self.url)),
+            host: host_value(&self.url.host),
             headers,
-            body: std::mem::replace(&mut self.body, again),
-            close: self.close,
+            body,
         }
+    }
+
+    /// Where it goes.
+    pub(in crate::server) fn origin(&self) -> Origin {
+        Origin::of(&self.url)
     }
 }
 

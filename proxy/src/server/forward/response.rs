@@ -15,7 +15,7 @@ use crate::policy::url::GoUrl;
 use crate::server::answer::Answer;
 use crate::server::deliver::{self, Delivery, Kind};
 use crate::server::exchange::Exchange;
-use crate::upstream::http::IncomingBody;
+use crate::upstream::pool::IncomingBody;
 
 /// Judges and answers. `host` is the one of the request, `final_url` the one that answered.
 pub(in crate::server) async fn deliver(

@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Tunnel;
-use super::origin::{OriginKey, Outbound, OutboundBody, ResponseBody, SendError, Transport};
 use super::steps::{Case, CaseBody};
 use crate::policy::headers::canonical;
 use crate::server::answer::{self, Answer};
 use crate::server::deliver;
 use crate::server::wire::Framing;
 use crate::upstream::DialError;
+use crate::upstream::pool::{IncomingBody, OriginKey, Outgoing, OutgoingBody, SendError, Transport};
 use crate::upstream::tls::{Protocols, TlsError};
 
 /// Why there is no connection to the origin.
@@ -31,21 +31,22 @@ enum ConnectError {
 
 /// Sends the request; a failure has been recorded when its answer comes back. `alone`: the connection may become another
 /// protocol's.
-pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<ResponseBody>, Answer> {
-    let outbound = outbound(case);
-    let connect_method = outbound.method == Method::CONNECT;
+pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<IncomingBody>, Answer> {
+    let request = outgoing(case);
+    let connect_method = request.method == Method::CONNECT;
     let tunnel = case.tunnel;
     let key = OriginKey { authority: tunnel.authority().into(), tls: true, http2: !alone && !connect_method };
-    let origins = &tunnel.exchange.shared.origins;
+    let pool = &tunnel.exchange.shared.upstream.pool;
     let protocols = if key.http2 { Protocols::Http2OrHttp1 } else { Protocols::Http1 };
     let sent = if alone || connect_method {
         match connect(tunnel, protocols).await {
-            Ok(transport) if connect_method => origins.send_connect(&key, outbound, transport).await,
-            Ok(transport) => origins.send_alone(&key, outbound, transport).await,
+            Ok(transport) if connect_method => pool.send_connect(&key, request, transport).await,
+            Ok(transport) => pool.send_alone(&key, request, transport).await,
             Err(error) => Err(SendError::Connect(error)),
         }
     } else {
-        origins.send(&key, outbound, || connect(tunnel, protocols)).await
+        let spare = if request.repeatable() { request.again() } else { None };
+        pool.send(&key, request, || spare, || connect(tunnel, protocols)).await
     };
     // One that was not needed does not wait for a later request.
     drop(tunnel.dialled.take());
@@ -83,11 +84,11 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-fn outbound(case: &mut Case<'_>) -> Outbound {
+fn outgoing(case: &mut Case<'_>) -> Outgoing {
     let mut headers = std::mem::take(&mut case.headers);
     let body = std::mem::replace(&mut case.body, CaseBody::Empty);
     let body = frame(&mut headers, body, case.framing, &case.method);
-    Outbound {
+    Outgoing {
         method: case.method.clone(),
         target: std::mem::take(&mut case.target),
         host: case.host.clone(),
@@ -97,33 +98,35 @@ fn outbound(case: &mut Case<'_>) -> Outbound {
 }
 
 /// Framing follows the original: chunks stay chunks, a length becomes the length of what is sent.
-fn frame(headers: &mut HeaderMap, body: CaseBody, framing: Framing, method: &Method) -> OutboundBody {
+fn frame(headers: &mut HeaderMap, body: CaseBody, framing: Framing, method: &Method) -> OutgoingBody {
     let chunked = HeaderValue::from_static("chunked");
     match body {
         CaseBody::Empty => {
             if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
             }
-            OutboundBody::Empty
+            OutgoingBody::Empty
         }
         CaseBody::Held(bytes, trailers) => {
-            match &trailers {
-                Some(trailers) => announce(headers, trailers),
-                None if framing == Framing::Chunked => {}
-                None => {
-                    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-                    return OutboundBody::Full(bytes, None);
-                }
+            if trailers.is_none() && framing != Framing::Chunked {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                return OutgoingBody::Full(bytes);
             }
             headers.insert(TRANSFER_ENCODING, chunked);
-            OutboundBody::Full(bytes, trailers)
+            match trailers {
+                Some(trailers) => {
+                    announce(headers, &trailers);
+                    OutgoingBody::Chunks(bytes, Some(trailers))
+                }
+                None => OutgoingBody::Full(bytes),
+            }
         }
         CaseBody::Unread(body) => {
             match framing {
                 Framing::Length(length) => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
                 Framing::Chunked | Framing::None => headers.insert(TRANSFER_ENCODING, chunked),
             };
-            OutboundBody::Stream(body)
+            OutgoingBody::Stream(body)
         }
     }
 }

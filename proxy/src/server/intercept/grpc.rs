@@ -15,7 +15,6 @@ use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
-use super::origin::ResponseBody;
 use super::steps::Case;
 use crate::policy::response::{
     Buffering, Escalation, Head, Outcome, Plan, Refusal, ResponsePolicy, Transport,
@@ -24,6 +23,7 @@ use crate::server::answer::{self, Answer, Body};
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
 use crate::server::scrub;
+use crate::upstream::pool::IncomingBody;
 
 /// Compression flag and length of a message.
 const PREFIX: usize = 5;
@@ -39,7 +39,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// The answer whose body judges messages as they come.
-pub(super) fn deliver(case: &Case<'_>, response: Response<ResponseBody>) -> Answer {
+pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answer {
     let (parts, body) = response.into_parts();
     let messages = Messages {
         exchange: case.exchange.clone(),
@@ -85,7 +85,7 @@ struct Messages {
     policy: Arc<ResponsePolicy>,
     host: String,
     headers: HeaderMap,
-    source: ResponseBody,
+    source: IncomingBody,
     held: BytesMut,
     state: State,
 }

@@ -11,7 +11,6 @@
 mod forward;
 mod grpc;
 mod http2;
-pub mod origin;
 mod replay;
 mod request;
 mod respond;

@@ -3,13 +3,13 @@
 use http::Response;
 
 use super::grpc;
-use super::origin::ResponseBody;
 use super::steps::Case;
 use crate::policy::response::Transport;
 use crate::server::answer::Answer;
 use crate::server::deliver::{self, Delivery, Kind};
+use crate::upstream::pool::IncomingBody;
 
-pub(super) async fn deliver(case: &Case<'_>, response: Response<ResponseBody>) -> Answer {
+pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answer {
     let exchange = &case.exchange;
     if case.hardened() && grpc::is_grpc(response.headers()) {
         return grpc::deliver(case, response);

@@ -24,7 +24,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::origin::ResponseBody;
 use super::steps::Case;
 use crate::events::{Context, Direction, Event};
 use crate::policy::cross_request::Payload;
@@ -34,6 +33,7 @@ use crate::server::cross_request::CROSS_REQUEST;
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
 use crate::server::wire::Takeover;
+use crate::upstream::pool::IncomingBody;
 
 /// How much of the client's earlier text is scanned together with a new message.
 const TAIL: usize = 4096;
@@ -73,7 +73,7 @@ impl Upgrade {
 /// Answers 101 and starts the relay on the connection of type `C`.
 pub(super) fn accept<C>(
     case: &Case<'_>,
-    mut response: Response<ResponseBody>,
+    mut response: Response<IncomingBody>,
     takeover: Takeover,
     _upgrade: Upgrade,
 ) -> Answer

@@ -160,10 +160,12 @@ async fn serve(shared: &Arc<Shared>, origin: &Arc<Origin>, client_ip: &Arc<str>,
     let wants_upgrade = outbound::upgrade_of(&head.headers);
     let url = outbound::map(&origin.url, &head.url);
     exchange.url = String::from_utf8_lossy(&url.to_bytes()).into();
-    let mut outgoing = outbound::build(head, url, client_ip, body);
+    let address = crate::upstream::http::Origin::of(&url);
+    let outgoing = outbound::build(head, &url, client_ip, body);
+    let spare = if outgoing.repeatable() { outgoing.again() } else { None };
     let deadline = Instant::now() + WRITE;
     let sent = tokio::select! {
-        sent = tokio::time::timeout_at(deadline, origin.way.send(&origin.rules, || outgoing.take())) => {
+        sent = tokio::time::timeout_at(deadline, origin.way.send(&origin.rules, &address, outgoing, || spare)) => {
             sent.unwrap_or_else(|_| Err(SendError::Transport("context deadline exceeded".to_owned())))
         }
         () = shared.stop.cut.cancelled() => Err(SendError::Transport("context canceled".to_owned())),

@@ -7,8 +7,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValu
 use crate::policy::url::GoUrl;
 use crate::server::scrub;
 use crate::server::wire::Head;
-use crate::upstream::http::{Outgoing, OutgoingBody};
-use crate::upstream::pool::Origin;
+use crate::upstream::http::{announce_trailers, host_value, wire_target};
+use crate::upstream::pool::{Outgoing, OutgoingBody};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -54,7 +54,7 @@ fn join(base: &[u8], path: &[u8]) -> Vec<u8> {
 }
 
 /// Takes the headers of one connection off, says on whose behalf it is, keeps everything else.
-pub(super) fn build(head: Head, url: GoUrl<'static>, client_ip: &str, body: OutgoingBody) -> Outgoing {
+pub(super) fn build(head: Head, url: &GoUrl<'static>, client_ip: &str, body: OutgoingBody) -> Outgoing {
     let Head { method, mut headers, .. } = head;
     let upgrade = upgrade_of(&headers);
     let takes_trailers = has_token(&headers, &TE, "trailers");
@@ -78,23 +78,6 @@ pub(super) fn build(head: Head, url: GoUrl<'static>, client_ip: &str, body: Outg
     if headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
         headers.remove(USER_AGENT);
     }
-    let https = &*url.scheme == "https";
-    let port = match url.port() {
-        b"" if https => b"443",
-        b"" => b"80".as_slice(),
-        port => port,
-    };
-    Outgoing {
-        method,
-        origin: Origin {
-            https,
-            host: String::from_utf8_lossy(url.host_name()).into_owned(),
-            port: String::from_utf8_lossy(port).into_owned(),
-        },
-        authority: url.host.to_vec(),
-        target: url.request_uri(),
-        headers,
-        body,
-        close: false,
-    }
+    announce_trailers(&mut headers, &body);
+    Outgoing { method, target: wire_target(&url.request_uri()), host: host_value(&url.host), headers, body }
 }

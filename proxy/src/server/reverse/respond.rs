@@ -21,7 +21,7 @@ use crate::server::deliver::{Delivery, Kind};
 use crate::server::exchange::Exchange;
 use crate::server::forward::response::InTime;
 use crate::server::wire::KeepLength;
-use crate::upstream::http::IncomingBody;
+use crate::upstream::pool::IncomingBody;
 
 /// A response that the client does not get.
 pub(in crate::server) fn refusal(refusal: &Refusal) -> Answer {

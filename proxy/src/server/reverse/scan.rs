@@ -15,7 +15,7 @@ use crate::server::inspect::{Inspected, inspect};
 use crate::server::peek::Peeked;
 use crate::server::report;
 use crate::server::wire::{Framing, Head, RequestBody};
-use crate::upstream::http::OutgoingBody;
+use crate::upstream::pool::OutgoingBody;
 
 /// One request's scans.
 pub(super) struct Scan<'a> {

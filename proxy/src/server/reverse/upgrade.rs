@@ -14,7 +14,7 @@ use crate::Strictness;
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
 use crate::server::wire::Takeover;
-use crate::upstream::http::IncomingBody;
+use crate::upstream::pool::IncomingBody;
 
 /// How often a tunnel asks for the kill switch.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,17 +1,18 @@
 //! Connections to origins, kept and used again.
 //!
 //! One pool serves the whole process: tunnels come and go, but the origins behind them are few, and a TLS handshake costs more
-//! than most requests. HTTP/1.1 connections are lent out and come back when the answer's body has been read to its end; an
-//! HTTP/2 connection is shared. What a pooled connection may be used for is decided before [`Pool::send`] is called; the
+//! than most requests. HTTP/1.1 connections are lent out, turned by the request's own task (see `connection`), and come back
+//! when the answer's body has been read to its end; an HTTP/2 connection is shared and has a task of its own. What a pooled connection may be used for is decided before [`Pool::send`] is called; the
 //! address it goes to was checked when it was dialled.
 //!
 //! A request that fails on a connection from the pool before any byte of it was processed is sent once more on a new one. One
-//! that may have been processed is only repeated when repeating is harmless (see [`Outbound::repeatable`]).
+//! that may have been processed is only repeated when repeating is harmless (see [`Outgoing::repeatable`]).
 //!
 //! spec: tls-and-request-bodies §10, http-proxy §5.2. The reference keeps two idle connections for a host; more are kept here,
 //! because thirty clients of one origin would otherwise pay for a handshake with nearly every request.
 
 mod body;
+mod connection;
 mod idle;
 mod target;
 mod transport;
@@ -26,17 +27,13 @@ use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-pub use body::{OutboundBody, ResponseBody};
+pub use body::{IncomingBody, OutgoingBody};
 pub use target::request_target;
 pub use transport::Transport;
 
 use body::Lease;
+use connection::Http1;
 use idle::Idle;
-
-/// Longest response head.
-const MAX_RESPONSE_HEAD: usize = 10 << 20;
-/// Most header lines of a response. hyper clears a table of this many entries for each.
-const MAX_RESPONSE_LINES: usize = 512;
 
 /// Bounds of a [`Pool`].
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +63,10 @@ pub struct OriginKey {
     pub http2: bool,
 }
 
-/// A request for an origin. Framing headers (`Content-Length`, or `Transfer-Encoding: chunked`) are the caller's and have to fit
-/// the body; for HTTP/2 those of HTTP/1 are dropped on the way.
+/// A request for an origin. Where the caller sets framing headers (`Content-Length`, or `Transfer-Encoding: chunked`) they have
+/// to fit the body; without any the body decides. For HTTP/2 those of HTTP/1 are dropped on the way.
 #[derive(Debug)]
-pub struct Outbound {
+pub struct Outgoing {
     pub method: Method,
     /// Path and query as they are to be sent.
     pub target: Vec<u8>,
@@ -77,26 +74,28 @@ pub struct Outbound {
     pub host: http::HeaderValue,
     /// All headers but `Host`.
     pub headers: HeaderMap,
-    pub body: OutboundBody,
+    pub body: OutgoingBody,
 }
 
-impl Outbound {
+impl Outgoing {
     /// Whether sending this twice does no harm: the method promises it or the client says so, and the body is at hand.
     #[must_use]
     pub fn repeatable(&self) -> bool {
         let promised = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
             || self.headers.contains_key("idempotency-key")
             || self.headers.contains_key("x-idempotency-key");
-        promised && self.body.is_replayable()
+        promised && self.body.is_repeatable()
     }
 
-    fn copy(&self) -> Option<Self> {
+    /// The same request once more, where its body is at hand.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
         Some(Self {
             method: self.method.clone(),
             target: self.target.clone(),
             host: self.host.clone(),
             headers: self.headers.clone(),
-            body: self.body.replay()?,
+            body: self.body.again()?,
         })
     }
 }
@@ -125,13 +124,19 @@ fn chain(error: &hyper::Error) -> String {
 }
 
 enum Sender {
-    Http1(hyper::client::conn::http1::SendRequest<OutboundBody>),
-    Http2(hyper::client::conn::http2::SendRequest<OutboundBody>),
+    Http1(Http1),
+    Http2(hyper::client::conn::http2::SendRequest<OutgoingBody>),
 }
 
 /// See the module.
 pub struct Pool {
     idle: Arc<Idle>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new(PoolSettings::default())
+    }
 }
 
 impl Pool {
@@ -142,27 +147,31 @@ impl Pool {
     }
 
     /// Sends a request on a pooled connection, or on one that `connect` makes, and waits for the head of the response.
+    /// `again` gives the request once more; it is asked only when the first one was [repeatable](Outgoing::repeatable).
     ///
     /// The body is to be read to its end: dropping it earlier closes an HTTP/1.1 connection. Interim responses are
     /// swallowed. After a `101` the connection is with [`hyper::upgrade::on`].
+    ///
+    /// # Errors
+    /// See [`SendError`].
     pub async fn send<C, F, E>(
         &self,
         key: &OriginKey,
-        request: Outbound,
+        mut request: Outgoing,
+        again: impl FnOnce() -> Option<Outgoing>,
         connect: C,
-    ) -> Result<Response<ResponseBody>, SendError<E>>
+    ) -> Result<Response<IncomingBody>, SendError<E>>
     where
-        C: Fn() -> F,
+        C: FnOnce() -> F,
         F: Future<Output = Result<Transport, E>>,
     {
-        let mut request = request;
+        let repeatable = request.repeatable();
         // Every pooled connection may have died unnoticed; each failure takes one out of the pool, so this ends.
-        while let Some(sender) = self.idle.take(key).await {
-            let spare = if request.repeatable() { request.copy() } else { None };
-            match self.send_on(key, sender, request).await? {
+        while let Some(sender) = self.idle.take(key) {
+            match self.send_on(key, sender, request, true).await? {
                 Sent::Done(response) => return Ok(response),
                 Sent::Returned(unsent, _) => request = *unsent,
-                Sent::Failed(error) => match spare {
+                Sent::Failed(error) => match repeatable.then(again).flatten() {
                     Some(spare) => {
                         request = spare;
                         break;
@@ -172,7 +181,7 @@ impl Pool {
             }
         }
         let sender = self.open(key, connect().await.map_err(SendError::Connect)?).await?;
-        match self.send_on(key, sender, request).await? {
+        match self.send_on(key, sender, request, true).await? {
             Sent::Done(response) => Ok(response),
             Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
@@ -182,12 +191,12 @@ impl Pool {
     pub async fn send_alone<E>(
         &self,
         key: &OriginKey,
-        request: Outbound,
+        request: Outgoing,
         transport: Transport,
-    ) -> Result<Response<ResponseBody>, SendError<E>> {
+    ) -> Result<Response<IncomingBody>, SendError<E>> {
         let sender = self.open(key, transport).await?;
-        match self.send_on(key, sender, request).await? {
-            Sent::Done(response) => Ok(response.map(ResponseBody::unpooled)),
+        match self.send_on(key, sender, request, false).await? {
+            Sent::Done(response) => Ok(response),
             Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
     }
@@ -199,9 +208,9 @@ impl Pool {
     pub async fn send_connect<E>(
         &self,
         key: &OriginKey,
-        mut request: Outbound,
+        mut request: Outgoing,
         transport: Transport,
-    ) -> Result<Response<ResponseBody>, SendError<E>> {
+    ) -> Result<Response<IncomingBody>, SendError<E>> {
         request.method = Method::from_bytes(b"XCONNECT").unwrap_or_default();
         self.send_alone(key, request, transport.without_first_byte()).await
     }
@@ -220,54 +229,44 @@ impl Pool {
             self.idle.share(key, sender.clone());
             return Ok(Sender::Http2(sender));
         }
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .title_case_headers(true)
-            .max_buf_size(MAX_RESPONSE_HEAD)
-            .max_headers(MAX_RESPONSE_LINES)
-            .handshake(TokioIo::new(transport))
-            .await
-            .map_err(SendError::Http)?;
-        tokio::spawn(async move { drop(connection.with_upgrades().await) });
-        Ok(Sender::Http1(sender))
+        Ok(Sender::Http1(Http1::open(transport).await.map_err(SendError::Http)?))
     }
 
     async fn send_on<E>(
         &self,
         key: &OriginKey,
         sender: Sender,
-        outbound: Outbound,
+        outgoing: Outgoing,
+        keep: bool,
     ) -> Result<Sent, SendError<E>> {
         match sender {
-            Sender::Http1(mut sender) => {
-                let request = http1_request(outbound).map_err(SendError::Request)?;
-                if let Err(error) = sender.ready().await {
-                    return Ok(Sent::Returned(Box::new(recover(request)), error));
-                }
-                let sent = sender.try_send_request(request).await;
-                let lease = Lease::new(Arc::clone(&self.idle), key.clone(), sender);
-                Ok(sent_or_not(sent, |incoming| ResponseBody::new(incoming, Some(lease))))
+            Sender::Http1(mut connection) => {
+                let request = http1_request(outgoing).map_err(SendError::Request)?;
+                let sent = connection.send(request).await;
+                let lease = Lease::new(keep.then(|| Arc::clone(&self.idle)), key.clone(), connection);
+                Ok(sent_or_not(sent, |incoming| IncomingBody::new(incoming, Some(lease))))
             }
             Sender::Http2(mut sender) => {
-                let request = http2_request(outbound, &key.authority).map_err(SendError::Request)?;
+                let request = http2_request(outgoing, &key.authority).map_err(SendError::Request)?;
                 if let Err(error) = sender.ready().await {
                     return Ok(Sent::Returned(Box::new(recover(request)), error));
                 }
                 let sent = sender.try_send_request(request).await;
-                Ok(sent_or_not(sent, |incoming| ResponseBody::new(incoming, None)))
+                Ok(sent_or_not(sent, |incoming| IncomingBody::new(incoming, None)))
             }
         }
     }
 }
 
 enum Sent {
-    Done(Response<ResponseBody>),
-    Returned(Box<Outbound>, hyper::Error),
+    Done(Response<IncomingBody>),
+    Returned(Box<Outgoing>, hyper::Error),
     Failed(hyper::Error),
 }
 
 fn sent_or_not(
-    result: Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<OutboundBody>>>,
-    wrap: impl FnOnce(Incoming) -> ResponseBody,
+    result: Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<OutgoingBody>>>,
+    wrap: impl FnOnce(Incoming) -> IncomingBody,
 ) -> Sent {
     match result {
         Ok(response) => Sent::Done(response.map(wrap)),
@@ -279,13 +278,13 @@ fn sent_or_not(
 }
 
 /// The request as it was before it was dressed for hyper.
-fn recover(request: Request<OutboundBody>) -> Outbound {
+fn recover(request: Request<OutgoingBody>) -> Outgoing {
     let (mut parts, body) = request.into_parts();
     let original = parts.extensions.remove::<Original>().unwrap_or_default();
     let mut headers = parts.headers;
     headers.remove(HOST);
     headers.extend(original.left_out);
-    Outbound { method: parts.method, target: original.target, host: original.host, headers, body }
+    Outgoing { method: parts.method, target: original.target, host: original.host, headers, body }
 }
 
 /// What hyper's form of a request does not show, carried along so that a request that was not sent can be sent elsewhere.
@@ -310,10 +309,11 @@ fn request_uri(target: &[u8]) -> Result<http::Uri, http::Error> {
     }
 }
 
-fn http1_request(outbound: Outbound) -> Result<Request<OutboundBody>, http::Error> {
-    let Outbound { method, target, host, headers, body } = outbound;
-    let mut request =
-        Request::builder().method(method).uri(request_uri(&target)?).version(Version::HTTP_11).body(body)?;
+fn http1_request(outgoing: Outgoing) -> Result<Request<OutgoingBody>, http::Error> {
+    let Outgoing { method, target, host, headers, body } = outgoing;
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = request_uri(&target)?;
     // hyper writes headers in the map's order, and origins expect Host first.
     let all = request.headers_mut();
     all.reserve(headers.len() + 1);
@@ -331,8 +331,8 @@ const HTTP1_ONLY: [HeaderName; 4] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-fn http2_request(outbound: Outbound, authority: &str) -> Result<Request<OutboundBody>, http::Error> {
-    let Outbound { method, target, host, mut headers, body } = outbound;
+fn http2_request(outgoing: Outgoing, authority: &str) -> Result<Request<OutgoingBody>, http::Error> {
+    let Outgoing { method, target, host, mut headers, body } = outgoing;
     let named = host.to_str().ok().filter(|h| !h.is_empty()).unwrap_or(authority);
     let uri = http::Uri::builder()
         .scheme("https")

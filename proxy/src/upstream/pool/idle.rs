@@ -1,15 +1,18 @@
 //! The connections that wait for a request.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 
-use super::{OriginKey, OutboundBody, PoolSettings, Sender};
+use super::connection::Http1;
+use super::{OriginKey, OutgoingBody, PoolSettings, Sender};
 
-type Http1 = http1::SendRequest<OutboundBody>;
-type Http2 = http2::SendRequest<OutboundBody>;
+type Http2 = http2::SendRequest<OutgoingBody>;
+
+/// Between two looks for connections that their origins have closed.
+const SWEEP: Duration = Duration::from_secs(15);
 
 pub(super) struct Idle {
     settings: PoolSettings,
@@ -23,6 +26,8 @@ struct State {
     count: usize,
     /// At least as many as there are shared HTTP/2 connections; exact after a sweep.
     http2_count: usize,
+    /// A task comes by now and then.
+    swept: bool,
 }
 
 #[derive(Default)]
@@ -37,16 +42,16 @@ impl Idle {
         Self { settings, state: Mutex::default() }
     }
 
-    /// A connection that was alive when last seen.
-    pub(super) async fn take(&self, key: &OriginKey) -> Option<Sender> {
+    /// A connection that is alive as far as can be seen from here.
+    pub(super) fn take(&self, key: &OriginKey) -> Option<Sender> {
         loop {
-            let mut sender = match self.candidate(key)? {
-                Sender::Http2(sender) => return Some(Sender::Http2(sender)),
-                Sender::Http1(sender) => sender,
-            };
-            // Ready at once, or as soon as hyper has finished with the exchange before; an error means that it is closed.
-            if sender.ready().await.is_ok() {
-                return Some(Sender::Http1(sender));
+            match self.candidate(key)? {
+                Sender::Http1(mut connection) => {
+                    if connection.is_alive() {
+                        return Some(Sender::Http1(connection));
+                    }
+                }
+                shared => return Some(shared),
             }
         }
     }
@@ -63,33 +68,39 @@ impl Idle {
             }
             dead => *dead = None,
         }
-        while let Some((since, sender)) = origin.http1.pop() {
+        while let Some((since, connection)) = origin.http1.pop() {
             *count -= 1;
-            if !sender.is_closed() && now.duration_since(since) < self.settings.idle_time {
-                return Some(Sender::Http1(sender));
+            if now.duration_since(since) < self.settings.idle_time {
+                return Some(Sender::Http1(connection));
             }
         }
-        origins.remove(key);
+        // The empty entry stays until the next sweep: the origin is likely to be asked again.
         None
     }
 
-    /// Takes a connection back, or drops it when there are enough.
-    pub(super) fn put(&self, key: &OriginKey, sender: Http1) {
-        if sender.is_closed() {
-            return;
-        }
+    /// Takes a connection back that is ready for another request, or drops it when there are enough.
+    pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Http1) {
         let now = Instant::now();
         let mut state = self.lock();
         if state.count >= self.settings.idle {
             state.sweep(now, &self.settings);
         }
-        let full = state.count >= self.settings.idle;
-        let origin = state.origins.entry(key.clone()).or_default();
-        if full || origin.http1.len() >= self.settings.idle_per_origin {
+        if state.count >= self.settings.idle {
             return;
         }
-        origin.http1.push((now, sender));
-        state.count += 1;
+        let begin_sweeping = !std::mem::replace(&mut state.swept, true);
+        let waiting = match state.origins.get_mut(key) {
+            Some(origin) => &mut origin.http1,
+            None => &mut state.origins.entry(key.clone()).or_default().http1,
+        };
+        if waiting.len() < self.settings.idle_per_origin {
+            waiting.push((now, connection));
+            state.count += 1;
+        }
+        drop(state);
+        if begin_sweeping {
+            tokio::spawn(keep_swept(Arc::downgrade(self)));
+        }
     }
 
     /// Makes an HTTP/2 connection known to later requests.
@@ -107,11 +118,25 @@ impl Idle {
     }
 }
 
+/// Nobody else notices that an idle connection has ended. Ends with the pool, or when nothing waits any more.
+async fn keep_swept(idle: Weak<Idle>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(idle) = idle.upgrade() else { return };
+        let mut state = idle.lock();
+        state.sweep(Instant::now(), &idle.settings);
+        if state.count == 0 {
+            state.swept = false;
+            return;
+        }
+    }
+}
+
 impl State {
     fn sweep(&mut self, now: Instant, settings: &PoolSettings) {
         let fresh = |since: &Instant| now.duration_since(*since) < settings.idle_time;
         self.origins.retain(|_, origin| {
-            origin.http1.retain(|(since, sender)| fresh(since) && !sender.is_closed());
+            origin.http1.retain_mut(|(since, connection)| fresh(since) && connection.is_alive());
             if origin.http2.as_ref().is_some_and(|(used, sender)| !fresh(used) || sender.is_closed()) {
                 origin.http2 = None;
             }

@@ -8,13 +8,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-fn get(target: &str) -> Outbound {
-    Outbound {
+fn get(target: &str) -> Outgoing {
+    Outgoing {
         method: Method::GET,
         target: target.into(),
         host: http::HeaderValue::from_static("h.test"),
         headers: HeaderMap::new(),
-        body: OutboundBody::Empty,
+        body: OutgoingBody::Empty,
     }
 }
 
@@ -50,9 +50,9 @@ async fn origin(per_connection: usize) -> (std::net::SocketAddr, Arc<AtomicUsize
     (address, connections)
 }
 
-async fn exchange(pool: &Pool, address: std::net::SocketAddr, request: Outbound) -> String {
+async fn exchange(pool: &Pool, address: std::net::SocketAddr, request: Outgoing) -> String {
     let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
-    let response = pool.send(&key(), request, connect).await.unwrap();
+    let response = pool.send(&key(), request, || None, connect).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(body.to_vec()).unwrap()
 }
@@ -82,7 +82,7 @@ async fn an_answer_that_is_not_read_to_its_end_costs_the_connection() {
     let (address, connections) = origin(usize::MAX).await;
     let pool = Pool::new(PoolSettings::default());
     let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
-    drop(pool.send(&key(), get("/"), connect).await.unwrap());
+    drop(pool.send(&key(), get("/"), || None, connect).await.unwrap());
     exchange(&pool, address, get("/")).await;
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
@@ -90,7 +90,7 @@ async fn an_answer_that_is_not_read_to_its_end_costs_the_connection() {
 #[tokio::test]
 async fn dialling_errors_reach_the_caller() {
     let pool = Pool::new(PoolSettings::default());
-    let failed = pool.send(&key(), get("/"), || async { Err::<Transport, _>("no") }).await;
+    let failed = pool.send(&key(), get("/"), || None, || async { Err::<Transport, _>("no") }).await;
     assert!(matches!(failed, Err(SendError::Connect("no"))));
 }
 
@@ -112,7 +112,7 @@ fn targets_that_hyper_would_cut_or_refuse_are_encoded() {
 async fn connect_is_sent_as_an_ordinary_request_with_a_body_in_its_answer() {
     let (address, _) = origin(1).await;
     let pool = Pool::new(PoolSettings::default());
-    let request = Outbound { method: Method::CONNECT, target: b"h.test:443".to_vec(), ..get("/") };
+    let request = Outgoing { method: Method::CONNECT, target: b"h.test:443".to_vec(), ..get("/") };
     let transport = Transport::Plain(TcpStream::connect(address).await.unwrap());
     let response = pool.send_connect::<io::Error>(&key(), request, transport).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
