@@ -1,5 +1,6 @@
 //! Helpers shared by the benchmarks.
 
 pub mod corpus;
+pub mod counts;
 pub mod measure;
 pub mod urls;

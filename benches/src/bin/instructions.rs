@@ -1,7 +1,8 @@
 //! Instruction counts of the hot paths, which do not wobble on a shared machine as times do.
 //!
-//! `instructions check` runs itself under callgrind, compares every count with `benches/instructions.tsv` and exits with 1 when
-//! one has grown by more than its tolerance; `instructions record` writes the table anew. Each scenario runs three times to
+//! `instructions check` runs itself under callgrind, compares every count with `benches/instructions.tsv` (or the file named
+//! behind it) and exits with 1 when one has grown by more than its tolerance, or a scenario or a row has no partner;
+//! `instructions record` writes the table anew. Each scenario runs three times to
 //! warm up and then once inside [`measured`]; callgrind counts only there and dumps what it has counted whenever that function
 //! is entered again. Counts depend on the compiler and on what the processor's features make the SIMD crates choose, so record on the
 //! kind of machine that checks.
@@ -19,6 +20,7 @@ use muselet::policy::body::BodyPolicy;
 use muselet::policy::host::{Dialect, HostList};
 use muselet::policy::injection_settings;
 use muselet::policy::secrets::scanner;
+use muselet_benches::counts::{Outcome, Row, Table};
 use muselet_benches::{corpus, urls};
 use muselet_rules::injection;
 
@@ -111,13 +113,6 @@ fn leaves(directory: &Path) -> anyhow::Result<Arc<LeafCache>> {
     Ok(Arc::new(LeafCache::new(Arc::new(ca), settings)?))
 }
 
-/// One line of the table.
-struct Row {
-    name: String,
-    count: u64,
-    tolerance: f64,
-}
-
 /// Runs the scenarios under callgrind.
 fn count() -> anyhow::Result<Vec<Row>> {
     let directory = tempfile::tempdir()?;
@@ -151,44 +146,20 @@ fn table() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.tsv")
 }
 
-const HEADER: &str = "# scenario\tinstructions\ttolerance, percent\n";
-
 fn record() -> anyhow::Result<()> {
     let rows = count()?;
-    let lines = rows.iter().map(|row| format!("{}\t{}\t{}\n", row.name, row.count, row.tolerance));
-    std::fs::write(table(), HEADER.to_owned() + &lines.collect::<String>())?;
+    std::fs::write(table(), Table::of(&rows).to_string())?;
     Ok(())
 }
 
-/// The recorded count and tolerance of a scenario.
-fn recorded<'t>(table: &'t str, name: &str) -> Option<(u64, f64)> {
-    table.lines().find_map(|line: &'t str| {
-        let mut fields = line.split('\t');
-        (fields.next()? == name)
-            .then(|| Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?)))?
-    })
-}
-
 /// Whether nothing has grown. Prints a line for each scenario.
-fn check() -> anyhow::Result<bool> {
-    let table = std::fs::read_to_string(table())?;
-    let mut good = true;
-    for row in count()? {
-        let Some((before, tolerance)) = recorded(&table, &row.name) else {
-            println!("{:32} {:>12}  NOT IN THE TABLE: record it", row.name, row.count);
-            good = false;
-            continue;
-        };
-        let change = (row.count as f64 / before as f64 - 1.0) * 100.0;
-        let word = match change {
-            change if change > tolerance => "REGRESSION",
-            change if change < -tolerance => "better: record it",
-            _ => "",
-        };
-        good &= change <= tolerance;
-        println!("{:32} {:>12} {change:>+7.1} %  {word}", row.name, row.count);
+fn check(path: &Path) -> anyhow::Result<bool> {
+    let table: Table = std::fs::read_to_string(path)?.parse()?;
+    let outcomes = table.compare(&count()?);
+    for outcome in &outcomes {
+        println!("{outcome}");
     }
-    Ok(good)
+    Ok(!outcomes.iter().any(Outcome::fails))
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -202,8 +173,11 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     match command.as_str() {
-        "check" => Ok(if check()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        "check" => {
+            let path = std::env::args_os().nth(2).map_or_else(table, PathBuf::from);
+            Ok(if check(&path)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         "record" => record().map(|()| ExitCode::SUCCESS),
-        _ => anyhow::bail!("usage: instructions check|record|measure"),
+        _ => anyhow::bail!("usage: instructions check [TABLE] | record | measure"),
     }
 }

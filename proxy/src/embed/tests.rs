@@ -1,3 +1,6 @@
+mod sessions;
+mod shutdown;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -6,6 +6,7 @@
 
 mod fields;
 mod otlp;
+mod names;
 mod post;
 mod queue;
 mod syslog;

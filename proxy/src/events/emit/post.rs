@@ -2,6 +2,7 @@
 //!
 //! Each sender thread has a small runtime of its own: emission must work, and drain, whatever the proxy's runtime is doing.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
+use super::names;
+use crate::upstream::Resolver;
 use crate::upstream::tls::{Protocols, TlsClient, TrustLocations};
 
 /// Redirects that are followed.
@@ -20,6 +23,7 @@ const REDIRECTS: usize = 10;
 /// A client for one sink.
 pub(super) struct Poster {
     runtime: Runtime,
+    resolver: OnceCell<Resolver>,
     tls: TlsClient,
     timeout: Duration,
 }
@@ -28,6 +32,7 @@ impl Poster {
     pub(super) fn new(timeout: Duration) -> std::io::Result<Poster> {
         Ok(Poster {
             runtime: Builder::new_current_thread().enable_all().build()?,
+            resolver: OnceCell::new(),
             tls: TlsClient::new(TrustLocations::from_environment()),
             timeout,
         })
@@ -79,7 +84,9 @@ impl Poster {
         let host = url.host().ok_or("no host")?.trim_matches(['[', ']']).to_owned();
         let secure = url.scheme_str().is_some_and(|s| s.eq_ignore_ascii_case("https"));
         let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|e| format!("dial tcp: {e}"))?;
+        let resolver = self.resolver.get_or_init(Resolver::system);
+        let addresses = names::lookup(resolver, &host, port).await.map_err(|e| format!("dial tcp: {e}"))?;
+        let stream = TcpStream::connect(&*addresses).await.map_err(|e| format!("dial tcp: {e}"))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();
         *request.uri_mut() = url

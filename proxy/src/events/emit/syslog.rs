@@ -1,12 +1,13 @@
 //! The syslog sink: `<PRI>TIMESTAMP HOSTNAME TAG[PID]: JSON`, over UDP or TCP.
 
 use std::io::Write as _;
-use std::net::{TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::fields::payload;
 use super::queue::Queue;
+use super::names;
 use super::{EmitError, Emitted, Severity, Sink, complain, instance_id};
 use crate::config::EmitSyslog;
 use crate::events::{stamp, system_reason};
@@ -34,9 +35,8 @@ struct Collector {
 
 impl Collector {
     fn connect(&self) -> std::io::Result<Transport> {
-        let address = self
-            .address
-            .to_socket_addrs()?
+        let address = names::resolve(&self.address)?
+            .into_iter()
             .next()
             .ok_or_else(|| std::io::Error::other("the collector's name has no address"))?;
         if self.scheme == "tcp" {

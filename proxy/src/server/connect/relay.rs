@@ -257,3 +257,6 @@ async fn wait(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,12 @@ fn open() -> io::Result<Ends> {
     }
     Ok(Ends { out, into })
 }
+
+/// Has the next pipe that this thread takes be one that the kernel refuses to splice into, as a sandbox without splice does.
+#[cfg(test)]
+pub(super) fn offer_unusable() {
+    let (out, _) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+    // No pipe at either end of the call: EINVAL.
+    let into = std::net::TcpListener::bind("127.0.0.1:0").unwrap().into();
+    SPARES.with_borrow_mut(|spares| spares.push(Ends { out, into }));
+}
