@@ -110,7 +110,9 @@ impl fmt::Display for Outcome {
             Self::Same { name, count, change } => line(name, *count, *change, ""),
             Self::Better { name, count, change } => line(name, *count, *change, "better: record it"),
             Self::Regression { name, count, change } => line(name, *count, *change, "REGRESSION"),
-            Self::Unrecorded { name, count } => write!(f, "{name:32} {count:>12}  NOT IN THE TABLE: record it"),
+            Self::Unrecorded { name, count } => {
+                write!(f, "{name:32} {count:>12}  NOT IN THE TABLE: record it")
+            }
             Self::Missing { name } => write!(f, "{name:32} {:>12}  NOT COUNTED: its scenario is gone", "-"),
         }
     }
@@ -118,7 +120,11 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} of the table of counts: expected a name, a count and a tolerance between tabs", self.line)
+        write!(
+            f,
+            "line {} of the table of counts: expected a name, a count and a tolerance between tabs",
+            self.line
+        )
     }
 }
 
@@ -141,7 +147,8 @@ mod tests {
     #[test]
     fn only_growth_beyond_the_tolerance_fails_and_is_named() {
         for (count, fails) in [(1000, false), (1030, false), (1031, true), (970, false), (500, false)] {
-            let failed = failures(&[row("url/plain", 1000), row("dlp", 7)], &[row("url/plain", count), row("dlp", 7)]);
+            let failed =
+                failures(&[row("url/plain", 1000), row("dlp", 7)], &[row("url/plain", count), row("dlp", 7)]);
             assert_eq!(failed.len(), usize::from(fails), "{count}: {failed:?}");
             assert!(failed.iter().all(|line| line.starts_with("url/plain ") && line.contains("REGRESSION")));
         }

@@ -30,6 +30,7 @@ pub mod scrub;
 mod session;
 mod shared;
 mod sniff;
+mod stages;
 pub mod wire;
 mod ws;
 

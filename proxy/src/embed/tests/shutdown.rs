@@ -58,7 +58,8 @@ struct Busy {
 impl Busy {
     async fn start(mode: &str) -> Self {
         let origin = Origin::start().await;
-        let proxy = Arc::new(Proxy::start(config(&format!("{OPEN}{mode}")), Options::default()).await.unwrap());
+        let proxy =
+            Arc::new(Proxy::start(config(&format!("{OPEN}{mode}")), Options::default()).await.unwrap());
         let mut tunnel = TcpStream::connect(proxy.address()).await.unwrap();
         let connect = format!("CONNECT {} HTTP/1.1\r\nHost: x\r\n\r\n", origin.address);
         tunnel.write_all(connect.as_bytes()).await.unwrap();
@@ -105,7 +106,10 @@ async fn a_request_under_way_may_finish_while_tunnels_end_at_once() {
     busy.stop();
     busy.closed().await;
     let closed = decisions.recv().await.unwrap();
-    assert!(closed.contains(r#""event":"tunnel_close""#) && closed.contains(r#""total_bytes":4"#), "{closed}");
+    assert!(
+        closed.contains(r#""event":"tunnel_close""#) && closed.contains(r#""total_bytes":4"#),
+        "{closed}"
+    );
     assert!(!busy.request.is_finished());
     busy.origin.let_go.add_permits(1);
     let answer = busy.request.await.unwrap();

@@ -5,8 +5,8 @@
 //! itself, so a stalled collector stalls its traffic; the bytes sent are the same here. spec: http-proxy §18
 
 mod fields;
-mod otlp;
 mod names;
+mod otlp;
 mod post;
 mod queue;
 mod syslog;

@@ -39,7 +39,11 @@ mod tests {
 
     #[test]
     fn literals_and_names_of_the_hosts_file_need_no_server() {
-        let cases = [("127.0.0.1:514", "127.0.0.1:514"), ("[::1]:514", "[::1]:514"), ("localhost:6514", "127.0.0.1:6514")];
+        let cases = [
+            ("127.0.0.1:514", "127.0.0.1:514"),
+            ("[::1]:514", "[::1]:514"),
+            ("localhost:6514", "127.0.0.1:6514"),
+        ];
         for (address, want) in cases {
             let found = resolve(address).unwrap();
             assert!(found.contains(&want.parse().unwrap()), "{address}: {found:?}");

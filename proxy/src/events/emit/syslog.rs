@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::fields::payload;
-use super::queue::Queue;
 use super::names;
+use super::queue::Queue;
 use super::{EmitError, Emitted, Severity, Sink, complain, instance_id};
 use crate::config::EmitSyslog;
 use crate::events::{stamp, system_reason};

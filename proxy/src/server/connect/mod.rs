@@ -26,7 +26,7 @@ use super::{report, scrub};
 use crate::Strictness;
 use crate::events::{Event, SniCategory};
 use crate::policy::headers::HeaderFinding;
-use crate::policy::session::{Action, Tier};
+use crate::policy::session::Tier;
 use crate::policy::verdict::UrlVerdict;
 use sni::{Category, Need};
 use target::Target;
@@ -65,8 +65,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // C4: session recording. What it says is applied at C6.
     let anomaly = exchange.record_session(&target.host, &verdict);
     // C5: URL verdict.
-    if let Some(refusal) = url_verdict(&exchange, &verdict) {
-        return refusal;
+    if let Some(refusal) = exchange.refuse_url(&verdict) {
+        exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
+        return refusal.text("CONNECT blocked: ");
     }
     // C6: session anomaly.
     if let Some(detail) = anomaly {
@@ -131,32 +132,6 @@ fn session_level(exchange: &Exchange) -> Option<Answer> {
     exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
     let text = format!("CONNECT blocked: session escalation level {}", level.as_str());
     Some(answer::text(StatusCode::FORBIDDEN, &text))
-}
-
-fn url_verdict(exchange: &Exchange, verdict: &UrlVerdict) -> Option<Answer> {
-    if verdict.allowed {
-        return None;
-    }
-    let config = &exchange.policy.config;
-    let scanner = verdict.label.as_str();
-    let ctx = exchange.context_of(verdict);
-    exchange.findings.mark();
-    if !config.enforces() {
-        if exchange.upgrade(Action::Warn, scanner) != Action::Block {
-            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
-            return None;
-        }
-        let reason = format!("{} (escalated)", verdict.reason);
-        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
-        exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
-        return Some(answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {reason}")));
-    }
-    exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
-    exchange.shared.events.metrics().tunnel_blocked(DEFAULT_PROFILE);
-    let refusal =
-        answer::text(answer::block_status(verdict), &format!("CONNECT blocked: {}", verdict.reason));
-    let hint = config.explains_blocks().then_some(&*verdict.hint);
-    Some(answer::with_hint(refusal, hint))
 }
 
 fn header_dlp(exchange: &Exchange, target: &Target, head: &Head) -> Option<Answer> {

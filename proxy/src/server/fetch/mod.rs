@@ -17,14 +17,14 @@ use super::forward::request::Outbound;
 use super::forward::response::InTime;
 use super::shared::Shared;
 use super::wire::Request;
-use super::{deliver, report, scrub};
+use super::{deliver, scrub};
 use crate::events::Event;
 use crate::policy::cross_request::Payload;
 use crate::policy::headers::HeaderFinding;
 use crate::policy::response::{
     Answer as Choice, Escalation, FetchOutcome, Head, Over, Plan, Question, Refusal, RefusalLog, Transport,
 };
-use crate::policy::session::{Action, Tier};
+use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::{Label, UrlVerdict};
 use crate::upstream::pool::{IncomingBody, OutgoingBody};
@@ -173,47 +173,23 @@ impl Fetch {
     }
 
     fn url_verdict(&self, url: &GoUrl<'_>, verdict: &UrlVerdict) -> Result<(), Answer> {
-        if verdict.allowed {
-            return Ok(());
-        }
-        let exchange = &self.exchange;
-        let config = &exchange.policy.config;
-        let scanner = verdict.label.as_str();
-        let ctx = exchange.context_of(verdict);
-        exchange.findings.mark();
-        let mut reason = verdict.reason.clone();
-        if !config.enforces() {
-            if exchange.upgrade(Action::Warn, scanner) != Action::Block {
-                exchange.record(&Event::Anomaly { ctx, scanner, reason: &reason, score: verdict.score });
-                return Ok(());
-            }
-            reason = format!("{reason} (escalated)").into();
-        }
-        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
-        exchange.count_blocked(&self.host, scanner);
+        let Some(refusal) = self.exchange.refuse_url(verdict) else { return Ok(()) };
+        self.exchange.count_blocked(&self.host, refusal.scanner);
         // A secret in the URL is not echoed.
         let redacted = format!("{}://{}/[redacted]", url.scheme, String::from_utf8_lossy(&url.host));
-        let shown = if verdict.label == Label::Dlp { &redacted } else { &*exchange.url };
-        let explains = config.enforces() && config.explains_blocks();
-        let hint = if explains { &*verdict.hint } else { "" };
+        let shown = if verdict.label == Label::Dlp { &redacted } else { &*self.exchange.url };
+        let (block_reason, hint) = (&*refusal.reason, refusal.hint.unwrap_or_default());
         Err(answer::json(
-            answer::block_status(verdict),
-            &Reply { url: shown, blocked: true, block_reason: &reason, hint, ..self.reply() },
+            refusal.status,
+            &Reply { url: shown, blocked: true, block_reason, hint, ..self.reply() },
         ))
     }
 
     fn header_dlp(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        let exchange = &self.exchange;
-        let verdict = exchange.policy.headers.scan(headers);
-        report::warnings(exchange, &verdict.warnings, "fetch");
-        let Some(finding) = verdict.finding else { return Ok(()) };
-        if !report::header_finding(exchange, &self.host, &finding) {
-            return Ok(());
+        if self.exchange.refuses_headers(&self.host, headers, "fetch") {
+            return Err(self.blocked(StatusCode::FORBIDDEN, HeaderFinding::REASON, ""));
         }
-        // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
-        let metrics = exchange.shared.events.metrics();
-        metrics.request_blocked(&self.host, "header_dlp", &exchange.identity.agent, exchange.elapsed());
-        Err(self.blocked(StatusCode::FORBIDDEN, HeaderFinding::REASON, ""))
+        Ok(())
     }
 
     fn blocked(&self, status: StatusCode, block_reason: &str, hint: &str) -> Answer {

@@ -13,15 +13,13 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use super::cross_request::CROSS_REQUEST;
 use super::exchange::{self, Exchange};
+use super::scrub;
 use super::session::SESSION_DENY;
 use super::shared::Shared;
-use super::wire::{Head, Request};
-use super::{report, scrub};
+use super::wire::Request;
 use crate::events::Event;
 use crate::policy::cross_request::{BODY_PREFIX, Payload};
 use crate::policy::headers::HeaderFinding;
-use crate::policy::session::Action;
-use crate::policy::verdict::UrlVerdict;
 use redirect::Failure;
 
 /// One request through the stages of §5.1, in order. A stage that refuses returns the answer.
@@ -43,8 +41,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         return refusal;
     }
     // F7: URL verdict.
-    if let Some(refusal) = url_verdict(&exchange, &host, &verdict) {
-        return refusal;
+    if let Some(refusal) = exchange.refuse_url(&verdict) {
+        exchange.count_blocked(&host, refusal.scanner);
+        return refusal.text("blocked: ");
     }
     // F8: session anomaly.
     if let Some(detail) = anomaly {
@@ -66,8 +65,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         Err(refusal) => return refusal,
     };
     // F13: header DLP, on the headers as they came.
-    if let Some(refusal) = header_dlp(&exchange, &host, &head) {
-        return refusal;
+    if exchange.refuses_headers(&host, &head.headers, "forward") {
+        return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", HeaderFinding::REASON));
     }
     // F14: a finding of F13 may have raised the level.
     if exchange.findings.any() && exchange.session_denied().is_some() {
@@ -105,44 +104,6 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
 
 fn session_refusal(level: &str) -> Answer {
     answer::text(StatusCode::FORBIDDEN, &format!("blocked: session escalation level {level}"))
-}
-
-fn url_verdict(exchange: &Exchange, host: &str, verdict: &UrlVerdict) -> Option<Answer> {
-    if verdict.allowed {
-        return None;
-    }
-    let config = &exchange.policy.config;
-    let scanner = verdict.label.as_str();
-    let ctx = exchange.context_of(verdict);
-    exchange.findings.mark();
-    if !config.enforces() {
-        if exchange.upgrade(Action::Warn, scanner) != Action::Block {
-            exchange.record(&Event::Anomaly { ctx, scanner, reason: &verdict.reason, score: verdict.score });
-            return None;
-        }
-        let reason = format!("{} (escalated)", verdict.reason);
-        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
-        exchange.count_blocked(host, scanner);
-        return Some(answer::text(answer::block_status(verdict), &format!("blocked: {reason}")));
-    }
-    exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
-    exchange.count_blocked(host, scanner);
-    let refusal = answer::text(answer::block_status(verdict), &format!("blocked: {}", verdict.reason));
-    let hint = config.explains_blocks().then_some(&*verdict.hint);
-    Some(answer::with_hint(refusal, hint))
-}
-
-fn header_dlp(exchange: &Exchange, host: &str, head: &Head) -> Option<Answer> {
-    let verdict = exchange.policy.headers.scan(&head.headers);
-    report::warnings(exchange, &verdict.warnings, "forward");
-    let finding = verdict.finding?;
-    if !report::header_finding(exchange, host, &finding) {
-        return None;
-    }
-    // The reference labels this counter with the name of the agent, not with its profile. (spec: http-proxy §17)
-    let metrics = exchange.shared.events.metrics();
-    metrics.request_blocked(host, "header_dlp", &exchange.identity.agent, exchange.elapsed());
-    Some(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", HeaderFinding::REASON)))
 }
 
 fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {

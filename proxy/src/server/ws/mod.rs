@@ -24,7 +24,7 @@ use super::wire::{Request, Takeover};
 use super::{report, scrub};
 use crate::Strictness;
 use crate::events::{Context, Direction, Event};
-use crate::policy::session::{Action, Tier};
+use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::UrlVerdict;
 use relay::Relay;
@@ -133,27 +133,9 @@ impl Opening {
     }
 
     fn url_verdict(&self, verdict: &UrlVerdict) -> Option<Answer> {
-        if verdict.allowed {
-            return None;
-        }
-        let exchange = &self.exchange;
-        let config = &exchange.policy.config;
-        let scanner = verdict.label.as_str();
-        let ctx = exchange.context_of(verdict);
-        exchange.findings.mark();
-        let mut reason = verdict.reason.clone();
-        if !config.enforces() {
-            if exchange.upgrade(Action::Warn, scanner) != Action::Block {
-                exchange.record(&Event::Anomaly { ctx, scanner, reason: &reason, score: verdict.score });
-                return None;
-            }
-            reason = format!("{reason} (escalated)").into();
-        }
-        exchange.record(&Event::Blocked { ctx, scanner, reason: &reason });
-        exchange.count_blocked(&self.host, scanner);
-        let text = format!("WebSocket blocked: {reason}");
-        let hint = (config.enforces() && config.explains_blocks()).then_some(&*verdict.hint);
-        Some(answer::with_hint(answer::text(answer::block_status(verdict), &text), hint))
+        let refusal = self.exchange.refuse_url(verdict)?;
+        self.exchange.count_blocked(&self.host, refusal.scanner);
+        Some(refusal.text("WebSocket blocked: "))
     }
 
     fn session_level(&self) -> Option<Answer> {
