@@ -19,8 +19,8 @@ use hyper_util::rt::TokioIo;
 
 use super::{OutgoingBody, Transport};
 
-/// Longest response head. The reference takes 10 MiB; a response head above this is an attack on memory.
-const MAX_HEAD: usize = 1 << 20;
+/// Longest response head, bytes (spec: http-proxy §6).
+const MAX_HEAD: usize = 10 << 20;
 /// Room for reading beyond a head.
 const READ_AHEAD: usize = 64 * 1024;
 /// Most header lines of a response. hyper clears a table of this many entries for each.
