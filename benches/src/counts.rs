@@ -63,7 +63,7 @@ impl Table {
             let Some(recorded) = self.0.iter().find(|recorded| recorded.name == row.name) else {
                 return Outcome::Unrecorded { name, count };
             };
-            let change = (count as f64 / recorded.count as f64 - 1.0) * 100.0;
+            let change = (count as f64 - recorded.count as f64) * 100.0 / recorded.count as f64;
             if change > recorded.tolerance {
                 Outcome::Regression { name, count, change }
             } else if change < -recorded.tolerance {
