@@ -387,7 +387,8 @@ mod avx2 {
                 while hits != 0 {
                     let i = hits.trailing_zeros() as usize;
                     hits &= hits - 1;
-                    if candidate(at + i, u16::from(a[i]) | u16::from(b[i]) << 8) {
+                    let buckets = tables.with_tail(text, at + i, u16::from(a[i]) | u16::from(b[i]) << 8);
+                    if buckets != 0 && candidate(at + i, buckets) {
                         return Err(Stopped);
                     }
                 }

@@ -272,7 +272,7 @@ impl Windows {
             Err(simd::Stopped) => return true,
         };
         (from..text.len()).any(|at| {
-            let buckets = self.tables.at(text, at);
+            let buckets = self.tables.with_tail(text, at, self.tables.at(text, at));
             buckets != 0 && candidate(at, buckets)
         })
     }
@@ -289,6 +289,17 @@ impl Tables {
                 None if place == 3 => self.short,
                 None => 0,
             };
+        }
+        buckets
+    }
+
+    /// Those of the buckets that allow what follows the window, as far as the text goes.
+    #[inline]
+    pub(super) fn with_tail(&self, text: &[u8], at: usize, mut buckets: u16) -> u16 {
+        let tail = text.get(at + 4..).unwrap_or_default();
+        for (&b, [low, high]) in tail.iter().zip(&self.bytes[4..]) {
+            let b = usize::from(b & 127);
+            buckets &= u16::from(high[b]) << 8 | u16::from(low[b]);
         }
         buckets
     }
