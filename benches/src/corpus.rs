@@ -145,7 +145,7 @@ pub fn base64_heavy(bytes: usize) -> Vec<u8> {
         for _ in 0..4 * (numbers.below(1000) + 200) {
             body.push(char::from(DIGITS[numbers.below(64)]));
         }
-        body.push_str(r#"","note":""#);
+        body.push_str(r#"","remark":""#);
         for _ in 0..40 {
             body.push_str(WORDS[numbers.below(WORDS.len())]);
             body.push(' ');

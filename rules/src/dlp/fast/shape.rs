@@ -40,7 +40,7 @@ impl Set {
     }
 
     /// The bytes of the set, ascending.
-    pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
+    pub(in super::super) fn bytes(&self) -> impl Iterator<Item = u8> {
         self.0.iter().zip((0u8..=255).step_by(64)).flat_map(|(&word, first)| {
             std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
                 .take_while(|&word| word != 0)

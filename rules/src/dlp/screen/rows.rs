@@ -109,7 +109,7 @@ impl Rows {
             self.first.0[lane] |= 1 << start;
             self.anywhere.0[lane] |= u64::from(!row.bounded) << start;
             for (at, set) in row.sets.iter().enumerate() {
-                for byte in (0..=255u8).filter(|&byte| set.has(byte)) {
+                for byte in set.bytes() {
                     self.places[usize::from(byte)].0[lane] |= 1 << (start + at);
                 }
             }
@@ -152,24 +152,27 @@ fn rarity(set: &Bytes) -> f64 {
         0x21..=0x7e => 0.03,
         _ => 0.001,
     };
-    -(0..=255u8).filter(|&byte| set.has(byte)).map(share).sum::<f64>().clamp(1e-6, 1.0).log2()
+    -set.bytes().map(share).sum::<f64>().clamp(1e-6, 1.0).log2()
 }
 
 /// The shortest part of a branch's stretches that is rare enough.
 fn row(stretches: &[Stretch]) -> Option<Stretch> {
+    let rarities: Vec<Vec<f64>> =
+        stretches.iter().map(|stretch| stretch.sets.iter().map(rarity).collect()).collect();
     let parts = |length: usize| {
-        stretches.iter().flat_map(move |stretch| {
-            stretch.sets.windows(length).enumerate().map(move |(at, sets)| {
+        stretches.iter().zip(&rarities).flat_map(move |(stretch, rarities)| {
+            rarities.windows(length).enumerate().map(move |(at, bits)| {
                 let bounded = at == 0 && stretch.bounded;
-                let bits = sets.iter().map(rarity).sum::<f64>() + if bounded { 1.0 } else { 0.0 };
-                (bits, Stretch { sets: sets.to_vec(), bounded })
+                let bits = bits.iter().sum::<f64>() + if bounded { 1.0 } else { 0.0 };
+                (bits, &stretch.sets[at..at + length], bounded)
             })
         })
     };
     let rarest = |length: usize| parts(length).max_by(|a, b| a.0.total_cmp(&b.0));
-    let rows: Vec<(f64, Stretch)> = (1..=MOST_BYTES).filter_map(rarest).collect();
-    let most = rows.iter().map(|(bits, _)| *bits).fold(0.0, f64::max);
-    rows.into_iter().find(|(bits, _)| *bits >= RARE.min(most * NEARLY_ALL)).map(|(_, row)| row)
+    let rows: Vec<_> = (1..=MOST_BYTES).filter_map(rarest).collect();
+    let most = rows.iter().map(|(bits, ..)| *bits).fold(0.0, f64::max);
+    let row = rows.into_iter().find(|(bits, ..)| *bits >= RARE.min(most * NEARLY_ALL));
+    row.map(|(_, sets, bounded)| Stretch { sets: sets.to_vec(), bounded })
 }
 
 /// Rows that differ in one place alone are one.
