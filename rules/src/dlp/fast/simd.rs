@@ -38,24 +38,14 @@ pub(super) fn windows(
     candidate: &mut impl FnMut(usize, u16) -> bool,
 ) -> Result<usize, Stopped> {
     #[cfg(target_arch = "x86_64")]
-    if text.len() >= 35 {
-        if std::arch::is_x86_feature_detected!("avx512vbmi")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-        {
-            // SAFETY: AVX-512 BW and VBMI were just detected.
-            return unsafe { windows_avx512(tables, text, candidate) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: AVX2 was just detected.
-            return unsafe { windows_avx2(tables, text, candidate) };
-        }
+    if text.len() >= 35 && wide::available() {
+        // SAFETY: the kernels are available.
+        return unsafe { wide::windows(tables, text, candidate) };
     }
-    let _ = (tables, text, candidate);
-    Ok(0)
+    narrow_windows(tables, text, candidate)
 }
 
-/// The kernel that a machine without AVX-512 would use.
-#[cfg(test)]
+/// The same without AVX-512.
 pub(super) fn narrow_windows(
     tables: &Tables,
     text: &[u8],
@@ -263,81 +253,6 @@ mod avx2 {
         unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
     }
 
-    /// Up to 64 bytes of the text from a position on, and which of them there are.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn block(text: &[u8], at: usize) -> (u64, __m512i) {
-        let rest = text.get(at..).unwrap_or_default();
-        if rest.len() >= 64 {
-            // SAFETY: the slice has 64 bytes; no alignment needed.
-            return (u64::MAX, unsafe { _mm512_loadu_si512(rest.as_ptr().cast()) });
-        }
-        let there = (1 << rest.len()) - 1;
-        // SAFETY: only bytes of the slice are read.
-        (there, unsafe { _mm512_maskz_loadu_epi8(there, rest.as_ptr().cast()) })
-    }
-
-    /// Keeps the buckets that allow the bytes at a place, and all where `free` has a bit.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn allow(halves: &mut [__m512i; 2], tables: &[[u8; 128]; 2], bytes: __m512i, free: u64) {
-        for (half, table) in halves.iter_mut().zip(tables) {
-            let table = table.as_ptr();
-            // SAFETY: two times 64 bytes are read from a 128-byte array; no alignment needed.
-            let (lower, upper) =
-                unsafe { (_mm512_loadu_si512(table.cast()), _mm512_loadu_si512(table.add(64).cast())) };
-            let allowed = _mm512_permutex2var_epi8(lower, bytes, upper);
-            *half = _mm512_and_si512(*half, _mm512_mask_set1_epi8(allowed, free, -1));
-        }
-    }
-
-    /// # Safety
-    /// The processor must have AVX-512 BW and VBMI.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    pub(super) unsafe fn windows_avx512(
-        tables: &Tables,
-        text: &[u8],
-        candidate: &mut impl FnMut(usize, u16) -> bool,
-    ) -> Result<usize, Stopped> {
-        let mut at = 0;
-        // The last place of the last position of a block is three bytes beyond it: positions without it are left to the
-        // scalar twin.
-        while at + 4 <= text.len() {
-            let positions = (text.len() - at - 3).min(64);
-            let mut halves = [_mm512_set1_epi8(-1); 2];
-            for place in 0..4 {
-                let (_, bytes) = block(text, at + place);
-                allow(&mut halves, &tables.bytes[place], bytes, 0);
-            }
-            let any =
-                |[a, b]: [__m512i; 2]| _mm512_test_epi8_mask(_mm512_or_si512(a, b), _mm512_set1_epi8(-1));
-            let mut hits = any(halves) & (u64::MAX >> (64 - positions));
-            if hits != 0 {
-                for place in 4..8 {
-                    let (there, bytes) = block(text, at + place);
-                    allow(&mut halves, &tables.bytes[place], bytes, !there);
-                }
-                hits &= any(halves);
-            }
-            if hits != 0 {
-                let mut found = [[0u8; 64]; 2];
-                for (found, half) in found.iter_mut().zip(halves) {
-                    // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
-                    unsafe { _mm512_storeu_si512(found.as_mut_ptr().cast(), half) };
-                }
-                while hits != 0 {
-                    let i = hits.trailing_zeros() as usize;
-                    hits &= hits - 1;
-                    if candidate(at + i, u16::from(found[0][i]) | u16::from(found[1][i]) << 8) {
-                        return Err(Stopped);
-                    }
-                }
-            }
-            at += positions;
-        }
-        Ok(at)
-    }
-
     /// # Safety
     /// The processor must have AVX2, and `text` must have at least 35 bytes.
     #[target_feature(enable = "avx2")]
@@ -434,4 +349,4 @@ mod avx2 {
 }
 
 #[cfg(target_arch = "x86_64")]
-use avx2::{class_masks_avx2, digits_avx2, windows_avx2, windows_avx512};
+use avx2::{class_masks_avx2, digits_avx2, windows_avx2};

@@ -12,10 +12,8 @@ pub(crate) fn base64(text: &[u8], out: &mut Vec<u8>) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
         out.reserve(text.len() / 4 * 3 + SLACK);
-        if std::arch::is_x86_feature_detected!("avx512vbmi")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-        {
-            // SAFETY: AVX-512 BW and VBMI were just detected, and there is room for the bytes of all digits and the slack.
+        if super::wide::available() {
+            // SAFETY: the features are there, and there is room for the bytes of all digits and the slack.
             done = unsafe { x86::base64_avx512(text, out) };
         } else if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: AVX2 was just detected, and there is room for the bytes of all digits and the slack.

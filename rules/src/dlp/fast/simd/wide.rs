@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::Digits;
+use super::{Digits, Stopped, Tables};
 
 /// Whether the processor has what every kernel here uses.
 pub(in super::super) fn available() -> bool {
@@ -32,6 +32,17 @@ fn first(bits: usize) -> u64 {
 fn load(text: &[u8]) -> __m512i {
     // SAFETY: the mask admits bytes of the text only; no alignment needed.
     unsafe { _mm512_maskz_loadu_epi8(first(text.len()), text.as_ptr().cast()) }
+}
+
+/// Up to 64 bytes from a position on, and a bit for each of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load_at(text: &[u8], at: usize) -> (__m512i, u64) {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(block) => (whole(block), u64::MAX),
+        None => (load(rest), first(rest.len())),
+    }
 }
 
 #[inline]
@@ -173,4 +184,60 @@ pub(super) unsafe fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> u
         }
     }
     text.len()
+}
+
+/// Keeps the buckets that allow the bytes at a place, and all where `free` has a bit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn allow(halves: &mut [__m512i; 2], tables: &[[u8; 128]; 2], bytes: __m512i, free: u64) {
+    for (half, bits) in halves.iter_mut().zip(tables) {
+        let [low, up] = table(bits);
+        let allowed = _mm512_permutex2var_epi8(low, bytes, up);
+        *half = _mm512_and_si512(*half, _mm512_mask_set1_epi8(allowed, free, -1));
+    }
+}
+
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+pub(super) unsafe fn windows(
+    tables: &Tables,
+    text: &[u8],
+    candidate: &mut impl FnMut(usize, u16) -> bool,
+) -> Result<usize, Stopped> {
+    let mut at = 0;
+    // The last place of the last position of a block is three bytes beyond it: positions without it are left to the
+    // scalar twin.
+    while at + 4 <= text.len() {
+        let positions = (text.len() - at - 3).min(64);
+        let mut halves = [_mm512_set1_epi8(-1); 2];
+        for place in 0..4 {
+            allow(&mut halves, &tables.bytes[place], load_at(text, at + place).0, 0);
+        }
+        let any = |[a, b]: [__m512i; 2]| _mm512_test_epi8_mask(_mm512_or_si512(a, b), _mm512_set1_epi8(-1));
+        let mut hits = any(halves) & first(positions);
+        if hits != 0 {
+            for place in 4..8 {
+                let (bytes, there) = load_at(text, at + place);
+                allow(&mut halves, &tables.bytes[place], bytes, !there);
+            }
+            hits &= any(halves);
+        }
+        if hits != 0 {
+            let mut found = [[0u8; 64]; 2];
+            for (found, half) in found.iter_mut().zip(halves) {
+                // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
+                unsafe { _mm512_storeu_si512(found.as_mut_ptr().cast(), half) };
+            }
+            while hits != 0 {
+                let i = hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                if candidate(at + i, u16::from(found[0][i]) | u16::from(found[1][i]) << 8) {
+                    return Err(Stopped);
+                }
+            }
+        }
+        at += positions;
+    }
+    Ok(at)
 }
