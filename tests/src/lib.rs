@@ -1,3 +1,4 @@
 //! Support shared by the integration tests.
 
+pub mod proxy;
 pub mod replay;

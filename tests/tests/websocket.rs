@@ -1,17 +1,12 @@
 //! `/ws` between a client that speaks in raw frames and an origin that echoes messages. (spec: http-proxy §8; differences D-510…D-514)
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use muselet::config::{Config, Strictness};
-use muselet::events::Events;
-use muselet::policy::{Policy, Surroundings};
-use muselet::server::{KillSwitch, Server, Shared};
-use muselet::upstream::tls::{TlsClient, TrustLocations};
-use muselet::upstream::{Resolver, Upstream};
+use muselet::config::Strictness;
+use muselet::server::KillSwitch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -48,18 +43,7 @@ impl World {
             "internal: []\nssrf: {{ip_allowlist: [127.0.0.0/8]}}\nfetch_proxy: {{monitoring: {{max_requests_per_minute: 100000}}}}\n\
              websocket_proxy: {{enabled: true, {section}}}\n{more}"
         );
-        let mut config = Config::parse(yaml.as_bytes(), Path::new("/")).expect("valid configuration");
-        config.muselet.strictness = strictness;
-        let kill_switch = Arc::new(KillSwitch::new(&config, None));
-        let (policy, _) =
-            Policy::compile(Arc::new(config), String::new(), &Surroundings::default()).expect("compiles");
-        let trust = TrustLocations { files: Vec::new(), directories: Vec::new() };
-        let upstream = Upstream::new(Resolver::hosts_only("/nonexistent"), TlsClient::new(trust));
-        let shared =
-            Shared::new(Arc::new(policy), Events::discard(), upstream, Arc::clone(&kill_switch), None);
-        let server = Server::bind(shared, "127.0.0.1:0").await.expect("bound");
-        let proxy = server.local_addr().expect("an address");
-        tokio::spawn(server.serve());
+        let (proxy, kill_switch) = muselet_tests::proxy::start(&yaml, strictness).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let origin = listener.local_addr().expect("an address");
         let reached = watch::Sender::default();

@@ -1,14 +1,8 @@
 //! A proxy in this process and an origin that keeps every byte it gets, for tests that speak in raw bytes.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use muselet::config::{Config, Strictness};
-use muselet::events::Events;
-use muselet::policy::{Policy, Surroundings};
-use muselet::server::{KillSwitch, Server, Shared};
-use muselet::upstream::tls::{TlsClient, TrustLocations};
-use muselet::upstream::{Resolver, Upstream};
+use muselet::config::Strictness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -45,18 +39,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let origin = listener.local_addr().expect("an address");
         tokio::spawn(accept(listener, Arc::clone(&reached)));
-
-        let mut config = Config::parse(CONFIG.as_bytes(), Path::new("/")).expect("valid configuration");
-        config.muselet.strictness = strictness;
-        let kill_switch = Arc::new(KillSwitch::new(&config, None));
-        let (policy, _) =
-            Policy::compile(Arc::new(config), String::new(), &Surroundings::default()).expect("compiles");
-        let trust = TrustLocations { files: Vec::new(), directories: Vec::new() };
-        let upstream = Upstream::new(Resolver::hosts_only("/nonexistent"), TlsClient::new(trust));
-        let shared = Shared::new(Arc::new(policy), Events::discard(), upstream, kill_switch, None);
-        let server = Server::bind(shared, "127.0.0.1:0").await.expect("bound");
-        let proxy = server.local_addr().expect("an address");
-        tokio::spawn(server.serve());
+        let (proxy, _) = muselet_tests::proxy::start(CONFIG, strictness).await;
         Self { proxy, origin, reached }
     }
 }
