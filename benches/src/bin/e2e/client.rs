@@ -57,7 +57,7 @@ pub async fn drive(
 }
 
 /// Who signs the certificates that this proxy shows: the origin's authority, unless it intercepts.
-async fn trust(material: &Material, proxy: SocketAddr, origin: &Origin) -> anyhow::Result<TlsConnector> {
+pub async fn trust(material: &Material, proxy: SocketAddr, origin: &Origin) -> anyhow::Result<TlsConnector> {
     let direct = TlsConnector::from(material.origin().client()?);
     let stream = tunnel(proxy, origin.tls.port()).await?;
     match direct.connect(HOST.try_into()?, stream).await {
@@ -132,13 +132,14 @@ where
     Ok(operations)
 }
 
-async fn dial(proxy: SocketAddr) -> std::io::Result<TcpStream> {
+pub async fn dial(proxy: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(proxy).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-async fn tunnel(proxy: SocketAddr, port: u16) -> anyhow::Result<TcpStream> {
+/// A tunnel to a port of the host, opened and unused.
+pub async fn tunnel(proxy: SocketAddr, port: u16) -> anyhow::Result<TcpStream> {
     let mut stream = dial(proxy).await?;
     let request = format!("CONNECT {HOST}:{port} HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -150,7 +151,8 @@ async fn tunnel(proxy: SocketAddr, port: u16) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn encrypted(
+/// A tunnel in which the handshake is done.
+pub async fn encrypted(
     trusted: Option<TlsConnector>,
     proxy: SocketAddr,
     origin: &Origin,
@@ -159,7 +161,7 @@ async fn encrypted(
     Ok(connector.connect(HOST.try_into()?, tunnel(proxy, origin.tls.port()).await?).await?)
 }
 
-fn get(target: &str, port: u16) -> Arc<[u8]> {
+pub fn get(target: &str, port: u16) -> Arc<[u8]> {
     format!("GET {target} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
         .into_bytes()
         .into()
@@ -173,9 +175,9 @@ fn post(target: &str, port: u16, size: usize) -> Arc<[u8]> {
 }
 
 /// One request and its response, which must have a length.
-async fn exchange<S>(stream: &mut S, request: &[u8], buffer: &mut Vec<u8>) -> anyhow::Result<()>
+pub async fn exchange<S>(stream: &mut S, request: &[u8], buffer: &mut Vec<u8>) -> anyhow::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
     stream.write_all(request).await?;
     stream.flush().await?;

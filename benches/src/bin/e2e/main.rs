@@ -7,11 +7,15 @@
 //! once more) are processes of their own, so that the system accounts for their CPU time. Each row drives both in turns with the
 //! same load, and compares user plus system time for each operation: that figure hardly depends on what else the machine does.
 //! Everything happens on loopback. Arguments, all optional: seconds a round, rounds, connections.
+//!
+//! After the table: what a process costs beside its requests (see `process`). With `process` as its only argument nothing
+//! but that is measured.
 
 mod client;
 mod material;
 mod origin;
 mod peer;
+mod process;
 mod relay;
 
 use std::time::Duration;
@@ -43,13 +47,26 @@ fn main() -> anyhow::Result<()> {
     if args.first().is_some_and(|first| first == peer::RELAY) {
         return runtime.block_on(relay::serve(&args[1..]));
     }
+    if args.first().is_some_and(|first| first == "process") {
+        return runtime.block_on(processes());
+    }
     let number = |index: usize, default: u64| match args.get(index) {
         None => Ok(default),
         Some(text) => text.parse().with_context(|| format!("not a number: {text}")),
     };
     let (seconds, rounds) = (number(0, 1)?, number(1, 5)?);
     let connections = usize::try_from(number(2, 32)?)?;
-    runtime.block_on(compare(Duration::from_secs(seconds), rounds, connections))
+    runtime.block_on(async {
+        compare(Duration::from_secs(seconds), rounds, connections).await?;
+        processes().await
+    })
+}
+
+async fn processes() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let material = Material::write(dir.path())?;
+    let origin = origin::start(&material).await?;
+    process::report(&material, &origin).await
 }
 
 async fn compare(time: Duration, rounds: u64, connections: usize) -> anyhow::Result<()> {

@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -62,22 +65,52 @@ async fn each<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// `GET /N` is answered with N bytes of JSON, anything with a body with a short text.
+/// Path of an event stream.
+pub const EVENTS: &str = "/events";
+/// Time between two events of a stream.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Microseconds on the clock that events carry.
+pub fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// `GET /N` is answered with N bytes of JSON, `GET /events` with a stream of events without end, anything with a body with a
+/// short text.
 async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) {
     let service = service_fn(|request: Request<Incoming>| async move {
-        let asked = request.uri().path().trim_start_matches('/').parse().unwrap_or(2);
-        let mut body = request.into_body();
-        let mut posted = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            posted += frame.data_ref().map_or(0, Bytes::len);
-        }
-        let text = if posted > 0 { format!("{{\"read\":{posted}}}") } else { json(asked) };
-        let mut response = Response::new(Full::new(Bytes::from(text)));
-        let kind = http::HeaderValue::from_static("application/json");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+        let (kind, body) = if request.uri().path() == EVENTS {
+            ("text/event-stream", events())
+        } else {
+            let asked = request.uri().path().trim_start_matches('/').parse().unwrap_or(2);
+            let mut body = request.into_body();
+            let mut posted = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                posted += frame.data_ref().map_or(0, Bytes::len);
+            }
+            let text = if posted > 0 { format!("{{\"read\":{posted}}}") } else { json(asked) };
+            ("application/json", Full::new(Bytes::from(text)).boxed_unsync())
+        };
+        let mut response = Response::new(body);
+        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
         Ok::<_, Infallible>(response)
     });
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Events of about 100 bytes, each with the time at which it was sent.
+fn events() -> UnsyncBoxBody<Bytes, Infallible> {
+    let timer = tokio::time::interval(PAUSE);
+    let stream = futures_util::stream::unfold(timer, |mut timer| async move {
+        timer.tick().await;
+        let text = format!(
+            "data: {{\"delta\":\"came back with little to show and so the morning went\",\"sent\":{}}}\n\n",
+            clock()
+        );
+        Some((Ok(Frame::data(Bytes::from(text))), timer))
+    });
+    StreamBody::new(stream).boxed_unsync()
 }
 
 /// A JSON object of `length` bytes (at least 20) of plain English.

@@ -25,11 +25,27 @@ pub enum Kind {
 pub struct Peer {
     child: Child,
     pub address: SocketAddr,
+    /// When it was started.
+    pub began: Instant,
 }
 
 impl Peer {
     /// Starts it and waits until it accepts connections.
     pub async fn start(
+        kind: Kind,
+        intercepts: bool,
+        material: &Material,
+        origin: &Origin,
+    ) -> anyhow::Result<Self> {
+        let mut peer = Self::spawn(kind, intercepts, material, origin).await?;
+        while TcpStream::connect(peer.address).await.is_err() {
+            peer.wait(Duration::from_millis(5)).await?;
+        }
+        Ok(peer)
+    }
+
+    /// Starts it; it may not be ready yet.
+    pub async fn spawn(
         kind: Kind,
         intercepts: bool,
         material: &Material,
@@ -54,15 +70,28 @@ impl Peer {
                 command
             }
         };
+        let began = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut peer = Self { child, address };
-        let patience = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(address).await.is_err() {
-            let ended = peer.child.try_wait()?;
-            anyhow::ensure!(ended.is_none() && Instant::now() < patience, "{kind:?} does not start");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(peer)
+        Ok(Self { child, address, began })
+    }
+
+    /// Waits while it is not ready; fails when it never will be.
+    pub async fn wait(&mut self, pause: Duration) -> anyhow::Result<()> {
+        let ended = self.child.try_wait()?;
+        anyhow::ensure!(
+            ended.is_none() && self.began.elapsed() < Duration::from_secs(20),
+            "a process does not start"
+        );
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in status")?;
+        Ok(line.trim_end_matches("kB").trim().parse()?)
     }
 
     /// User and system time so far.

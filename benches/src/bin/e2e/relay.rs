@@ -121,24 +121,23 @@ where
     }
     parts.uri = parts.uri.path_and_query().map_or_else(Uri::default, |path| path.clone().into());
     let request = Request::from_parts(parts, body);
-    let kept = || idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut sender = loop {
-        match kept() {
-            Some(mut sender) => {
-                if sender.ready().await.is_ok() {
-                    break sender;
-                }
-            }
-            None => {
-                let (sender, connection) =
-                    hyper::client::conn::http1::handshake(TokioIo::new(open().await?)).await?;
-                tokio::spawn(connection);
-                break sender;
-            }
+    // Those that are still busy with an answer stay where they are.
+    let kept = {
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|sender| !sender.is_closed());
+        idle.iter().rposition(SendRequest::is_ready).map(|at| idle.swap_remove(at))
+    };
+    let mut sender = match kept {
+        Some(sender) => sender,
+        None => {
+            let (sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(open().await?)).await?;
+            tokio::spawn(connection);
+            sender
         }
     };
     let response = sender.send_request(request).await?;
-    // The next user waits until it is ready.
+    // It is ready again when this answer has been read.
     idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
     Ok(response.map(BodyExt::boxed_unsync))
 }
