@@ -2,5 +2,6 @@
 
 pub mod corpus;
 pub mod counts;
+pub mod leaves;
 pub mod measure;
 pub mod urls;

@@ -11,17 +11,16 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
-use muselet::ca::{Ca, LeafCache, LeafSettings};
 use muselet::config::Config;
 use muselet::policy::body::BodyPolicy;
 use muselet::policy::host::{Dialect, HostList};
 use muselet::policy::injection_settings;
 use muselet::policy::secrets::scanner;
 use muselet_benches::counts::{Outcome, Row, Table};
-use muselet_benches::{corpus, urls};
+use muselet_benches::{corpus, leaves, urls};
 use muselet_rules::injection;
 
 const KIB: usize = 1024;
@@ -82,7 +81,7 @@ fn run_all(mut seen: impl FnMut(&str)) -> anyhow::Result<()> {
     scenario("host/hit-in-10000", &mut || assert!(hosts.matches(black_box("a.b.host9999.example.com"))));
 
     let directory = tempfile::tempdir()?;
-    let leaves = leaves(directory.path())?;
+    let leaves = leaves::cache(directory.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut number = 0;
     scenario("ca/mint-leaf", &mut || {
@@ -96,21 +95,6 @@ fn run_all(mut seen: impl FnMut(&str)) -> anyhow::Result<()> {
     // Has the last scenario's counts dumped.
     measured(&mut || {});
     Ok(())
-}
-
-fn leaves(directory: &Path) -> anyhow::Result<Arc<LeafCache>> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let pem = Ca::generate("bench", time::Duration::days(1), time::OffsetDateTime::now_utc())?;
-    let write = |name: &str, text: &str| -> std::io::Result<PathBuf> {
-        let path = directory.join(name);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(path)
-    };
-    let (certificate, key) = (write("ca.pem", &pem.certificate_pem)?, write("ca-key.pem", &pem.key_pem)?);
-    let ca = Ca::load(&certificate, &key, muselet::Strictness::Hardened)?;
-    let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 100 };
-    Ok(Arc::new(LeafCache::new(Arc::new(ca), settings)?))
 }
 
 /// Runs the scenarios under callgrind.
