@@ -173,14 +173,10 @@ impl Body for IncomingBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(lease) = &mut this.lease
-        {
-            // Nothing has come out of the connection because nobody else turns it.
-            let _ = lease.connection.drive(cx);
-            polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        }
+        let polled = match &mut this.lease {
+            Some(lease) => lease.connection.poll_frame(&mut this.incoming, cx),
+            None => Pin::new(&mut this.incoming).poll_frame(cx),
+        };
         match &polled {
             Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.give_back(),
             Poll::Ready(None) => this.give_back(),
