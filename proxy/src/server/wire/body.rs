@@ -29,7 +29,8 @@ pub struct RequestBody {
     incoming: Option<Incoming>,
     framing: Framing,
     trailers: Vec<String>,
-    state: Arc<Mutex<State>>,
+    /// None where no body is declared.
+    state: Option<Arc<Mutex<State>>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,17 +44,21 @@ struct State {
 
 /// The rest of a body, once its handler is done with it.
 #[derive(Debug)]
-pub(super) struct Unread(Arc<Mutex<State>>);
+pub(super) struct Unread(Option<Arc<Mutex<State>>>);
 
 /// `waits`: the client sends the body only when asked to (`Expect: 100-continue`).
 pub(super) fn split(incoming: Incoming, head: &Head, waits: bool) -> (RequestBody, Unread) {
-    let state = Arc::new(Mutex::new(State { waits, ..State::default() }));
+    if head.framing == Framing::None {
+        let body = RequestBody { incoming: None, framing: head.framing, trailers: Vec::new(), state: None };
+        return (body, Unread(None));
+    }
+    let state = Some(Arc::new(Mutex::new(State { waits, ..State::default() })));
     let trailers = match head.framing {
         Framing::Chunked => announced(&head.headers),
         _ => Vec::new(),
     };
     let body =
-        RequestBody { incoming: Some(incoming), framing: head.framing, trailers, state: Arc::clone(&state) };
+        RequestBody { incoming: Some(incoming), framing: head.framing, trailers, state: state.clone() };
     (body, Unread(state))
 }
 
@@ -96,15 +101,17 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        lock(&this.state).polled = true;
+        let (Some(incoming), Some(state)) = (&mut this.incoming, &this.state) else {
+            return Poll::Ready(None);
+        };
+        lock(state).polled = true;
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         if let Poll::Ready(Some(Err(error))) = &polled {
-            lock(&this.state).failed = true;
+            lock(state).failed = true;
             return Poll::Ready(Some(Err(read_error(error))));
         }
         if matches!(polled, Poll::Ready(None)) || incoming.is_end_stream() {
-            lock(&this.state).ended = true;
+            lock(state).ended = true;
         }
         polled.map(|frame| frame.and_then(Result::ok).map(Ok))
     }
@@ -120,15 +127,18 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        lock(&self.state).returned = self.incoming.take();
+        if let Some(state) = &self.state {
+            lock(state).returned = self.incoming.take();
+        }
     }
 }
 
 impl Unread {
     /// Reads the rest, within bounds. `false`: the connection cannot be used for another request.
     pub(super) async fn finish(self) -> bool {
+        let Some(state) = self.0 else { return true };
         let (incoming, skip) = {
-            let mut state = lock(&self.0);
+            let mut state = lock(&state);
             if state.ended {
                 return true;
             }

@@ -4,10 +4,9 @@
 //! minimal head of our own making; it passes exactly the bytes of the body on, and holds everything after it back until the
 //! answer is finished. hyper therefore never parses anything that a client wrote except body bytes whose end is already known,
 //! and the read deadlines of the reference (head, whole request, idle) live where the reads are. The cost is one extra copy
-//! of request bytes. (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
+//! of heads and of chunked bodies. (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,10 +16,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use muselet_rules::Strictness;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::chunks::Chunks;
+use super::deadline::Deadline;
 use super::head::{self, Expect, Framing, Head, Refusal};
 use super::slot::Slot;
 
@@ -107,43 +107,6 @@ pub struct Guard<S> {
     ends: (SocketAddr, SocketAddr),
     refusal: &'static [u8],
     closing: Closing,
-}
-
-/// A limit that is set far more often than it is waited for. The timer is therefore only moved while somebody waits, and only
-/// when it would fire too late, or fired for an earlier limit.
-#[derive(Debug)]
-struct Deadline {
-    at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Deadline {
-    fn new() -> Self {
-        Self { at: None, timer: None }
-    }
-
-    fn set(&mut self, at: Instant) {
-        self.at = Some(at);
-    }
-
-    fn clear(&mut self) {
-        self.at = None;
-    }
-
-    fn expired(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.at else { return false };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if timer.deadline() > at {
-            timer.as_mut().reset(at);
-        }
-        while timer.as_mut().poll(cx).is_ready() {
-            if timer.deadline() >= at {
-                return true;
-            }
-            timer.as_mut().reset(at);
-        }
-        false
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -243,10 +206,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     self.refuse(Refusal::TooLarge);
                     return Poll::Ready(Ok(()));
                 }
-                let bytes = self.inbox.split_to(end);
+                let whole = end == self.inbox.len();
+                let bytes = if whole { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(end) };
                 self.searched = 0;
-                match head::parse(&bytes, self.strictness) {
-                    Ok(head) => self.begin(head),
+                match head::parse(&bytes.freeze(), self.strictness) {
+                    Ok(head) => self.begin(Box::new(head)),
                     Err(refusal) => self.refuse(refusal),
                 }
                 return Poll::Ready(Ok(()));
@@ -271,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 
     /// Hands a head on: the whole to the handler, what concerns framing to hyper.
-    fn begin(&mut self, head: Head) {
+    fn begin(&mut self, head: Box<Head>) {
         self.outbox = minimal(&head, self.inner);
         self.phase = match head.framing {
             _ if head.method == http::Method::CONNECT && !self.inner => Phase::Answering,
@@ -293,11 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Moves body bytes from the inbox to the outbox.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.inbox.is_empty() {
-            if self.read_deadline.expired(cx) {
-                self.phase = Phase::Closed;
-                let text = format!("read tcp {}->{}: i/o timeout", self.ends.0, self.ends.1);
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)));
-            }
+            self.check_body_deadline(cx)?;
             if ready!(self.fill(cx))? == 0 {
                 self.phase = Phase::Closed;
                 return Poll::Ready(Ok(()));
@@ -332,13 +292,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads body bytes straight into `buf`, which is not empty. There is nothing in the inbox, and `left` bytes are to come.
+    fn poll_length(
+        &mut self,
+        left: u64,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_body_deadline(cx)?;
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut (&mut self.io).take(left)).poll_read(cx, buf))?;
+        self.phase = match left - (buf.filled().len() - before) as u64 {
+            0 => Phase::Answering,
+            // The end of the stream.
+            rest if rest == left => Phase::Closed,
+            rest => Phase::Length(rest),
+        };
+        if matches!(self.phase, Phase::Answering) {
+            self.read_deadline.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn check_body_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.read_deadline.expired(cx) {
+            return Ok(());
+        }
+        self.phase = Phase::Closed;
+        let text = format!("read tcp {}->{}: i/o timeout", self.ends.0, self.ends.1);
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    }
+
     /// Waits for the end of the answer; notices a client that leaves.
+    ///
+    /// Nobody has to be told about the end at once while nothing is to be done then: the next byte of the client wakes us, and
+    /// so does the timer, from which on idleness is watched.
     fn poll_answering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.slot.poll_free(cx).is_ready() {
-            self.phase = Phase::Idle;
-            self.read_deadline.set(Instant::now() + self.limits.idle);
-            self.write_deadline.clear();
-            return Poll::Ready(Ok(()));
+        let silent = self.inbox.is_empty() && self.read_deadline.is_armed();
+        if let Poll::Ready(freed) = self.slot.poll_free(cx, !silent) {
+            return self.become_idle(freed);
         }
         if !self.inbox.is_empty() {
             return Poll::Pending;
@@ -347,7 +339,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             self.phase = Phase::Closed;
             return Poll::Ready(Ok(()));
         }
-        Poll::Pending
+        // What came early waits for the end.
+        let freed = ready!(self.slot.poll_free(cx, true));
+        self.become_idle(freed)
+    }
+
+    fn become_idle(&mut self, since: Instant) -> Poll<io::Result<()>> {
+        self.phase = Phase::Idle;
+        self.read_deadline.set(since + self.limits.idle);
+        self.write_deadline.clear();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -361,6 +362,13 @@ fn wants_upgrade(head: &Head) -> bool {
 
 /// What hyper needs to know of a request: method, version, framing, persistence, expectation.
 fn minimal(head: &Head, inner: bool) -> Bytes {
+    let is_usual = head.method == http::Method::GET
+        && head.version == http::Version::HTTP_11
+        && head.framing == Framing::None
+        && head.keep_alive;
+    if is_usual && !wants_upgrade(head) {
+        return Bytes::from_static(b"GET / HTTP/1.1\r\nte: trailers\r\n\r\n");
+    }
     let opens_tunnel = head.method == http::Method::CONNECT && !inner;
     let mut out = Vec::with_capacity(96);
     let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
@@ -407,6 +415,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
             }
             match self.phase {
                 Phase::Closed => return Poll::Ready(Ok(())),
+                Phase::Length(left) if self.inbox.is_empty() && buf.remaining() > 0 => {
+                    return self.poll_length(left, cx, buf);
+                }
                 Phase::Idle | Phase::Head => ready!(self.poll_head(cx))?,
                 Phase::Length(_) | Phase::Chunked(_) => ready!(self.poll_body(cx))?,
                 Phase::Answering => ready!(self.poll_answering(cx))?,

@@ -138,12 +138,12 @@ pub fn end(seen: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Judges a complete head.
-pub fn parse(head: &[u8], strictness: Strictness) -> Result<Head, Refusal> {
+/// Judges a complete head. What comes out shares its memory.
+pub fn parse(head: &Bytes, strictness: Strictness) -> Result<Head, Refusal> {
     let mut lines = Lines { rest: head, bare_line_feed: false };
     let (method, target, version) = request_line(lines.next().ok_or(Refusal::BadRequest)?)?;
     let url = parse_target(&method, target)?;
-    let (mut headers, folded) = header_lines(&mut lines)?;
+    let (mut headers, folded) = header_lines(head, &mut lines)?;
     let (version, h2_preface) = match version {
         (1, 0) => (Version::HTTP_10, false),
         (1, _) => (Version::HTTP_11, false),
@@ -158,7 +158,10 @@ pub fn parse(head: &[u8], strictness: Strictness) -> Result<Head, Refusal> {
         return Err(Refusal::BadRequest);
     }
     let framing = framing(&headers, version)?;
-    let host = headers.remove(HOST).map(|host| Bytes::copy_from_slice(host.as_bytes()));
+    let host = headers.remove(HOST).map(|host| {
+        // A value that was folded has memory of its own.
+        if folded { Bytes::copy_from_slice(host.as_bytes()) } else { head.slice_ref(host.as_bytes()) }
+    });
     match &host {
         None if version == Version::HTTP_11 && method != Method::CONNECT && !h2_preface => {
             return Err(Refusal::MissingHost);
@@ -245,7 +248,7 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], (u8, u8)), Refusal> {
 const USUAL_LINES: usize = 12;
 
 /// All header lines, and whether one of them was folded.
-fn header_lines(lines: &mut Lines<'_>) -> Result<(HeaderMap, bool), Refusal> {
+fn header_lines(head: &Bytes, lines: &mut Lines<'_>) -> Result<(HeaderMap, bool), Refusal> {
     let mut headers = HeaderMap::with_capacity(USUAL_LINES);
     let mut folded = false;
     let mut last: Option<(HeaderName, Cow<'_, [u8]>)> = None;
@@ -260,7 +263,11 @@ fn header_lines(lines: &mut Lines<'_>) -> Result<(HeaderMap, bool), Refusal> {
             continue;
         }
         if let Some((name, value)) = last.take() {
-            let value = HeaderValue::from_bytes(value.trim_ascii()).map_err(|_| Refusal::BadRequest)?;
+            let value = match value {
+                Cow::Borrowed(value) => HeaderValue::from_maybe_shared(head.slice_ref(value.trim_ascii())),
+                Cow::Owned(value) => HeaderValue::from_bytes(value.trim_ascii()),
+            };
+            let value = value.map_err(|_| Refusal::BadRequest)?;
             headers.try_append(name, value).map_err(|_| Refusal::TooLarge)?;
         }
         if line.is_empty() {

@@ -7,9 +7,11 @@
 
 mod body;
 mod chunks;
+mod deadline;
 mod finish;
 mod guard;
 pub mod head;
+mod rarely;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -37,13 +39,14 @@ pub use head::{Expect, Framing, Head};
 
 use super::answer::{self, Answer};
 use guard::Guard;
+use rarely::Rarely;
 use slot::Slot;
 
 /// One request, judged and ready for routing.
 #[derive(Debug)]
 pub struct Request {
-    /// Everything before the body.
-    pub head: Head,
+    /// Everything before the body. It is handed on often, and is large.
+    pub head: Box<Head>,
     /// The body; empty when none is declared.
     pub body: RequestBody,
     /// The way to take the connection over after a 2xx to CONNECT (or a 101).
@@ -118,11 +121,12 @@ where
             .serve_connection(TokioIo::new(guard), service)
             .with_upgrades()
     );
+    let mut drained = Rarely::new(drain.cancelled());
     // Errors end the connection and are the client's doing or the network's; there is nobody to tell.
     let _ = tokio::select! {
         biased;
         result = connection.as_mut() => result,
-        () = drain.cancelled() => {
+        () = &mut drained => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
 use super::head::Head;
 
 /// See the module.
@@ -20,14 +22,16 @@ pub struct Slot {
 
 #[derive(Debug, Default)]
 struct State {
-    head: Option<Head>,
+    head: Option<Box<Head>>,
     busy: bool,
+    /// When the last answer ended.
+    freed: Option<Instant>,
     waiting: Option<Waker>,
 }
 
 impl Slot {
     /// The guard: a request has come.
-    pub fn put(&self, head: Head) {
+    pub fn put(&self, head: Box<Head>) {
         self.last_was_post.store(head.method == http::Method::POST, Ordering::Relaxed);
         let mut state = self.lock();
         state.busy = true;
@@ -35,7 +39,7 @@ impl Slot {
     }
 
     /// The service: the request to handle now.
-    pub fn take(&self) -> Option<Head> {
+    pub fn take(&self) -> Option<Box<Head>> {
         self.lock().head.take()
     }
 
@@ -44,6 +48,7 @@ impl Slot {
         let waiting = {
             let mut state = self.lock();
             state.busy = false;
+            state.freed = Some(Instant::now());
             state.waiting.take()
         };
         if let Some(waker) = waiting {
@@ -51,11 +56,16 @@ impl Slot {
         }
     }
 
-    /// The guard: ready when no answer is under way.
-    pub fn poll_free(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the
+    /// task.
+    pub fn poll_free(&self, cx: &mut Context<'_>, wake: bool) -> Poll<Instant> {
         let mut state = self.lock();
         if !state.busy {
-            return Poll::Ready(());
+            return Poll::Ready(state.freed.unwrap_or_else(Instant::now));
+        }
+        if !wake {
+            state.waiting = None;
+            return Poll::Pending;
         }
         match &mut state.waiting {
             Some(waker) if waker.will_wake(cx.waker()) => {}

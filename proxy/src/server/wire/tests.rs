@@ -24,6 +24,9 @@ async fn echo(request: Request) -> Answer {
     if target == "/unread" {
         return answer::text(StatusCode::FORBIDDEN, "no");
     }
+    if target == "/slow" {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
     if target == "/long" {
         return http::Response::new(Body::Full(vec![b'a'; 3000].into()));
     }
@@ -148,6 +151,35 @@ async fn pipelined_requests_are_answered_in_order() {
     let bodies: Vec<&str> = seen.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(bodies, ["/1 0 0", "/2 2 0", "/3 3 1", "/4 0 0"], "{seen}");
     assert_eq!(seen.matches("Connection: close").count(), 1, "{seen}");
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_after_a_slow_answer_is_closed_in_time() {
+    let began = std::time::Instant::now();
+    let request = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+    let seen = talk(request.as_bytes(), Strictness::Hardened, false).await;
+    assert!(first_line(&seen).ends_with("200 OK"), "{seen}");
+    assert!(began.elapsed() >= Duration::from_millis(30) + QUICK.idle, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_that_comes_while_another_is_answered_waits_for_its_turn() {
+    for split in [0, 10, 33] {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        tokio::spawn(serve(server, connection(Strictness::Hardened), CancellationToken::new(), echo));
+        let second = b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
+        let split = split.min(second.len());
+        client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        client.write_all(&second[..split]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        client.write_all(&second[split..]).await.unwrap();
+        let mut seen = Vec::new();
+        tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut seen)).await.unwrap().unwrap();
+        let seen = String::from_utf8_lossy(&seen);
+        let (first, second) = (seen.find("/slow 0 0"), seen.find("/b 0 0"));
+        assert!(first.is_some() && first < second, "split at {split}: {seen}");
+    }
 }
 
 #[tokio::test]
