@@ -43,8 +43,9 @@ pub(super) trait Fields {
 
 /// Removes terminal control: an ESC swallows up to the next ASCII letter, other control characters but TAB and LF vanish.
 pub(super) fn sanitise(text: &str) -> Cow<'_, str> {
-    let dirty = |b: u8| (b < 0x20 && b != b'\t' && b != b'\n') || b == 0x7f || b == 0xc2;
-    if !text.bytes().any(dirty) {
+    let dirty = |b: u8| (b < 0x20) & (b != b'\t') & (b != b'\n') | (b == 0x7f) | (b == 0xc2);
+    // Without a way out of the loop the compiler looks at sixteen bytes at a time.
+    if !text.bytes().fold(false, |any, b| any | dirty(b)) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
@@ -66,6 +67,12 @@ pub(super) fn json_string(out: &mut Vec<u8>, text: &str, html: bool) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let bytes = text.as_bytes();
+    let may_be_special = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\') | (b == 0x7f);
+    if !html && !bytes.iter().fold(false, |any, &b| any | may_be_special(b)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut from = 0;
     for (i, &b) in bytes.iter().enumerate() {
         let special = b < 0x20
@@ -108,6 +115,43 @@ fn is_line_separator(bytes: &[u8], i: usize) -> bool {
 pub(super) fn float_text(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) { format!("{value:e}") } else { format!("{value}") }
+}
+
+/// Appends what [`float_text`] makes of [`millis`]. Up to fifteen digits the shortest decimal form of a quotient by a power of ten
+/// is the quotient itself.
+fn push_millis(out: &mut Vec<u8>, value: Duration) {
+    let nanos = value.as_nanos();
+    if nanos >= 1_000_000_000_000_000 {
+        return out.extend_from_slice(float_text(millis(value)).as_bytes());
+    }
+    let nanos = nanos as u64;
+    push_digits(out, nanos / 1_000_000);
+    let mut fraction = nanos % 1_000_000;
+    if fraction == 0 {
+        return;
+    }
+    let mut digits = *b".000000";
+    for digit in digits[1..].iter_mut().rev() {
+        *digit = b'0' + (fraction % 10) as u8;
+        fraction /= 10;
+    }
+    let length = digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
+    out.extend_from_slice(&digits[..length]);
+}
+
+fn push_digits(out: &mut Vec<u8>, value: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = value;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// Milliseconds with a fraction.
@@ -168,18 +212,7 @@ impl Fields for JsonFields<'_> {
 
     fn int(&mut self, key: &'static str, value: u64) {
         self.key(key);
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        let mut rest = value;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
+        push_digits(self.out, value);
     }
 
     fn float(&mut self, key: &'static str, value: f64) {
@@ -193,7 +226,8 @@ impl Fields for JsonFields<'_> {
     }
 
     fn millis(&mut self, key: &'static str, value: Duration) {
-        self.float(key, millis(value));
+        self.key(key);
+        push_millis(self.out, value);
     }
 
     fn list(&mut self, key: &'static str, values: &[&str]) {
@@ -205,6 +239,28 @@ impl Fields for JsonFields<'_> {
         if !rules.is_empty() {
             self.key(key);
             json_rules(self.out, rules, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_written_as_the_float_would_be() {
+        let mut cases: Vec<u64> =
+            vec![0, 1, 10, 999_999, 1_000_000, 1_000_001, 1_500_000, 999_999_999_999_999];
+        let mut state = 7_u64;
+        for bits in (1..55).cycle().take(20_000) {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            cases.push(state >> (64 - bits));
+        }
+        for nanos in cases {
+            let value = Duration::from_nanos(nanos);
+            let mut out = Vec::new();
+            push_millis(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), float_text(millis(value)), "{nanos} ns");
         }
     }
 }

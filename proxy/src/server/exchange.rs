@@ -1,5 +1,6 @@
 //! One request on its way through a handler: who asks, under which policy, and how it is reported.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -83,10 +84,11 @@ impl Exchange {
         );
         let identity = Identity {
             client_ip: Arc::clone(client_ip),
-            request_id: shared.next_request_id().to_string().into(),
+            request_id: shared.next_request_id().text(),
             agent: agent.into(),
         };
-        let (method, url, target) = ("".into(), "".into(), "".into());
+        // The empty text is one for all.
+        let (method, url, target) = <(Arc<str>, Arc<str>, Arc<str>)>::default();
         Self {
             shared: Arc::clone(shared),
             policy,
@@ -150,6 +152,7 @@ impl Exchange {
             Outcome::NeedsDns(pending) => pending,
         };
         let lookup = tokio::select! {
+            biased;
             lookup = self.shared.upstream.resolver.lookup(pending.host()) => lookup,
             () = self.shared.stop.cut.cancelled() => Err(LookupFailure::Cancelled),
         };
@@ -173,5 +176,10 @@ impl Exchange {
 /// Bytes of a URL as text for logs.
 #[must_use]
 pub fn display(url: &GoUrl<'_>) -> Arc<str> {
-    String::from_utf8_lossy(&url.to_bytes()).into()
+    lossy(&url.to_bytes()).into()
+}
+
+/// [`String::from_utf8_lossy`], quicker for what is UTF-8, as nearly everything is.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -4,7 +4,9 @@
 //! logs and session keys; the *profile* is the bounded set that metrics may use, and is always `_default` here because agent
 //! profiles belong to a licensed add-on of the reference.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -28,6 +30,19 @@ pub struct RequestId(pub u64);
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "req-{}", self.0)
+    }
+}
+
+impl RequestId {
+    /// As logged, with a single allocation.
+    #[must_use]
+    pub fn text(self) -> Arc<str> {
+        let mut text = [0; 24];
+        let mut rest = &mut text[..];
+        // "req-" and at most twenty digits: it always fits.
+        let _ = write!(rest, "{self}");
+        let length = 24 - rest.len();
+        std::str::from_utf8(&text[..length]).unwrap_or_default().into()
     }
 }
 
@@ -75,18 +90,18 @@ pub fn agent_name(
     query_agent: Option<&[u8]>,
     default_identity: &str,
     bind_default: bool,
-) -> String {
+) -> Cow<'static, str> {
     if bind_default && !default_identity.is_empty() {
-        return sanitise(default_identity.as_bytes());
+        return sanitise(default_identity.as_bytes()).into();
     }
     let from_header = headers.get(AGENT_HEADER).map(|value| value.as_bytes()).filter(|v| !v.is_empty());
     if let Some(name) = from_header.map(sanitise).filter(|name| name != ANONYMOUS) {
-        return name;
+        return name.into();
     }
     if !default_identity.is_empty() {
-        return sanitise(default_identity.as_bytes());
+        return sanitise(default_identity.as_bytes()).into();
     }
-    query_agent.map_or_else(|| ANONYMOUS.to_owned(), sanitise)
+    query_agent.map_or(Cow::Borrowed(ANONYMOUS), |name| sanitise(name).into())
 }
 
 /// One `_` for each character outside `A-Z a-z 0-9 . _ -` (each invalid UTF-8 byte counts as one), at most 64 bytes, never empty.

@@ -7,44 +7,48 @@
 
 mod dictionary;
 
-use http::header::{
-    CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::policy::url::parse::{Part, encode_into, query_pairs};
 
 const ENVELOPE: HeaderName = HeaderName::from_static("pipelock-mediation");
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Headers that name the agent or its address.
-const IDENTITY: [HeaderName; 8] = [
-    HeaderName::from_static("x-pipelock-agent"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-port"),
-    FORWARDED,
-    VIA,
+const IDENTITY: [&str; 8] = [
+    "x-pipelock-agent",
+    "x-forwarded-for",
+    "x-real-ip",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "forwarded",
+    "via",
 ];
 
 /// Headers that concern one connection. `Proxy-Connection` is not among them: the reference forwards it.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
+
+/// Whether any of `names` is there. Most messages have none; one pass over their few headers is cheaper than a look-up of each.
+fn has_any(headers: &HeaderMap, names: &[&str]) -> bool {
+    headers.keys().any(|name| names.contains(&name.as_str()))
+}
 
 /// Removes envelope headers that a client sent, and our members of its signatures. First thing on every request.
 pub fn strip_envelope(headers: &mut HeaderMap) {
+    if !has_any(headers, &[ENVELOPE.as_str(), SIGNATURE.as_str(), SIGNATURE_INPUT.as_str()]) {
+        return;
+    }
     headers.remove(ENVELOPE);
     for name in [SIGNATURE, SIGNATURE_INPUT] {
         if headers.contains_key(&name) {
@@ -74,20 +78,29 @@ fn strip_members(headers: &mut HeaderMap, name: &HeaderName) {
 
 /// Removes who asked.
 pub fn strip_identity(headers: &mut HeaderMap) {
-    for name in &IDENTITY {
+    if !has_any(headers, &IDENTITY) {
+        return;
+    }
+    for name in IDENTITY {
         headers.remove(name);
     }
 }
 
 /// Removes what concerns one connection only, and whatever `Connection` names. Used for requests and responses.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if !has_any(headers, &HOP_BY_HOP) {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|b| *b == b','))
         .filter_map(|part| HeaderName::from_bytes(part.trim_ascii()).ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in &named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

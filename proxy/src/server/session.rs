@@ -202,9 +202,10 @@ impl Exchange {
     }
 
     /// Notes that the session has read a response.
-    pub(super) fn observe(&self, url: &str, host: &str, kind: &'static str) {
+    pub(super) fn observe<U: AsRef<str>>(&self, url: impl FnOnce() -> U, host: &str, kind: &'static str) {
         if self.has_session() {
-            let observation = Observation { url, host, kind, hostile: self.findings.hostile() };
+            let url = url();
+            let observation = Observation { url: url.as_ref(), host, kind, hostile: self.findings.hostile() };
             self.shared.sessions.observe(&self.identity.session_key(), &observation);
         }
     }

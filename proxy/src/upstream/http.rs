@@ -16,6 +16,7 @@ use super::tls::{Protocols, TlsError};
 use crate::policy::dial::DialRules;
 use crate::policy::headers::canonical;
 use crate::policy::url::GoUrl;
+use crate::server::exchange::lossy;
 
 /// Time for a TLS handshake with an origin.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,18 +42,14 @@ impl Origin {
             b"" => b"80".as_slice(),
             port => port,
         };
-        Self {
-            https,
-            host: String::from_utf8_lossy(url.host_name()).into_owned(),
-            port: String::from_utf8_lossy(port).into_owned(),
-        }
+        Self { https, host: lossy(url.host_name()).into_owned(), port: lossy(port).into_owned() }
     }
 
     /// Connections to this origin; plain requests never go over HTTP/2.
     fn key(&self) -> OriginKey {
         let Self { https, host, port } = self;
         let authority =
-            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            if host.contains(':') { format!("[{host}]:{port}") } else { [host, ":", port].concat() };
         OriginKey { authority: authority.into(), tls: *https, http2: false }
     }
 }
@@ -163,12 +160,17 @@ pub fn host_value(host: &[u8]) -> HeaderValue {
 /// The few bytes that the reference sends as they are and that this client's URI type does not take go out percent-encoded,
 /// which every origin reads as the same bytes.
 #[must_use]
-pub fn wire_target(target: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(target.len());
-    for &b in target {
-        if matches!(b, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~')
+pub fn wire_target(target: Vec<u8>) -> Vec<u8> {
+    let stays = |b: u8| {
+        matches!(b, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~')
             && !matches!(b, b'<' | b'>' | b'\\' | b'^' | b'`')
-        {
+    };
+    if target.iter().all(|&b| stays(b)) {
+        return target;
+    }
+    let mut out = Vec::with_capacity(target.len() + 16);
+    for b in target {
+        if stays(b) {
             out.push(b);
         } else {
             out.extend_from_slice(format!("%{b:02X}").as_bytes());

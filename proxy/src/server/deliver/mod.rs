@@ -86,7 +86,7 @@ impl Delivery<'_> {
     pub(super) async fn run<B>(
         self,
         response: Response<B>,
-        at_end: impl FnOnce() + Send + 'static,
+        at_end: impl FnOnce(&Exchange) + Send + 'static,
     ) -> Delivered
     where
         B: HttpBody<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,

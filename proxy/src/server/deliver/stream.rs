@@ -20,7 +20,7 @@ pub(super) struct Scanned<B> {
     source: B,
     exchange: Exchange,
     transport: Transport,
-    at_end: Option<Box<dyn FnOnce() + Send>>,
+    at_end: Option<Box<dyn FnOnce(&Exchange) + Send>>,
     /// Released before the client was told anything.
     first: Option<Bytes>,
     ended: bool,
@@ -39,7 +39,7 @@ where
         source: B,
         exchange: Exchange,
         transport: Transport,
-        at_end: Box<dyn FnOnce() + Send>,
+        at_end: Box<dyn FnOnce(&Exchange) + Send>,
     ) -> Self {
         Self {
             scanner,
@@ -168,7 +168,7 @@ where
                     if step.cut.is_none()
                         && let Some(at_end) = this.at_end.take()
                     {
-                        at_end();
+                        at_end(&this.exchange);
                     }
                     this.ended = true;
                     step

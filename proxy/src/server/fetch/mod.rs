@@ -240,7 +240,7 @@ impl Fetch {
         };
         // The session has read from this source, whatever becomes of the response. (spec: response-scan §10)
         let final_url = String::from_utf8_lossy(&final_url.to_bytes()).into_owned();
-        let observe = || exchange.observe(&final_url, &final_host, "fetch_response");
+        let observe = || exchange.observe(|| &*final_url, &final_host, "fetch_response");
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX - 1);
         let (bytes, longer) = deliver::read(InTime::new(body, deadline), limit).await.map_err(|error| {
             observe();

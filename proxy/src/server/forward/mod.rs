@@ -29,10 +29,11 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     scrub::strip_envelope(&mut head.headers);
     let mut exchange = Exchange::begin(shared, client_ip, &head.headers, &head.url.raw_query);
     exchange.method = head.method.as_str().into();
-    exchange.url = exchange::display(&head.url);
-    let host = String::from_utf8_lossy(head.url.host_name()).into_owned();
+    let url = head.url.to_bytes();
+    exchange.url = exchange::lossy(&url).into();
+    let host = exchange::lossy(head.url.host_name()).into_owned();
     // F2: URL scan. Its verdict is applied at F7.
-    let verdict = exchange.scan_url(&head.url.to_bytes()).await;
+    let verdict = exchange.scan_url(&url).await;
     exchange.report_warnings(&verdict, "forward");
     // F4: session recording. What it says is applied at F8.
     let anomaly = exchange.record_session(&host, &verdict);
@@ -87,10 +88,11 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         }
     }
     // F16: outbound request.
-    let outbound = request::build(head, body, shared.fixed.strictness);
+    let outbound = request::build(*head, body, shared.fixed.strictness);
     // F17: send, following redirects. The time limit covers the response body too.
     let deadline = Instant::now() + shared.fixed.exchange_timeout;
     let sent = tokio::select! {
+        biased;
         sent = redirect::send(&exchange, outbound, deadline) => sent,
         () = shared.stop.cut.cancelled() => Err(Failure::Transport("context canceled".to_owned())),
     };

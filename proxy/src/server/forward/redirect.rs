@@ -44,8 +44,8 @@ pub(in crate::server) async fn send(
     mut outbound: Outbound,
     deadline: Instant,
 ) -> Result<(Response<IncomingBody>, GoUrl<'static>), Failure> {
-    let first_host = host_of(&outbound.url);
-    let client_referer = outbound.headers.get(REFERER).cloned();
+    // Of the first request, once there is a second one.
+    let mut first = None;
     let mut credentials_gone = false;
     let mut hop = 1;
     loop {
@@ -67,12 +67,14 @@ pub(in crate::server) async fn send(
         }
         drain(response, deadline).await;
         judge(exchange, &next, hop).await?;
+        let (first_host, client_referer) =
+            first.get_or_insert_with(|| (host_of(&outbound.url), outbound.headers.get(REFERER).cloned()));
         let referer = referer(&outbound.url, &next, client_referer.as_ref());
         outbound.headers.remove(REFERER);
         if let Some(referer) = referer {
             outbound.headers.insert(REFERER, referer);
         }
-        credentials_gone |= !is_same_or_below(&host_of(&next), &first_host);
+        credentials_gone |= !is_same_or_below(&host_of(&next), first_host);
         if credentials_gone {
             for name in &CREDENTIALS {
                 outbound.headers.remove(name);

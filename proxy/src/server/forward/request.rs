@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PRAGMA,
+    USER_AGENT,
 };
 
 use crate::Strictness;
@@ -58,7 +59,12 @@ pub(in crate::server) fn build(head: Head, body: OutgoingBody, strictness: Stric
 impl Outbound {
     /// As the pool takes it, and what is needed to follow a redirect.
     pub(in crate::server) fn prepare(&mut self) -> Outgoing {
-        let mut headers = self.headers.clone();
+        let host = host_value(&self.url.host);
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
+        headers.insert(HOST, host.clone());
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
         if let Some(user) = &self.url.user
             && !headers.contains_key(AUTHORIZATION)
         {
@@ -76,13 +82,7 @@ impl Outbound {
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Outgoing {
-            method: self.method.clone(),
-            target: wire_target(&target(&self.url)),
-            host: host_value(&self.url.host),
-            headers,
-            body,
-        }
+        Outgoing { method: self.method.clone(), target: wire_target(target(&self.url)), host, headers, body }
     }
 
     /// Where it goes.

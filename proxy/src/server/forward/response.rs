@@ -14,7 +14,7 @@ use crate::policy::response::Transport;
 use crate::policy::url::GoUrl;
 use crate::server::answer::Answer;
 use crate::server::deliver::{self, Delivery, Kind};
-use crate::server::exchange::Exchange;
+use crate::server::exchange::{Exchange, display, lossy};
 use crate::upstream::pool::IncomingBody;
 
 /// Judges and answers. `host` is the one of the request, `final_url` the one that answered.
@@ -25,7 +25,7 @@ pub(in crate::server) async fn deliver(
     response: Response<IncomingBody>,
     deadline: Instant,
 ) -> Answer {
-    let final_host = String::from_utf8_lossy(final_url.host_name()).into_owned();
+    let final_host = lossy(final_url.host_name()).into_owned();
     let status = response.status().as_u16();
     let delivery = Delivery {
         exchange: &exchange,
@@ -35,13 +35,10 @@ pub(in crate::server) async fn deliver(
         host: &final_host,
         counted_for: host,
     };
-    let ended = {
-        let exchange = exchange.clone();
-        move || allowed(&exchange, status, 0)
-    };
+    let ended = move |exchange: &Exchange| allowed(exchange, status, 0);
     let response = response.map(|body| InTime::new(body, deadline));
     let delivered = delivery.run(response, ended).await;
-    exchange.observe(&String::from_utf8_lossy(&final_url.to_bytes()), &final_host, "forward_response");
+    exchange.observe(|| display(final_url), &final_host, "forward_response");
     if let Kind::Whole { delivered: bytes, .. } = delivered.kind {
         deliver::account(&exchange, host, bytes);
         allowed(&exchange, status, bytes);
@@ -63,12 +60,14 @@ fn allowed(exchange: &Exchange, status_code: u16, size_bytes: u64) {
 /// A body that fails once the exchange's time is up.
 pub(in crate::server) struct InTime {
     body: IncomingBody,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Set once the body has to be waited for.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl InTime {
     pub(in crate::server) fn new(body: IncomingBody, deadline: Instant) -> Self {
-        Self { body, deadline: Box::pin(sleep_until(deadline)) }
+        Self { body, deadline, timer: None }
     }
 }
 
@@ -85,7 +84,8 @@ impl Body for InTime {
             let unfinished = |_| io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF");
             return Poll::Ready(frame.map(|frame| frame.map_err(unfinished)));
         }
-        if this.deadline.as_mut().poll(cx).is_ready() {
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(this.deadline)));
+        if timer.as_mut().poll(cx).is_ready() {
             const TEXT: &str =
                 "context deadline exceeded (Client.Timeout or context cancellation while reading body)";
             return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, TEXT))));

@@ -23,7 +23,7 @@ pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -
         counted_for: &case.tunnel.host,
     };
     // A stream that ends cleanly is neither counted nor budgeted.
-    let delivered = delivery.run(response, || {}).await;
+    let delivered = delivery.run(response, |_| {}).await;
     if let Kind::Whole { received: bytes, .. } = delivered.kind {
         deliver::account(exchange, &case.tunnel.host, bytes);
         // The reference counts these under the agent `anonymous`, whoever asked.

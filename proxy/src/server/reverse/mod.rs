@@ -161,7 +161,7 @@ async fn serve(shared: &Arc<Shared>, origin: &Arc<Origin>, client_ip: &Arc<str>,
     let url = outbound::map(&origin.url, &head.url);
     exchange.url = String::from_utf8_lossy(&url.to_bytes()).into();
     let address = crate::upstream::http::Origin::of(&url);
-    let outgoing = outbound::build(head, &url, client_ip, body);
+    let outgoing = outbound::build(*head, &url, client_ip, body);
     let spare = if outgoing.repeatable() { outgoing.again() } else { None };
     let deadline = Instant::now() + WRITE;
     let sent = tokio::select! {

@@ -79,5 +79,5 @@ pub(super) fn build(head: Head, url: &GoUrl<'static>, client_ip: &str, body: Out
         headers.remove(USER_AGENT);
     }
     announce_trailers(&mut headers, &body);
-    Outgoing { method, target: wire_target(&url.request_uri()), host: host_value(&url.host), headers, body }
+    Outgoing { method, target: wire_target(url.request_uri()), host: host_value(&url.host), headers, body }
 }

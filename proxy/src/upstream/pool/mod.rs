@@ -72,7 +72,7 @@ pub struct Outgoing {
     pub target: Vec<u8>,
     /// Value of `Host`, or `:authority`.
     pub host: http::HeaderValue,
-    /// All headers but `Host`.
+    /// All other headers. Where `Host` stands first among them nevertheless, they go out over HTTP/1.1 as they are.
     pub headers: HeaderMap,
     pub body: OutgoingBody,
 }
@@ -241,18 +241,19 @@ impl Pool {
     ) -> Result<Sent, SendError<E>> {
         match sender {
             Sender::Http1(mut connection) => {
-                let request = http1_request(outgoing).map_err(SendError::Request)?;
+                let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
                 let sent = connection.send(request).await;
                 let lease = Lease::new(keep.then(|| Arc::clone(&self.idle)), key.clone(), connection);
-                Ok(sent_or_not(sent, |incoming| IncomingBody::new(incoming, Some(lease))))
+                Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, Some(lease))))
             }
             Sender::Http2(mut sender) => {
-                let request = http2_request(outgoing, &key.authority).map_err(SendError::Request)?;
+                let (request, original) =
+                    http2_request(outgoing, &key.authority).map_err(SendError::Request)?;
                 if let Err(error) = sender.ready().await {
-                    return Ok(Sent::Returned(Box::new(recover(request)), error));
+                    return Ok(Sent::Returned(Box::new(recover(request, original)), error));
                 }
                 let sent = sender.try_send_request(request).await;
-                Ok(sent_or_not(sent, |incoming| IncomingBody::new(incoming, None)))
+                Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, None)))
             }
         }
     }
@@ -266,39 +267,32 @@ enum Sent {
 
 fn sent_or_not(
     result: Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<OutgoingBody>>>,
+    original: Original,
     wrap: impl FnOnce(Incoming) -> IncomingBody,
 ) -> Sent {
     match result {
         Ok(response) => Sent::Done(response.map(wrap)),
         Err(mut error) => match error.take_message() {
-            Some(request) => Sent::Returned(Box::new(recover(request)), error.into_error()),
+            Some(request) => Sent::Returned(Box::new(recover(request, original)), error.into_error()),
             None => Sent::Failed(error.into_error()),
         },
     }
 }
 
 /// The request as it was before it was dressed for hyper.
-fn recover(request: Request<OutgoingBody>) -> Outgoing {
-    let (mut parts, body) = request.into_parts();
-    let original = parts.extensions.remove::<Original>().unwrap_or_default();
+fn recover(request: Request<OutgoingBody>, original: Original) -> Outgoing {
+    let (parts, body) = request.into_parts();
     let mut headers = parts.headers;
     headers.remove(HOST);
     headers.extend(original.left_out);
     Outgoing { method: parts.method, target: original.target, host: original.host, headers, body }
 }
 
-/// What hyper's form of a request does not show, carried along so that a request that was not sent can be sent elsewhere.
-#[derive(Debug, Clone)]
+/// What hyper's form of a request does not show, kept so that a request that was not sent can be sent elsewhere.
 struct Original {
     target: Vec<u8>,
     host: http::HeaderValue,
     left_out: HeaderMap,
-}
-
-impl Default for Original {
-    fn default() -> Self {
-        Self { target: Vec::new(), host: http::HeaderValue::from_static(""), left_out: HeaderMap::new() }
-    }
 }
 
 /// Origin form, or an authority for CONNECT.
@@ -309,18 +303,21 @@ fn request_uri(target: &[u8]) -> Result<http::Uri, http::Error> {
     }
 }
 
-fn http1_request(outgoing: Outgoing) -> Result<Request<OutgoingBody>, http::Error> {
+fn http1_request(outgoing: Outgoing) -> Result<(Request<OutgoingBody>, Original), http::Error> {
     let Outgoing { method, target, host, headers, body } = outgoing;
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = request_uri(&target)?;
     // hyper writes headers in the map's order, and origins expect Host first.
     let all = request.headers_mut();
-    all.reserve(headers.len() + 1);
-    all.insert(HOST, host.clone());
-    all.extend(headers);
-    request.extensions_mut().insert(Original { target, host, left_out: HeaderMap::new() });
-    Ok(request)
+    if headers.keys().next() == Some(&HOST) {
+        *all = headers;
+    } else {
+        all.reserve(headers.len() + 1);
+        all.insert(HOST, host.clone());
+        all.extend(headers);
+    }
+    Ok((request, Original { target, host, left_out: HeaderMap::new() }))
 }
 
 /// Headers that mean something between two HTTP/1 parties only.
@@ -331,7 +328,10 @@ const HTTP1_ONLY: [HeaderName; 4] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-fn http2_request(outgoing: Outgoing, authority: &str) -> Result<Request<OutgoingBody>, http::Error> {
+fn http2_request(
+    outgoing: Outgoing,
+    authority: &str,
+) -> Result<(Request<OutgoingBody>, Original), http::Error> {
     let Outgoing { method, target, host, mut headers, body } = outgoing;
     let named = host.to_str().ok().filter(|h| !h.is_empty()).unwrap_or(authority);
     let uri = http::Uri::builder()
@@ -346,9 +346,9 @@ fn http2_request(outgoing: Outgoing, authority: &str) -> Result<Request<Outgoing
             left_out.insert(name, value);
         }
     }
+    headers.remove(HOST);
     *request.headers_mut() = headers;
-    request.extensions_mut().insert(Original { target, host, left_out });
-    Ok(request)
+    Ok((request, Original { target, host, left_out }))
 }
 
 /// An error of the connection as an `io::Error`, for body streams.
