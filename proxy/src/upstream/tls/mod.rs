@@ -7,6 +7,7 @@
 //!
 //! spec: tls-and-request-bodies §10, http-proxy §5.2.
 
+mod known;
 mod roots;
 mod verify;
 
@@ -91,8 +92,7 @@ impl Configs {
     fn build(locations: &TrustLocations) -> Result<Self, TlsError> {
         let provider = Arc::new(crate::tls_suites::provider());
         let trusted = roots::load(locations);
-        let verifier = verify::Verifier::new(trusted, Arc::clone(&provider))
-            .map_err(|e| TlsError::Roots(e.to_string()))?;
+        let verifier = verify::Verifier::new(trusted).map_err(|e| TlsError::Roots(e.to_string()))?;
         let verifier = Arc::new(verifier);
         let config = |alpn: &[&[u8]]| client_config(&provider, &verifier, alpn);
         Ok(Self { http1: config(&[b"http/1.1"])?, http2: config(&[b"h2", b"http/1.1"])? })

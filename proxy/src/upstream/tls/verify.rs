@@ -17,6 +17,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::known;
 use super::roots::Trusted;
 
 /// See the module.
@@ -26,8 +27,12 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(trusted: Trusted, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.anchors), provider)
+    pub(super) fn new(trusted: Trusted) -> Result<Self, Error> {
+        let provider = CryptoProvider {
+            signature_verification_algorithms: known::algorithms(),
+            ..crate::tls_suites::provider()
+        };
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.anchors), provider.into())
             .build()
             .map_err(|e| Error::General(e.to_string()))?;
         Ok(Self { webpki, certificates: trusted.certificates })
