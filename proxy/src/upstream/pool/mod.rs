@@ -13,6 +13,7 @@
 
 mod body;
 mod connection;
+mod http2;
 mod idle;
 mod target;
 mod transport;
@@ -25,7 +26,6 @@ use std::time::Duration;
 use http::header::{HOST, HeaderMap, HeaderName};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 pub use body::{IncomingBody, OutgoingBody};
 pub use target::request_target;
@@ -217,15 +217,7 @@ impl Pool {
 
     async fn open<E>(&self, key: &OriginKey, transport: Transport) -> Result<Sender, SendError<E>> {
         if transport.is_http2() {
-            let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-                .max_header_list_size(1 << 20)
-                .initial_stream_window_size(1 << 20)
-                .initial_connection_window_size(4 << 20)
-                .handshake(TokioIo::new(transport))
-                .await
-                .map_err(SendError::Http)?;
-            // What ends the connection is reported to the requests on it.
-            tokio::spawn(async move { drop(connection.await) });
+            let sender = http2::open(transport).await.map_err(SendError::Http)?;
             self.idle.share(key, sender.clone());
             return Ok(Sender::Http2(sender));
         }
