@@ -148,7 +148,14 @@ impl Fetch {
             headers.insert(USER_AGENT, value);
         }
         headers.insert(ACCEPT, ACCEPTED);
-        Outbound { method: Method::GET, url, headers, body: OutgoingBody::Empty, spent: false, close: false }
+        Outbound {
+            method: Method::GET,
+            url: Box::new(url),
+            headers,
+            body: OutgoingBody::Empty,
+            spent: false,
+            close: false,
+        }
     }
 
     fn reply(&self) -> Reply<'_> {

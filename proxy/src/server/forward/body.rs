@@ -27,7 +27,7 @@ pub(super) async fn inspect(
     let chunked = head.framing == Framing::Chunked;
     let (body, trailers, verdict) =
         match read_and_scan(policy, offload, &head.headers, host, body, true).await {
-            Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Peeked::new(body))),
+            Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
             Inspected::Refused(finding) => return Err(refuse(exchange, host, &finding, false)),
             Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
         };
@@ -59,7 +59,7 @@ pub(super) async fn inspect(
         }
     }
     Ok(match (chunked, body.is_empty()) {
-        (true, _) => OutgoingBody::Chunks(body, trailers),
+        (true, _) => OutgoingBody::Chunks(body, trailers.map(Box::new)),
         (false, true) => OutgoingBody::Empty,
         (false, false) => OutgoingBody::Full(body),
     })

@@ -43,7 +43,7 @@ pub(in crate::server) async fn send(
     exchange: &Exchange,
     mut outbound: Outbound,
     deadline: Instant,
-) -> Result<(Response<IncomingBody>, GoUrl<'static>), Failure> {
+) -> Result<(Response<IncomingBody>, Box<GoUrl<'static>>), Failure> {
     // Of the first request, once there is a second one.
     let mut first = None;
     let mut credentials_gone = false;
@@ -85,7 +85,7 @@ pub(in crate::server) async fn send(
             outbound.body = OutgoingBody::Empty;
             outbound.headers.remove(CONTENT_LENGTH);
         }
-        outbound.url = next;
+        *outbound.url = next;
         hop += 1;
     }
 }

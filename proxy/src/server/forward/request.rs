@@ -22,7 +22,7 @@ const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static("Go-http-client
 #[derive(Debug)]
 pub(in crate::server) struct Outbound {
     pub method: Method,
-    pub url: GoUrl<'static>,
+    pub url: Box<GoUrl<'static>>,
     pub headers: HeaderMap,
     pub body: OutgoingBody,
     /// The body has been sent and cannot be sent again.
@@ -53,7 +53,7 @@ pub(in crate::server) fn build(head: Head, body: OutgoingBody, strictness: Stric
         Some(value) if value.is_empty() => drop(headers.remove(USER_AGENT)),
         Some(_) => {}
     }
-    Outbound { method, url, headers, body, spent: false, close }
+    Outbound { method, url: Box::new(url), headers, body, spent: false, close }
 }
 
 impl Outbound {

@@ -116,7 +116,7 @@ fn frame(headers: &mut HeaderMap, body: CaseBody, framing: Framing, method: &Met
             match trailers {
                 Some(trailers) => {
                     announce(headers, &trailers);
-                    OutgoingBody::Chunks(bytes, Some(trailers))
+                    OutgoingBody::Chunks(bytes, Some(Box::new(trailers)))
                 }
                 None => OutgoingBody::Full(bytes),
             }

@@ -70,12 +70,12 @@ impl Scan<'_> {
         let policy = &self.exchange.policy.body;
         // Media is not read, as uploads are often longer than what may be scanned.
         if is_media(&head.headers) && !policy.redacts() {
-            return Ok(OutgoingBody::Client(Peeked::new(body)));
+            return Ok(OutgoingBody::Client(Box::new(Peeked::new(body))));
         }
         let offload = &self.exchange.shared.offload;
         let (body, trailers, verdict) =
             match inspect(policy, offload, &head.headers, self.host, body, true).await {
-                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Peeked::new(body))),
+                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
                 Inspected::Refused(finding) => return Err(self.closed(&finding)),
                 Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
             };
@@ -91,7 +91,7 @@ impl Scan<'_> {
             return Err(refusal);
         }
         Ok(match (head.framing == Framing::Chunked, body.is_empty()) {
-            (true, _) => OutgoingBody::Chunks(body, trailers),
+            (true, _) => OutgoingBody::Chunks(body, trailers.map(Box::new)),
             (false, true) => OutgoingBody::Empty,
             (false, false) => OutgoingBody::Full(body),
         })

@@ -1,7 +1,7 @@
 //! A future that is nearly always pending beside one that is polled all the time.
 //!
 //! Polling a cancellation token takes two locks that every connection of the process shares. [`Rarely`] gives it a waker of its
-//! own and polls it again only once that was used, which costs each poll of the connection an atomic swap on memory of its own.
+//! own and polls it again only once that was used; what that costs each poll of the connection stays in memory of its own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,9 +48,10 @@ impl<F: Future> Future for Rarely<F> {
         let this = &mut *self;
         // First where to wake, then whether it happened: the other way round a signal in between would be lost.
         this.signal.task.register(cx.waker());
-        if !this.signal.woken.swap(false, Ordering::Acquire) {
+        if !this.signal.woken.load(Ordering::Acquire) {
             return Poll::Pending;
         }
+        this.signal.woken.store(false, Ordering::Release);
         this.inner.as_mut().poll(&mut Context::from_waker(&this.waker))
     }
 }

@@ -18,7 +18,7 @@ use super::{OriginKey, io_error};
 use crate::server::peek::Peeked;
 use crate::server::wire::RequestBody;
 
-/// The body of a request to an origin.
+/// The body of a request to an origin. It changes hands many times on its way, so what is large and rare is boxed.
 #[derive(Debug, Default)]
 pub enum OutgoingBody {
     /// No body, and no statement about one unless the method usually has one.
@@ -27,9 +27,9 @@ pub enum OutgoingBody {
     /// Known bytes; can be sent again.
     Full(Bytes),
     /// Known bytes of a request that came in chunks; goes out in chunks, with its trailers.
-    Chunks(Bytes, Option<HeaderMap>),
+    Chunks(Bytes, Option<Box<HeaderMap>>),
     /// Straight from the client; can be sent once.
-    Client(Peeked<RequestBody>),
+    Client(Box<Peeked<RequestBody>>),
     /// Comes over time and can be sent once.
     Stream(BoxBody<Bytes, io::Error>),
 }
@@ -75,9 +75,9 @@ impl Body for OutgoingBody {
             Self::Chunks(_, trailers) => {
                 let trailers = trailers.take();
                 *this = Self::Empty;
-                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(*trailers))))
             }
-            Self::Client(body) => Pin::new(body).poll_frame(cx),
+            Self::Client(body) => Pin::new(&mut **body).poll_frame(cx),
             Self::Stream(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -109,11 +109,11 @@ pub(super) struct Lease {
     /// None: it is closed then.
     idle: Option<Arc<Idle>>,
     key: OriginKey,
-    connection: Http1,
+    connection: Box<Http1>,
 }
 
 impl Lease {
-    pub(super) fn new(idle: Option<Arc<Idle>>, key: OriginKey, connection: Http1) -> Self {
+    pub(super) fn new(idle: Option<Arc<Idle>>, key: OriginKey, connection: Box<Http1>) -> Self {
         Self { idle, key, connection }
     }
 

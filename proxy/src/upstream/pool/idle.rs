@@ -33,7 +33,7 @@ struct State {
 #[derive(Default)]
 struct Origin {
     /// Oldest first; the youngest is used first, so that the others can expire.
-    http1: Vec<(Instant, Http1)>,
+    http1: Vec<(Instant, Box<Http1>)>,
     http2: Option<(Instant, Http2)>,
 }
 
@@ -79,7 +79,7 @@ impl Idle {
     }
 
     /// Takes a connection back that is ready for another request, or drops it when there are enough.
-    pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Http1) {
+    pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Box<Http1>) {
         let now = Instant::now();
         let mut state = self.lock();
         if state.count >= self.settings.idle {

@@ -19,6 +19,7 @@ mod target;
 mod transport;
 
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Default for PoolSettings {
 }
 
 /// Which connections are alike.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginKey {
     /// `host:port` as dialled; IPv6 in brackets.
     pub authority: Arc<str>,
@@ -61,6 +62,13 @@ pub struct OriginKey {
     pub tls: bool,
     /// Whether it may speak HTTP/2.
     pub http2: bool,
+}
+
+impl Hash for OriginKey {
+    /// The authority says nearly all.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.authority.as_bytes());
+    }
 }
 
 /// A request for an origin. Where the caller sets framing headers (`Content-Length`, or `Transfer-Encoding: chunked`) they have
@@ -124,7 +132,7 @@ fn chain(error: &hyper::Error) -> String {
 }
 
 enum Sender {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(hyper::client::conn::http2::SendRequest<OutgoingBody>),
 }
 
@@ -221,7 +229,7 @@ impl Pool {
             self.idle.share(key, sender.clone());
             return Ok(Sender::Http2(sender));
         }
-        Ok(Sender::Http1(Http1::open(transport).await.map_err(SendError::Http)?))
+        Ok(Sender::Http1(Box::new(Http1::open(transport).await.map_err(SendError::Http)?)))
     }
 
     async fn send_on<E>(
