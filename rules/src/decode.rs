@@ -40,9 +40,6 @@ pub struct Base64 {
     pub variants: u8,
 }
 
-/// The same for the vector kernels.
-pub(crate) const BASE64_VALUES: &[u8; 256] = &B64;
-
 /// The value of a base64 digit of either alphabet.
 pub(crate) const fn base64_value(b: u8) -> Option<u8> {
     match B64[b as usize] {

@@ -232,15 +232,26 @@ impl Scanner {
     /// The same, and whether every search went to its end.
     fn scan_noting(&self, text: &[u8]) -> (TextResult, bool) {
         let mut buffer = Buffer::new();
-        let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        let mut overview = fast::Overview::new(text);
+        let norm = match overview.is_printable() {
+            true => text,
+            false => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
+        };
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
         let Ok(norm) = std::str::from_utf8(norm) else { return (plain::scan_text(self, text), false) };
+        overview.note_settled(norm);
         let digits = fast::Survey::new(self, norm.as_bytes());
-        let seen = fast::look(self, text, norm, &digits);
+        let seen = fast::look(self, text, norm, &digits, &overview);
         let mut result =
             if seen.clean { TextResult::default() } else { plain::name(self, text, norm, &seen.found) };
-        let complete = self.strictness == Strictness::Reference
-            || hardened::add(self, text, norm, &digits, seen.no_words, &mut result);
+        let looked = hardened::Looked {
+            digits: &digits,
+            overview: &overview,
+            no_words: seen.no_words,
+            no_secret: !seen.found.known,
+        };
+        let complete =
+            self.strictness == Strictness::Reference || hardened::add(self, text, norm, &looked, &mut result);
         (result, complete)
     }
 

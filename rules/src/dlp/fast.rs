@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::seed::{self, Between::AnyPunctuation, Between::Separators, MIN_PHRASE};
+use super::seed::{self, Between::Separators, MIN_PHRASE};
 use super::{Encoding, Scanner};
 use crate::decode;
 use crate::scratch::Buffer;
@@ -20,6 +20,7 @@ pub(super) mod kernel;
 pub(super) mod known;
 mod needles;
 mod overlap;
+mod overview;
 mod runs;
 pub(super) mod shape;
 mod simd;
@@ -32,6 +33,7 @@ use encoded::RUN;
 pub(super) use encoded::{Encoded, Survey, encoded_runs};
 pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
+pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
 pub(crate) use simd::{base64, class_masks, hex, printable, without};
 
@@ -80,9 +82,9 @@ pub(super) struct Found {
 }
 
 /// Looks what there is; `norm` is the normalised input.
-pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey) -> Seen {
+pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey, overview: &Overview) -> Seen {
     let mut no_words = false;
-    let found = Search::new(s).look(input, norm, digits, &mut no_words);
+    let found = Search::new(s).look(input, norm, digits, overview, &mut no_words);
     let clean = s.canaries.is_empty()
         && found.forms.iter().all(Vec::is_empty)
         && found.pieces.is_empty()
@@ -91,11 +93,18 @@ pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey) -> Se
 }
 
 impl Search<'_> {
-    fn look(&mut self, input: &[u8], norm: &str, digits: &Survey, no_words: &mut bool) -> Found {
+    fn look(
+        &mut self,
+        input: &[u8],
+        norm: &str,
+        digits: &Survey,
+        overview: &Overview,
+        no_words: &mut bool,
+    ) -> Found {
         let s = self.s;
         let bytes = norm.as_bytes();
-        let plain = s.kernel.hits(&self.rules, bytes);
-        let percent = Percent::of(bytes);
+        let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.keys);
+        let percent = Percent::of(bytes, overview);
         let mut whole = false;
         let url = match percent {
             Percent::Nothing => Hits::new(),
@@ -106,7 +115,8 @@ impl Search<'_> {
                 let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
                 let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
                 let known = hits.is_some();
-                let hits = hits.unwrap_or_else(|| s.kernel.hits(&self.rules, &spaced));
+                let hits =
+                    hits.unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.keys));
                 if !known || !hits.is_empty() {
                     // Every piece is looked at.
                     self.places.clear();
@@ -124,9 +134,9 @@ impl Search<'_> {
                 _ => Hits::new(),
             },
         };
-        let dotless = match memchr::memchr(b'.', bytes) {
-            Some(_) => self.hits_without_dots(bytes),
-            None => Hits::new(),
+        let dotless = match overview.holds_dots(bytes) {
+            true => self.hits_without_dots(bytes, overview),
+            false => Hits::new(),
         };
         let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
         // The percent-decoding step of this recursion was made above. Seed phrases in the whole text are looked for below.
@@ -135,7 +145,8 @@ impl Search<'_> {
         self.pieces(bytes, percent, digits, &mut found.pieces);
         found.known = s.known.possible(bytes);
         found.phrase = self.saw_phrase
-            || s.seed.is_some_and(|settings| !self.no_phrase(input, norm, settings.min_words, no_words));
+            || s.seed
+                .is_some_and(|settings| !self.no_phrase(input, norm, overview, settings.min_words, no_words));
         found
     }
 
@@ -160,13 +171,11 @@ enum Percent {
 }
 
 impl Percent {
-    fn of(norm: &[u8]) -> Percent {
-        if memchr::memchr2(b'%', b'+', norm).is_none() {
-            Percent::Nothing
-        } else if memchr::memchr(b'%', norm).is_none() && norm.is_ascii() {
-            Percent::Pluses
-        } else {
-            Percent::Escapes
+    fn of(norm: &[u8], overview: &Overview) -> Percent {
+        match (overview.holds_percents(norm), overview.holds_pluses(norm)) {
+            (false, false) => Percent::Nothing,
+            (false, true) if overview.ascii || norm.is_ascii() => Percent::Pluses,
+            _ => Percent::Escapes,
         }
     }
 }
@@ -283,10 +292,13 @@ impl Search<'_> {
         self.s.kernel.hits(&self.rules, norm)
     }
 
-    fn hits_without_dots(&mut self, norm: &[u8]) -> Hits {
+    fn hits_without_dots(&mut self, norm: &[u8], overview: &Overview) -> Hits {
         let mut joined = Buffer::new();
         without(b'.', norm, &mut joined);
-        self.hits_in_decoded(&joined)
+        match overview.settled {
+            true => self.s.kernel.hits_and_keys(&self.rules, &joined, overview.keys),
+            false => self.hits_in_decoded(&joined),
+        }
     }
 
     /// Whether undoing decode steps on the whole text leads to a match (spec: dlp §8.5).
@@ -359,9 +371,10 @@ impl Search<'_> {
         };
         let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
         let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
-        let min = if self.only_phrases { MIN_ENCODED_PHRASE } else { MIN_PIECE };
-        let percent = if self.only_phrases { Percent::Nothing } else { percent };
-        runs::each(norm, &PIECE, min, &mut masks, |start, end| {
+        let only_phrases = self.only_phrases;
+        let percent = if only_phrases { Percent::Nothing } else { percent };
+        class_masks(&PIECE.low, &PIECE.high, norm, &mut masks);
+        let mut look = |start: usize, end: usize| {
             if !complete(start, end) {
                 return false;
             }
@@ -380,8 +393,14 @@ impl Search<'_> {
             if leads {
                 found.push(start..end);
             }
-            leads && self.only_phrases
-        });
+            leads && only_phrases
+        };
+        // Twice, so that each is a loop for runs of one length.
+        if only_phrases {
+            runs::each_in(&masks, MIN_ENCODED_PHRASE, look);
+        } else {
+            runs::each_in(&masks, MIN_PIECE, &mut look);
+        }
         self.masks = masks;
         let in_order = found.len();
         match percent {
@@ -436,26 +455,35 @@ impl Search<'_> {
 
     /// True when no candidate of the seed detector holds a phrase (spec: dlp §10). Whole texts and pieces that decode
     /// were looked at together with the rules; here is what differs because line ends are kept.
-    fn no_phrase(&mut self, input: &[u8], norm: &str, min_words: usize, no_words: &mut bool) -> bool {
-        let printable = is_printable(input);
+    fn no_phrase(
+        &mut self,
+        input: &[u8],
+        norm: &str,
+        overview: &Overview,
+        min_words: usize,
+        no_words: &mut bool,
+    ) -> bool {
+        *no_words = !overview.may_hold_words(input, min_words);
+        // A space for each plus sign makes no words. Percent signs come out of both normalisations alike.
+        let escapes = overview.holds_percents(norm.as_bytes());
+        let whole = overview.pieces || may_decode(input);
+        if *no_words && !escapes && !whole {
+            return true;
+        }
         let kept;
-        let text = if printable {
-            norm.as_bytes()
+        let text = if overview.keeps_lines() {
+            input
         } else {
             kept = norm_match(input);
             kept.as_bytes()
         };
         // Words with separators between them are words with anything between them.
-        *no_words = !seed::possible(text, min_words, AnyPunctuation);
         if !*no_words && seed::possible(text, min_words, Separators) {
             return false;
         }
-        if printable && !self.spaced.is_empty() {
-            if seed::possible(&self.spaced, min_words, Separators) {
-                return false;
-            }
-        } else if memchr::memchr2(b'%', b'+', text).is_some()
-            && seed::possible(&percent_decode_all(text), min_words, Separators)
+        if (escapes || !*no_words)
+            && let Cow::Owned(decoded) = percent_decode_all(text)
+            && seed::possible(&decoded, min_words, Separators)
         {
             return false;
         }
@@ -475,7 +503,8 @@ impl Search<'_> {
         };
         // Printable texts are their own normalisation: their pieces were looked at with the rules.
         let found = decodes_to_phrase(text.trim_ascii())
-            || !printable
+            || !overview.is_printable()
+                && overview.pieces
                 && runs::each(text, &LINE_PIECE, MIN_ENCODED_PHRASE, &mut masks, |start, end| {
                     decodes_to_phrase(&text[start..end])
                 });
@@ -484,9 +513,20 @@ impl Search<'_> {
     }
 }
 
-/// The rules of both lists that match a normalised text.
-pub(super) fn hits(s: &Scanner, norm: &[u8]) -> Hits {
-    s.kernel.hits(&s.both_lists(), norm)
+/// Whether a text, normalised for seed phrases, may be base64, hex or base32 as a whole. The normalisation leaves what stands
+/// before the first character that it changes, and the white space that is no part of such a text is at its ends.
+fn may_decode(input: &[u8]) -> bool {
+    let head = &input[..input.len().min(256)];
+    let kept =
+        head.iter().position(|b| !matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')).unwrap_or(head.len());
+    let head = head[..kept].trim_ascii();
+    let all = |class: &Class| head.iter().all(|&b| class.has(b));
+    all(&BASE64) || all(&HEX) || head.iter().take(3).all(|&b| BASE32.has(b))
+}
+
+/// The rules of both lists that match a normalised text; `keys` is false where it is known that it holds no wallet key.
+pub(super) fn hits(s: &Scanner, norm: &[u8], keys: bool) -> Hits {
+    s.kernel.hits_and_keys(&s.both_lists(), norm, keys)
 }
 
 /// Whether undoing up to three encodings of whole texts may lead to a match of a rule or to a seed phrase: false is certain.

@@ -4,7 +4,7 @@
 //! named by its id, and has an entry in the list of differences. On clean text a view that does not differ from what was
 //! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
-use super::fast::{self, Encoded, Survey};
+use super::fast::{self, Encoded, Overview, Survey};
 use super::{
     ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed,
 };
@@ -40,29 +40,45 @@ const MAX_ROUNDS: usize = 4;
 /// Starts of wallet keys that are tried in one text.
 const MAX_KEYS: usize = 2048;
 
+/// What is known of a text.
+pub(super) struct Looked<'t> {
+    /// The digits of the normalised text.
+    pub(super) digits: &'t Survey,
+    pub(super) overview: &'t Overview,
+    /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
+    pub(super) no_words: bool,
+    /// No known secret is in the normalised text. False says nothing.
+    pub(super) no_secret: bool,
+}
+
 /// Adds what the differences find. `norm` is the normalised input. False when a bound ended a search before its end.
 pub(super) fn add(
     s: &Scanner,
     input: &[u8],
     norm: &str,
-    digits: &Survey,
-    no_words: bool,
+    looked: &Looked<'_>,
     result: &mut TextResult,
 ) -> bool {
+    let overview = looked.overview;
     let mut extra = Extra { s, result, checks: seed::Checks::limited() };
-    extra.encoded_runs(norm.as_bytes(), digits);
-    if memchr::memchr3(b'\t', b'\n', b'\r', input).is_some() {
-        extra.lines(input);
+    extra.encoded_runs(norm.as_bytes(), looked.digits);
+    if overview.lines {
+        extra.lines(input, overview);
     }
-    if !norm.is_ascii() || !input.is_ascii() {
+    if !overview.ascii {
         extra.settled(norm);
         extra.unnormalised(input);
     }
-    extra.lenient_percent(norm);
-    let complete = extra.overlapping(norm);
-    extra.known_secrets(input, norm);
+    let percents = overview.holds_percents(norm.as_bytes());
+    if percents {
+        extra.lenient_percent(norm);
+    }
+    let complete = extra.overlapping(norm, overview.keys, looked.digits.cards);
+    // The text as it was sent holds no more of a secret that no normalisation changes.
+    let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
+    extra.known_secrets((!no_other).then_some(input), norm, percents);
     extra.canaries(norm);
-    if !no_words {
+    if !looked.no_words {
         extra.seeds(input);
     }
     complete
@@ -90,20 +106,23 @@ impl Extra<'_, '_> {
 
     /// Runs both rule lists on a normalised view.
     fn view(&mut self, view: &str, encoded: Encoding, id: &'static str) {
-        self.view_of(view, encoded, id, |_| true);
+        self.view_of(view.as_bytes(), true, encoded, id, |_| true);
     }
 
+    /// The same for some of the rules; `keys` is false where it is known that the view holds no wallet key.
     fn view_of(
         &mut self,
-        view: &str,
+        view: &[u8],
+        keys: bool,
         encoded: Encoding,
         id: &'static str,
         takes: impl Fn(&super::Rule) -> bool,
     ) {
-        let hits = fast::hits(self.s, view.as_bytes());
+        let hits = fast::hits(self.s, view, keys);
         if hits.is_empty() {
             return;
         }
+        let Ok(view) = std::str::from_utf8(view) else { return };
         for list in [RuleList::Core, RuleList::Main] {
             let mut found = Vec::new();
             self.s.for_each_of(list, &hits, &|| Some(view.into()), |rule, _| {
@@ -137,20 +156,21 @@ impl Extra<'_, '_> {
 
     /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
     /// the start of a line is ordinary there.
-    fn lines(&mut self, input: &[u8]) {
+    fn lines(&mut self, input: &[u8], overview: &Overview) {
         let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
         spaced.extend(input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }));
-        let norm = text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced);
-        let Ok(norm) = std::str::from_utf8(norm) else { return };
-        self.view_of(norm, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
-        if memchr::memchr(b'.', norm.as_bytes()).is_some() {
-            fast::without(b'.', norm.as_bytes(), &mut joined);
-            // A text stays UTF-8 without one of its ASCII characters.
-            let Ok(joined) = std::str::from_utf8(&joined) else { return };
-            self.view_of(joined, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
+        let norm = match overview.keeps_lines() {
+            true => &spaced,
+            false => text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced),
+        };
+        let keys = overview.keys;
+        self.view_of(norm, keys, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
+        if overview.holds_dots(norm) {
+            fast::without(b'.', norm, &mut joined);
+            self.view_of(&joined, keys, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
         if joins_runs(input) {
-            self.all_encoded_runs(norm.as_bytes());
+            self.all_encoded_runs(norm);
         }
     }
 
@@ -185,9 +205,6 @@ impl Extra<'_, '_> {
     }
 
     fn lenient_percent(&mut self, norm: &str) {
-        if memchr::memchr(b'%', norm.as_bytes()).is_none() {
-            return;
-        }
         let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
         if *lenient == *norm.as_bytes() || *lenient == *text::percent_decode_all(norm.as_bytes()) {
             return;
@@ -198,17 +215,17 @@ impl Extra<'_, '_> {
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
-    fn overlapping(&mut self, norm: &str) -> bool {
+    fn overlapping(&mut self, norm: &str, keys: bool, cards: bool) -> bool {
         let mut found = Vec::new();
         let mut complete = true;
         for rule in &self.s.main.rules {
             let hit = match rule.spec().validator {
-                Some(Validator::Wif) => {
+                Some(Validator::Wif) if keys => {
                     let keys = fast::keys_anywhere(norm.as_bytes(), MAX_KEYS);
                     complete &= keys.is_some();
                     keys == Some(true)
                 }
-                Some(Validator::Luhn) => fast::cards_with_a_tail(norm.as_bytes()),
+                Some(Validator::Luhn) if cards => fast::cards_with_a_tail(norm.as_bytes()),
                 _ => false,
             };
             if hit && super::builtin_rules().iter().any(|b| b.regex == rule.spec().regex) {
@@ -219,15 +236,16 @@ impl Extra<'_, '_> {
         complete
     }
 
-    fn known_secrets(&mut self, input: &[u8], norm: &str) {
+    /// In the text as it was sent, if that holds anything else, and percent-decoded.
+    fn known_secrets(&mut self, input: Option<&[u8]>, norm: &str, percents: bool) {
         if self.s.env.is_empty() && self.s.file.is_empty() {
             return;
         }
         let mut texts: Vec<std::borrow::Cow<'_, [u8]>> = Vec::new();
-        if input != norm.as_bytes() {
+        if let Some(input) = input.filter(|&input| input != norm.as_bytes()) {
             texts.push(input.into());
         }
-        if memchr::memchr(b'%', norm.as_bytes()).is_some() {
+        if percents {
             texts.push(text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS));
         }
         texts.retain(|t| self.s.known.possible(t));

@@ -6,6 +6,7 @@
 //! digits' bits gives all of them, and a few operations on words say whether a run can hold a stretch that is long enough.
 
 use super::decoded::least_bytes;
+use super::overlap::MIN_CARD;
 use super::simd::{self, Digits};
 use super::*;
 
@@ -17,14 +18,23 @@ pub(in super::super) struct Survey {
     /// Their class masks.
     pub(super) runs: Buffer<u64>,
     solid: u32,
+    /// Two neighbouring blocks may hold the decimal digits of a card number and of a group behind it.
+    pub(in super::super) cards: bool,
 }
 
 impl Survey {
     pub(in super::super) fn new(s: &Scanner, text: &[u8]) -> Survey {
         let (mut digits, mut runs) = (Buffer::new(), Buffer::new());
         simd::digits(text, &mut digits);
-        runs.extend(digits.iter().map(|d: &Digits| d.run));
-        Survey { digits, runs, solid: s.kernel.solid() }
+        // With all their separators they are shorter than a block.
+        let (mut before, mut cards) = (0, false);
+        runs.extend(digits.iter().map(|d: &Digits| {
+            let count = d.decimals().count_ones();
+            cards |= before + count >= MIN_CARD;
+            before = count;
+            d.run
+        }));
+        Survey { digits, runs, solid: s.kernel.solid(), cards }
     }
 
     /// Up to 64 bits of one of the masks from a position on.

@@ -167,9 +167,14 @@ impl Kernel {
 
     /// Every rule that matches the text, as far as its regex and validator go (gates are the caller's).
     pub(in super::super) fn hits(&self, rules: &Rules<'_>, text: &[u8]) -> Hits {
+        self.hits_and_keys(rules, text, true)
+    }
+
+    /// The same; `keys` is false where it is known that the text holds no wallet key.
+    pub(in super::super) fn hits_and_keys(&self, rules: &Rules<'_>, text: &[u8], keys: bool) -> Hits {
         let mut hits = Vec::new();
         if text.len() >= self.min_chars {
-            self.search(rules, text, |pattern| {
+            self.search(rules, text, keys, |pattern| {
                 hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
                 false
             });
@@ -181,7 +186,7 @@ impl Kernel {
     /// Whether any rule matches.
     /// True also for what is not UTF-8, which no normalised text is.
     pub(in super::super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
-        text.len() >= self.min_chars && self.search(rules, text, |_| true)
+        text.len() >= self.min_chars && self.search(rules, text, true, |_| true)
     }
 
     /// Every rule that matches a text that differs from one with the `plain` hits only by spaces in place of each `+`. Notes
@@ -214,13 +219,19 @@ impl Kernel {
     }
 
     /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
-    fn search(&self, rules: &Rules<'_>, bytes: &[u8], mut found: impl FnMut(u16) -> bool) -> bool {
+    fn search(
+        &self,
+        rules: &Rules<'_>,
+        bytes: &[u8],
+        keys: bool,
+        mut found: impl FnMut(u16) -> bool,
+    ) -> bool {
         if self.search_windows(rules, bytes, &mut found, |_| {}) {
             return true;
         }
         let text = |bytes| std::str::from_utf8(bytes).ok();
         let matches = |id: u16| text(bytes).is_none_or(|text| self.rule(rules, id).matches(text));
-        self.wif.is_some_and(|id| wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
+        self.wif.is_some_and(|id| keys && wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }
 

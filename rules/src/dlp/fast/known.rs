@@ -74,6 +74,16 @@ impl Known {
         Known::Windowed { windows: Windows::plan(&planned), needles }
     }
 
+    /// Whether every form consists of characters that the normalisation leaves as they are, each for itself. What is in no
+    /// normalised text is then not in the text either.
+    pub(in super::super) fn is_kept(&self) -> bool {
+        match self {
+            Known::Nothing => true,
+            Known::Windowed { needles, .. } => needles.iter().all(|n| crate::text::is_printable(&n.bytes)),
+            Known::Automaton(_) | Known::Unknown => false,
+        }
+    }
+
     /// False is certain.
     pub(in super::super) fn possible(&self, text: &[u8]) -> bool {
         match self {

@@ -35,6 +35,10 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> 
     }
 }
 
+/// Decimal digits in the shortest card number and the group behind it. Nineteen digits, four more and single separators
+/// between all of the first and before the others make the longest.
+pub(super) const MIN_CARD: u32 = 15 + 3;
+
 /// Whether a valid card number stands before a separate group of up to four digits, as in number and code.
 pub(in super::super) fn cards_with_a_tail(text: &[u8]) -> bool {
     const CARD: Class = Class::new(b"0123456789 -");

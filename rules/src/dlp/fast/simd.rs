@@ -4,10 +4,10 @@
 //! without AVX2 (or other architectures) the kernels do nothing and the twins do all the work.
 #![allow(unsafe_code)]
 
-use super::runs::Class;
 use super::windows::Tables;
 
 mod bases;
+mod eight;
 mod outline;
 #[cfg(target_arch = "x86_64")]
 mod wide;
@@ -15,6 +15,9 @@ mod wide;
 pub(crate) use bases::{base64, hex};
 #[cfg(test)]
 pub(super) use bases::{base64_groups, hex_pairs};
+pub(super) use eight::{Blocks, Eight, eight};
+#[cfg(test)]
+pub(super) use eight::{narrow_eight, sets_of};
 #[cfg(test)]
 pub(super) use outline::bytes_of;
 pub(super) use outline::{Bytes, outline, outline_short};
@@ -140,44 +143,50 @@ pub(super) struct Digits {
 }
 
 /// All digits, those with each bit set, and the two characters.
-static DIGITS: [Class; 8] = [
-    super::RUN,
-    Class::new(b"ghijklmnopqrstuvwxyz0123456789+/-_"),
-    Class::new(b"QRSTUVWXYZabcdefwxyz0123456789+/-_"),
-    Class::new(b"IJKLMNOPYZabcdefopqrstuv456789+/-_"),
-    Class::new(b"EFGHMNOPUVWXcdefklmnstuv012389+/-_"),
-    Class::new(b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_"),
-    Class::new(b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_"),
-    Class::new(b"%+"),
-];
+static DIGITS: Eight = Eight::new([
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
+    b"ghijklmnopqrstuvwxyz0123456789+/-_",
+    b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
+    b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
+    b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
+    b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
+    b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
+    b"%+",
+]);
 
 /// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
 pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
-    #[cfg(target_arch = "x86_64")]
-    if wide::available() {
-        out.clear();
-        // SAFETY: the kernels are available.
-        return unsafe { wide::digits(text, out) };
-    }
-    narrow_digits(text, out);
+    out.clear();
+    out.reserve(text.len() / 64 + 1);
+    eight(&DIGITS, text, out);
 }
 
 /// The same without AVX-512.
+#[cfg(test)]
 pub(super) fn narrow_digits(text: &[u8], out: &mut Vec<Digits>) {
     out.clear();
-    let (blocks, rest) = text.as_chunks::<64>();
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: AVX2 was just detected.
-        unsafe { digits_avx2(&DIGITS, blocks, out) };
+    narrow_eight(&DIGITS, text, out);
+}
+
+impl Digits {
+    /// Decimal digits, and the four characters that are no letters.
+    #[inline]
+    pub(super) fn decimals(&self) -> u64 {
+        let [b5, b4, b3, b2, ..] = self.bits;
+        // From 52 on.
+        self.run & b5 & b4 & (b3 | b2)
     }
-    for block in &blocks[out.len()..] {
-        out.push(digits_of(block));
+}
+
+impl Blocks for Vec<Digits> {
+    #[inline(always)]
+    fn block(&mut self, [run, b5, b4, b3, b2, b1, b0, percent]: [u64; 8], _: u64) {
+        self.push(Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent });
     }
-    out.push(digits_of(rest));
 }
 
 /// The scalar twin, for up to 64 bytes.
+#[cfg(test)]
 pub(super) fn digits_of(block: &[u8]) -> Digits {
     let mut out = Digits::default();
     for (i, &b) in block.iter().enumerate() {
@@ -197,51 +206,7 @@ pub(super) fn digits_of(block: &[u8]) -> Digits {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::super::runs::Class;
-    use super::{Digits, Stopped, Tables};
-
-    /// # Safety
-    /// The processor must have AVX2.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn digits_avx2(classes: &[Class; 8], blocks: &[[u8; 64]], out: &mut Vec<Digits>) {
-        let nibble = _mm256_set1_epi8(15);
-        let zero = _mm256_setzero_si256();
-        let (mut low, mut high) = ([zero; 8], [zero; 8]);
-        for (i, class) in classes.iter().enumerate() {
-            // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
-            unsafe {
-                low[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(class.low.as_ptr().cast()));
-                high[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(class.high.as_ptr().cast()));
-            }
-        }
-        out.reserve(blocks.len() + 1);
-        for block in blocks {
-            // SAFETY: 32 bytes at offset 0 and 32 of a 64-byte array; no alignment needed.
-            let (a, b) = unsafe {
-                let block = block.as_ptr();
-                (_mm256_loadu_si256(block.cast()), _mm256_loadu_si256(block.add(32).cast()))
-            };
-            let (a_low, b_low) = (_mm256_and_si256(a, nibble), _mm256_and_si256(b, nibble));
-            let a_high = _mm256_and_si256(_mm256_srli_epi16::<4>(a), nibble);
-            let b_high = _mm256_and_si256(_mm256_srli_epi16::<4>(b), nibble);
-            let mut words = [0u64; 8];
-            for i in 0..8 {
-                let a = _mm256_and_si256(
-                    _mm256_shuffle_epi8(low[i], a_low),
-                    _mm256_shuffle_epi8(high[i], a_high),
-                );
-                let b = _mm256_and_si256(
-                    _mm256_shuffle_epi8(low[i], b_low),
-                    _mm256_shuffle_epi8(high[i], b_high),
-                );
-                let a = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, zero)) as u32;
-                let b = _mm256_movemask_epi8(_mm256_cmpeq_epi8(b, zero)) as u32;
-                words[i] = !(u64::from(b) << 32 | u64::from(a));
-            }
-            let [run, b5, b4, b3, b2, b1, b0, percent] = words;
-            out.push(Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent });
-        }
-    }
+    use super::{Stopped, Tables};
 
     #[target_feature(enable = "avx2")]
     fn table(entries: &[u16; 16], shift: u32) -> __m256i {
@@ -349,4 +314,4 @@ mod avx2 {
 }
 
 #[cfg(target_arch = "x86_64")]
-use avx2::{class_masks_avx2, digits_avx2, windows_avx2};
+use avx2::{class_masks_avx2, windows_avx2};

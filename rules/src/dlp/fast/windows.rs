@@ -32,6 +32,8 @@ pub(in super::super) struct Tables {
     pub(super) bytes: [[[u8; 128]; 2]; 8],
     /// Buckets with a window whose last place may lie beyond the text.
     short: u16,
+    /// Only the first eight buckets have windows.
+    pub(super) is_half: bool,
 }
 
 /// Windows assigned to buckets, each with the number that its owner gave it.
@@ -180,6 +182,9 @@ impl Windows {
         distinct.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
+        // Few windows can have a bucket each in half the search.
+        let few = distinct.len() <= BUCKETS / 2;
+        let buckets_used = if few { BUCKETS / 2 } else { BUCKETS };
         let mut short = 0;
         let (mut apart, mut together) = (0u16, 0u16);
         for (_, (window, places, owners)) in distinct {
@@ -189,7 +194,7 @@ impl Windows {
                 true => (&mut apart, together),
                 false => (&mut together, apart),
             };
-            let free = (0..BUCKETS).filter(|bucket| other >> bucket & 1 == 0);
+            let free = (0..buckets_used).filter(|bucket| other >> bucket & 1 == 0);
             let best = free.min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
             *own |= 1 << best;
             let joined = buckets[best].0.union(&places);
@@ -216,6 +221,7 @@ impl Windows {
             low: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.low, p, n))),
             high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
             short,
+            is_half: few,
         };
         Windows { tables, members, owners, at_boundary: apart & !together, exact }
     }

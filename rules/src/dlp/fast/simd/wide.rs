@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::{Digits, Stopped, Tables};
+use super::{Blocks, Stopped, Tables};
 
 /// Whether the processor has what every kernel here uses.
 pub(in super::super) fn available() -> bool {
@@ -85,28 +85,11 @@ pub(super) unsafe fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], m
     masks.push(mask(load(rest)) & first(rest.len()));
 }
 
-/// The words of [`Digits`] as bits of one byte, by character.
-static DIGIT_BITS: [u8; 128] = {
-    let mut bits = [0; 128];
-    let mut byte = 0;
-    while byte < 128 {
-        let value = crate::decode::BASE64_VALUES[byte];
-        if value < 64 {
-            // The highest of the six bits comes first.
-            bits[byte] = 1 | value.reverse_bits() >> 1 & 0x7E;
-        }
-        byte += 1;
-    }
-    bits[b'%' as usize] |= 0x80;
-    bits[b'+' as usize] |= 0x80;
-    bits
-};
-
 /// # Safety
 /// The kernels must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-pub(super) unsafe fn digits(text: &[u8], out: &mut Vec<Digits>) {
-    let [low, up] = table(&DIGIT_BITS);
+pub(super) unsafe fn eight(bits: &[u8; 128], text: &[u8], blocks: &mut impl Blocks) {
+    let [low, up] = table(bits);
     // Eight bytes are an 8x8 matrix of bits. Multiplied with the identity it is transposed, if its rows come in reverse.
     let identity = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
     let reversed = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0809_0A0B_0C0D_0E0F, 0x0001_0203_0405_0607));
@@ -116,22 +99,19 @@ pub(super) unsafe fn digits(text: &[u8], out: &mut Vec<Digits>) {
         *place = (8 * (i % 8) + i / 8) as u8;
     }
     let places = whole(&places);
-    let words = |bytes: __m512i| -> Digits {
-        let ascii = !_mm512_movepi8_mask(bytes);
-        let bits = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, up);
+    let words = |bytes: __m512i, within: u64| {
+        let other = _mm512_movepi8_mask(bytes);
+        let bits = _mm512_maskz_permutex2var_epi8(!other & within, low, bytes, up);
         let groups = _mm512_gf2p8affine_epi64_epi8::<0>(identity, _mm512_shuffle_epi8(bits, reversed));
         let words = _mm512_permutexvar_epi8(places, groups);
         // SAFETY: both are 64 bytes of plain integers.
-        let [run, b5, b4, b3, b2, b1, b0, percent] =
-            unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) };
-        Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent }
+        (unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, other)
     };
-    let (blocks, rest) = text.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
-    for block in blocks {
-        out.push(words(whole(block)));
+    for at in (0..=text.len()).step_by(64) {
+        let (bytes, within) = load_at(text, at);
+        let (sets, other) = words(bytes, within);
+        blocks.block(sets, other);
     }
-    out.push(words(load(rest)));
 }
 
 /// Appends the bytes of `bytes` that `keep` has a bit for.
@@ -186,15 +166,48 @@ pub(super) unsafe fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> u
     text.len()
 }
 
-/// Keeps the buckets that allow the bytes at a place, and all where `free` has a bit.
+/// The tables of a place in registers.
+type Place = [[__m512i; 2]; 2];
+
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn allow(halves: &mut [__m512i; 2], tables: &[[u8; 128]; 2], bytes: __m512i, free: u64) {
-    for (half, bits) in halves.iter_mut().zip(tables) {
-        let [low, up] = table(bits);
-        let allowed = _mm512_permutex2var_epi8(low, bytes, up);
-        *half = _mm512_and_si512(*half, _mm512_mask_set1_epi8(allowed, free, -1));
-    }
+#[target_feature(enable = "avx512f")]
+fn places(tables: &Tables, from: usize) -> [Place; 4] {
+    std::array::from_fn(|place| {
+        let [a, b] = &tables.bytes[from + place];
+        [table(a), table(b)]
+    })
+}
+
+/// The buckets, in halves, that allow the bytes at four places.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vbmi")]
+fn allowed<const HALVES: usize>(places: &[Place; 4], bytes: [__m512i; 4]) -> [__m512i; HALVES] {
+    std::array::from_fn(|half| {
+        let [a, b, c, d] = std::array::from_fn(|place| {
+            let [low, up] = places[place][half];
+            _mm512_permutex2var_epi8(low, bytes[place], up)
+        });
+        _mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d))
+    })
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn any<const HALVES: usize>(halves: [__m512i; HALVES]) -> u64 {
+    let all = halves.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_or_si512(a, b));
+    _mm512_test_epi8_mask(all, all)
+}
+
+/// What four places from one on hold, for 64 positions.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four(bytes: &[u8; 71], from: usize) -> [__m512i; 4] {
+    std::array::from_fn(|place| {
+        let at = from + place;
+        debug_assert!(at <= 7);
+        // SAFETY: 64 bytes at up to 7 of 71; no alignment needed.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().add(at.min(7)).cast()) }
+    })
 }
 
 /// # Safety
@@ -205,36 +218,73 @@ pub(super) unsafe fn windows(
     text: &[u8],
     candidate: &mut impl FnMut(usize, u16) -> bool,
 ) -> Result<usize, Stopped> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if tables.is_half {
+            windows_in::<1>(tables, text, candidate)
+        } else {
+            windows_in::<2>(tables, text, candidate)
+        }
+    }
+}
+
+/// The search in the first or in both halves of the buckets.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn windows_in<const HALVES: usize>(
+    tables: &Tables,
+    text: &[u8],
+    candidate: &mut impl FnMut(usize, u16) -> bool,
+) -> Result<usize, Stopped> {
+    let (window, tail) = (places(tables, 0), places(tables, 4));
+    let mut report = |at: usize, mut hits: u64, halves: [__m512i; HALVES]| {
+        let mut found = [[0u8; 64]; 2];
+        for (found, half) in found.iter_mut().zip(halves) {
+            // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
+            unsafe { _mm512_storeu_si512(found.as_mut_ptr().cast(), half) };
+        }
+        while hits != 0 {
+            let i = (hits.trailing_zeros() % 64) as usize;
+            hits &= hits - 1;
+            if candidate(at + i, u16::from(found[0][i]) | u16::from(found[1][i]) << 8) {
+                return true;
+            }
+        }
+        false
+    };
     let mut at = 0;
+    while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<71>()) {
+        let mut halves: [__m512i; HALVES] = allowed(&window, four(bytes, 0));
+        if any(halves) != 0 {
+            let followed: [__m512i; HALVES] = allowed(&tail, four(bytes, 4));
+            halves = std::array::from_fn(|half| _mm512_and_si512(halves[half], followed[half]));
+            let hits = any(halves);
+            if hits != 0 && report(at, hits, halves) {
+                return Err(Stopped);
+            }
+        }
+        at += 64;
+    }
     // The last place of the last position of a block is three bytes beyond it: positions without it are left to the
-    // scalar twin.
+    // scalar twin. What lies beyond the text is allowed in tails.
     while at + 4 <= text.len() {
         let positions = (text.len() - at - 3).min(64);
-        let mut halves = [_mm512_set1_epi8(-1); 2];
-        for place in 0..4 {
-            allow(&mut halves, &tables.bytes[place], load_at(text, at + place).0, 0);
-        }
-        let any = |[a, b]: [__m512i; 2]| _mm512_test_epi8_mask(_mm512_or_si512(a, b), _mm512_set1_epi8(-1));
+        let mut halves: [__m512i; HALVES] =
+            allowed(&window, std::array::from_fn(|place| load_at(text, at + place).0));
         let mut hits = any(halves) & first(positions);
         if hits != 0 {
-            for place in 4..8 {
-                let (bytes, there) = load_at(text, at + place);
-                allow(&mut halves, &tables.bytes[place], bytes, !there);
+            for (place, tables) in tail.iter().enumerate() {
+                let (bytes, there) = load_at(text, at + 4 + place);
+                for (half, &[low, up]) in halves.iter_mut().zip(tables) {
+                    let allowed = _mm512_permutex2var_epi8(low, bytes, up);
+                    *half = _mm512_and_si512(*half, _mm512_mask_set1_epi8(allowed, !there, -1));
+                }
             }
             hits &= any(halves);
-        }
-        if hits != 0 {
-            let mut found = [[0u8; 64]; 2];
-            for (found, half) in found.iter_mut().zip(halves) {
-                // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
-                unsafe { _mm512_storeu_si512(found.as_mut_ptr().cast(), half) };
-            }
-            while hits != 0 {
-                let i = hits.trailing_zeros() as usize;
-                hits &= hits - 1;
-                if candidate(at + i, u16::from(found[0][i]) | u16::from(found[1][i]) << 8) {
-                    return Err(Stopped);
-                }
+            if hits != 0 && report(at, hits, halves) {
+                return Err(Stopped);
             }
         }
         at += positions;

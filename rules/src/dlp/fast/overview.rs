@@ -1,0 +1,184 @@
+//! What a text as it was sent consists of, in one sweep.
+//!
+//! The views of a scan differ from the text by characters that are removed, folded or replaced. What no view can hold is told
+//! from the text's own bytes: a long run in a view comes from a run of bytes that belong to it, vanish, or may become anything.
+
+use super::super::seed;
+use super::runs;
+use super::simd::{self, Blocks, Eight};
+use crate::scratch::Buffer;
+use crate::text;
+
+/// A wallet key has 51 letters, and no character becomes more letters than four thirds of its bytes.
+const MIN_KEY: u32 = (51u32 * 3).div_ceil(4);
+/// The same for pieces that decode to a seed phrase.
+const MIN_PIECE: u32 = (super::MIN_ENCODED_PHRASE * 3).div_ceil(4);
+
+/// What a text consists of.
+pub(in super::super) struct Overview {
+    /// Letters, one word for each 64 bytes.
+    letters: Buffer<u64>,
+    /// What the normalisation for seed phrases may change: everything but printable ASCII, tabs and line ends.
+    others: Buffer<u64>,
+    /// Only ASCII.
+    pub(in super::super) ascii: bool,
+    /// The normalisation for seed phrases changes it.
+    mixed: bool,
+    /// Tabs and line ends.
+    pub(in super::super) lines: bool,
+    /// Some view, other than those that undo escapes, may hold a wallet key.
+    pub(in super::super) keys: bool,
+    /// Some piece before line ends are removed may be long enough for an encoded phrase.
+    pub(super) pieces: bool,
+    /// The characters themselves; where the text is not ASCII, they may be there nevertheless.
+    dots: bool,
+    percents: bool,
+    pluses: bool,
+    /// The normalised text is its own normalisation, and stays so when ASCII characters are taken out of it.
+    pub(super) settled: bool,
+}
+
+static SETS: Eight = Eight::new([
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    b"\t\n\r",
+    CONTROLS,
+    // Letters of wallet keys in any case, and what views are without.
+    b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.\t\n\r",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r",
+    b".",
+    b"%",
+    b"+",
+]);
+/// Other ASCII than printable characters, tabs and line ends.
+const CONTROLS: &[u8] = b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
+
+impl Overview {
+    pub(in super::super) fn new(input: &[u8]) -> Overview {
+        let mut sweep = Sweep {
+            letters: Buffer::new(),
+            others: Buffer::new(),
+            any: [0; 5],
+            wide: 0,
+            keys: LongRun::new(),
+            pieces: LongRun::new(),
+        };
+        sweep.letters.reserve(input.len() / 64 + 1);
+        sweep.others.reserve(input.len() / 64 + 1);
+        simd::eight(&SETS, input, &mut sweep);
+        let Sweep { letters, others, any, wide, keys, pieces } = sweep;
+        let [lines, controls, dots, percents, pluses] = any.map(|any| any != 0);
+        let ascii = wide == 0;
+        Overview {
+            letters,
+            others,
+            ascii,
+            mixed: controls || !ascii,
+            lines,
+            keys: keys.found,
+            pieces: pieces.found,
+            dots: dots || !ascii,
+            percents: percents || !ascii,
+            pluses: pluses || !ascii,
+            settled: ascii,
+        }
+    }
+
+    /// One that rules out only what the specification does.
+    #[cfg(test)]
+    pub(in super::super) fn of_nothing(input: &[u8]) -> Overview {
+        Overview {
+            ascii: false,
+            mixed: true,
+            keys: true,
+            pieces: true,
+            dots: true,
+            percents: true,
+            pluses: true,
+            settled: false,
+            ..Overview::new(input)
+        }
+    }
+
+    /// The text is its own normalisation.
+    pub(in super::super) fn is_printable(&self) -> bool {
+        !self.mixed && !self.lines
+    }
+
+    /// The normalisation for seed phrases leaves the text as it is.
+    pub(in super::super) fn keeps_lines(&self) -> bool {
+        !self.mixed
+    }
+
+    /// Notes whether normalising the normalised text again changes it.
+    pub(in super::super) fn note_settled(&mut self, norm: &str) {
+        self.settled = self.ascii || text::is_settled(norm, |_| false);
+    }
+
+    pub(in super::super) fn holds_dots(&self, norm: &[u8]) -> bool {
+        self.dots && memchr::memchr(b'.', norm).is_some()
+    }
+
+    pub(in super::super) fn holds_percents(&self, norm: &[u8]) -> bool {
+        self.percents && memchr::memchr(b'%', norm).is_some()
+    }
+
+    pub(super) fn holds_pluses(&self, norm: &[u8]) -> bool {
+        self.pluses && memchr::memchr(b'+', norm).is_some()
+    }
+
+    /// Whether the text, normalised for seed phrases, may hold words of one with anything but letters between them: false
+    /// is certain.
+    pub(super) fn may_hold_words(&self, input: &[u8], min_words: usize) -> bool {
+        let others: &[u64] = if self.mixed { &self.others } else { &[] };
+        input.len() >= seed::MIN_FOLDED && seed::may_hold(input, &self.letters, others, min_words)
+    }
+}
+
+/// What is gathered in the sweep.
+struct Sweep {
+    letters: Buffer<u64>,
+    others: Buffer<u64>,
+    /// Whether there is any of the last sets.
+    any: [u64; 5],
+    wide: u64,
+    keys: LongRun<MIN_KEY>,
+    pieces: LongRun<MIN_PIECE>,
+}
+
+impl Blocks for Sweep {
+    #[inline(always)]
+    fn block(&mut self, sets: [u64; 8], wide: u64) {
+        let [letter, line, control, key, piece, dot, percent, plus] = sets;
+        let other = control | wide;
+        self.letters.push(letter);
+        self.others.push(other);
+        self.keys.add(key | other);
+        self.pieces.add(piece | other);
+        self.any.iter_mut().zip([line, control, dot, percent, plus]).for_each(|(any, set)| *any |= set);
+        self.wide |= wide;
+    }
+}
+
+/// Looks for as many neighbouring bits (31 to 64) in one word after the other.
+struct LongRun<const LEAST: u32> {
+    /// The bits that the last word ends with, and those before it.
+    have: u32,
+    found: bool,
+}
+
+impl<const LEAST: u32> LongRun<LEAST> {
+    fn new() -> Self {
+        LongRun { have: 0, found: false }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, word: u64) {
+        const LOW: u64 = 0x0001_0001_0001_0001;
+        let unset = !word;
+        // That many bits in one word cover one of its four parts.
+        let covered = unset.wrapping_sub(LOW) & word & LOW << 15 != 0;
+        self.found |= self.have + word.trailing_ones() >= LEAST || covered && runs::has(word, LEAST);
+        // All of a word are enough by themselves.
+        self.have = word.leading_ones();
+    }
+}
