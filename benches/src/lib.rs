@@ -2,6 +2,7 @@
 
 pub mod corpus;
 pub mod counts;
+pub mod hostile;
 pub mod leaves;
 pub mod measure;
 pub mod urls;

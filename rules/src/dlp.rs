@@ -393,15 +393,6 @@ impl Scanner {
         Decodings::new(self)
     }
 
-    /// Whether any rule of one list matches a normalised text, gates left aside.
-    fn hits_of(&self, list: RuleList, norm: &str) -> bool {
-        let is_core = |number: &u16| usize::from(*number) < self.kernel.core_rules();
-        self.kernel
-            .hits(&self.both_lists(), norm.as_bytes())
-            .iter()
-            .any(|number| is_core(number) == (list == RuleList::Core))
-    }
-
     /// Whether `text` may hold a seed phrase; false is certain.
     #[must_use]
     pub fn may_hold_phrase(&self, text: &[u8]) -> bool {

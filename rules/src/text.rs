@@ -152,10 +152,11 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
     })
 }
 
-/// Whether the normalisation of another text followed by `text` is the other's followed by this one's, as long as the other
-/// does not end within a character.
-pub(crate) fn begins_anew(text: &[u8]) -> bool {
-    quick::begins_anew(text)
+/// Whether the normalisation of any of these texts one after the other, in this order or with some left out, is the
+/// normalisation of each one after the other.
+pub(crate) fn are_apart<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> bool {
+    texts.clone().all(quick::begins_anew)
+        || texts.clone().all(quick::ends_solid) && texts.into_iter().all(quick::begins_anew_after_solid)
 }
 
 /// Whether a text is printable ASCII throughout, which no normalisation changes.

@@ -540,8 +540,8 @@ impl<'s> Decodings<'s> {
 
     /// Asks it of one text.
     pub fn may_hold(&mut self, text: &[u8]) -> bool {
-        let is_noise = || decode_short(text).is_some_and(|d| self.0.is_short_noise(&d));
-        let base64 = consists_of(text, &BASE64) && !is_noise();
+        let is_noise = decode_short(text).is_some_and(|d| self.0.is_short_noise(&d));
+        let base64 = !is_noise && consists_of(text, &BASE64);
         text.len() >= 2 && self.0.encoded_as(text, 0, base64)
     }
 }
@@ -566,6 +566,15 @@ impl Search<'_> {
     /// Whether nine bytes, fewer than any match has characters, are too few even if some become several characters, and are
     /// not encoded themselves.
     fn is_short_noise(&self, decoded: &[u8; 9]) -> bool {
+        const HIGH: u128 = 0x80_8080_8080_8080_8080 << 56;
+        let mut padded = [0; 16];
+        padded[..9].copy_from_slice(decoded);
+        let bytes = u128::from_be_bytes(padded);
+        let (high, second) = (bytes & HIGH, bytes << 1 & HIGH);
+        // No byte that begins a character stands before one that goes on with it.
+        if high & second & (high & !second) << 8 == 0 {
+            return high != 0 && decoded.len() < self.s.kernel.min_chars();
+        }
         let follows = |at: usize| decoded.get(at).is_some_and(|b| b & 0xC0 == 0x80);
         let most = (0..9).map(|at| match decoded[at] {
             0xC2..=0xDF if follows(at + 1) => 3,

@@ -6,6 +6,8 @@
 //! the rules have to be evaluated in order, as the specification says. The URL pipeline examines thousands of joined
 //! values for one query, so [`Screen::joins`] answers for all of them together. (spec: url-scan §10.4, §12.2)
 
+use std::sync::OnceLock;
+
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
@@ -20,10 +22,12 @@ mod rows;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod track;
 
 pub use joins::{MOST_VALUES, Values};
 use rows::{Rows, State};
 use shape::{Counts, Shape};
+use track::Tracked;
 
 /// Rules by number: core rules first. More rules than this are asked on every text.
 const MOST_RULES: usize = 512;
@@ -68,6 +72,10 @@ pub struct Screen {
     loose: Set,
     /// The core list's.
     core: Set,
+    /// For each rule, the first that has its expression and check.
+    same: Vec<u16>,
+    /// Made when they are first needed; `None` for rules that cannot be followed through joins.
+    tracked: Vec<OnceLock<Option<Tracked>>>,
     /// Least length of any match.
     shortest: usize,
     /// Nothing can be screened: every text may match.
@@ -88,6 +96,8 @@ impl Screen {
             rowed: [0; WORDS],
             loose: [0; WORDS],
             core: [0; WORDS],
+            same: Vec::new(),
+            tracked: Vec::new(),
             shortest: usize::MAX,
             is_blind: rules.len() > MOST_RULES,
         };
@@ -110,6 +120,12 @@ impl Screen {
                 None => insert(&mut screen.loose, number),
             }
             screen.shapes.push(shape);
+            let is_same = |other: &&Rule| {
+                let (spec, other) = (rule.spec(), other.spec());
+                spec.regex == other.regex && spec.validator == other.validator
+            };
+            screen.same.push(rules.iter().position(is_same).unwrap_or(number) as u16);
+            screen.tracked.push(OnceLock::new());
         }
         let built =
             DFA::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&literals);
@@ -119,6 +135,13 @@ impl Screen {
         });
         screen.is_blind = screen.literals.is_none();
         screen
+    }
+
+    /// The rule of a number, as it is followed through joins.
+    fn tracked(&self, scanner: &Scanner, number: usize) -> Option<&Tracked> {
+        let core = scanner.rules(RuleList::Core);
+        let rule = core.get(number).or_else(|| scanner.rules(RuleList::Main).get(number - core.len()))?;
+        self.tracked.get(number)?.get_or_init(|| Tracked::new(rule)).as_ref()
     }
 
     /// Length of the shortest possible match of any rule, in bytes of normalised text.
@@ -147,7 +170,7 @@ impl Screen {
     fn normalised_may_match(&self, scanner: &Scanner, text: &[u8]) -> bool {
         text.len() >= self.shortest
             && (text.len() > LONG || !self.settles_bytes(text.iter().copied()))
-            && hits(scanner, None, text)
+            && hits(scanner, text)
     }
 
     /// Whether no rule can match the normalised form of `text`, or of any part of it that stands between characters which
@@ -164,15 +187,7 @@ impl Screen {
 
     /// [`Screen::settles`] of what is left of `text` without some ASCII characters.
     #[must_use]
-    pub fn settles_without(
-        &self,
-        scanner: &Scanner,
-        text: &[u8],
-        left_out: impl Fn(u8) -> bool + Clone,
-    ) -> bool {
-        if text.len() <= LONG && text::is_printable(text) {
-            return self.settles_bytes(text.iter().copied().filter(move |&byte| !left_out(byte)));
-        }
+    pub fn settles_without(&self, scanner: &Scanner, text: &[u8], left_out: impl Fn(u8) -> bool) -> bool {
         let mut rest = Buffer::new();
         rest.resize(text.len(), 0);
         let mut kept = 0;
@@ -236,13 +251,9 @@ impl Screen {
 /// Texts longer than this go straight to the scanner's own search, which has a higher fixed cost.
 const LONG: usize = 512;
 
-/// Asks the rules of a list, or of both; a text that is not UTF-8 is not normalised, and nothing is known about it.
-fn hits(scanner: &Scanner, list: Option<RuleList>, norm: &[u8]) -> bool {
-    let Ok(norm) = std::str::from_utf8(norm) else { return true };
-    match list {
-        None => scanner.has_hit(norm),
-        Some(list) => scanner.hits_of(list, norm),
-    }
+/// Asks the rules of both lists; a text that is not UTF-8 is not normalised, and nothing is known about it.
+fn hits(scanner: &Scanner, norm: &[u8]) -> bool {
+    std::str::from_utf8(norm).map_or(true, |norm| scanner.has_hit(norm))
 }
 
 /// Shortest text that normalisation could make long enough for a match: one code point may become 18 letters.

@@ -65,18 +65,6 @@ fn luhn(text: &str) -> bool {
         return false;
     }
     let p4 = d[..4].iter().fold(0u32, |acc, &d| acc * 10 + u32::from(d));
-    let issued = match (p4 / 1000, p4 / 100) {
-        (4, _) => matches!(n, 16 | 19),
-        (_, 51..=55) => n == 16,
-        (_, 34 | 37) => n == 15,
-        (_, 65) => matches!(n, 16 | 19),
-        _ => match p4 {
-            2221..=2720 => n == 16,
-            3528..=3589 => (16..=19).contains(&n),
-            6011 | 6440..=6499 => matches!(n, 16 | 19),
-            _ => false,
-        },
-    };
     let sum: u32 = d[..n]
         .iter()
         .rev()
@@ -87,7 +75,23 @@ fn luhn(text: &str) -> bool {
             (_, d) => 2 * d,
         })
         .sum();
-    issued && sum.is_multiple_of(10)
+    is_issued(p4, n) && sum.is_multiple_of(10)
+}
+
+/// Whether there are cards with these first four digits and this many digits.
+pub(super) fn is_issued(first: u32, digits: usize) -> bool {
+    match (first / 1000, first / 100) {
+        (4, _) => matches!(digits, 16 | 19),
+        (_, 51..=55) => digits == 16,
+        (_, 34 | 37) => digits == 15,
+        (_, 65) => matches!(digits, 16 | 19),
+        _ => match first {
+            2221..=2720 => digits == 16,
+            3528..=3589 => (16..=19).contains(&digits),
+            6011 | 6440..=6499 => matches!(digits, 16 | 19),
+            _ => false,
+        },
+    }
 }
 
 fn aba(text: &str) -> bool {
@@ -104,9 +108,8 @@ fn mod97(text: &str) -> bool {
     if !(15..=34).contains(&bytes) || bytes != compact.len() {
         return false;
     }
-    let country: String = compact[..2].iter().collect();
-    let Ok(i) = IBAN_LENGTHS.binary_search_by_key(&country.as_str(), |&(c, _)| c) else { return false };
-    if usize::from(IBAN_LENGTHS[i].1) != bytes || !compact[2..4].iter().all(char::is_ascii_digit) {
+    let country = [compact[0] as u8, compact[1] as u8];
+    if !is_account_of(country, bytes) || !compact[2..4].iter().all(char::is_ascii_digit) {
         return false;
     }
     let mut remainder = 0u32;
@@ -116,6 +119,17 @@ fn mod97(text: &str) -> bool {
         remainder = (remainder * if v > 9 { 100 } else { 10 } + v) % 97;
     }
     remainder == 1
+}
+
+/// Whether the account numbers of a country (two capital letters) have this many characters.
+pub(super) fn is_account_of(country: [u8; 2], characters: usize) -> bool {
+    let known = IBAN_LENGTHS.binary_search_by(|(known, _)| known.as_bytes().cmp(&country));
+    known.is_ok_and(|at| usize::from(IBAN_LENGTHS[at].1) == characters)
+}
+
+/// The countries whose account numbers are accepted, in order: two capital letters each.
+pub(super) fn account_countries() -> impl Iterator<Item = &'static str> {
+    IBAN_LENGTHS.iter().map(|(country, _)| *country)
 }
 
 /// The 90 countries of the IBAN registry that are accepted, with the length of their numbers.

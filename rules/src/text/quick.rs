@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use unicode_normalization::{IsNormalized, is_nfkc_quick};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
 use crate::dlp::vector::{class_masks, end_of_run, printable};
 
@@ -70,7 +70,7 @@ fn page(kind: Kind, code: u32) -> Option<&'static Page> {
 
 /// Whether a character stays as it is, whatever stands around it.
 pub(super) fn keeps(c: char) -> bool {
-    page(Kind::Dlp, u32::from(c)).is_some_and(|page| page.entry[(u32::from(c) & 0xff) as usize] == KEEP)
+    matches!(alone(u32::from(c)), Alone::Stays)
 }
 
 /// What becomes of a character that is not ASCII.
@@ -98,12 +98,57 @@ pub(crate) fn alone(c: u32) -> Alone {
 
 /// Whether nothing at the start of a text belongs to, or changes, what stands before it.
 pub(super) fn begins_anew(text: &[u8]) -> bool {
-    let Some(at) = text.iter().position(|b| !matches!(b, 0..0x20 | 0x7f)) else { return true };
-    match text[at] {
-        0..0x80 => true,
-        // The rest of a character that the other text begins.
-        0x80..0xC0 => false,
-        _ => decode(&text[at..]).is_none_or(|(c, _)| char::from_u32(c).is_some_and(keeps)),
+    begins(text, false)
+}
+
+/// The same where what stands before it ends in a [solid](ends_solid) character: accents go there, and stray bytes stay so.
+pub(super) fn begins_anew_after_solid(text: &[u8]) -> bool {
+    begins(text, true)
+}
+
+fn begins(text: &[u8], after_solid: bool) -> bool {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            0..0x20 | 0x7f => at += 1,
+            0x20..0x80 => return true,
+            // The rest of a character that the other text may begin.
+            0x80..0xC0 => return after_solid,
+            _ => {
+                let Some((code, len)) = decode(&text[at..]) else { return true };
+                match alone(code) {
+                    Alone::Stays => return true,
+                    Alone::Mark if after_solid => at += len,
+                    Alone::Text("") => at += len,
+                    Alone::Text(_) => return char::from_u32(code).is_some_and(begins_with_a_starter),
+                    Alone::Mark | Alone::Unknown => return false,
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Whether what a character is made of composes with nothing before it.
+fn begins_with_a_starter(c: char) -> bool {
+    std::iter::once(c).nfkd().next().is_some_and(|first| {
+        unicode_normalization::char::canonical_combining_class(first) == 0
+            && is_nfkc_quick(std::iter::once(first)) != IsNormalized::Maybe
+    })
+}
+
+/// Whether the last character that is not removed is printable ASCII, or a byte that belongs to no character whatever follows:
+/// nothing composes across that.
+pub(super) fn ends_solid(text: &[u8]) -> bool {
+    let kept = text.iter().rposition(|byte| !matches!(byte, 0..0x20 | 0x7f)).map_or(0, |last| last + 1);
+    match text[..kept] {
+        [] | [.., 0x20..0x80] => true,
+        [.., 0xC0..=0xFF] => false,
+        ref text => {
+            // The byte is a later one of a character, if it is of any.
+            let begins = (2..=4).filter_map(|len| Some(&text[text.len().checked_sub(len)?..]));
+            kept == text.len() && begins.into_iter().all(|end| end[0] < 0xC0)
+        }
     }
 }
 

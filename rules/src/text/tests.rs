@@ -79,12 +79,31 @@ proptest! {
     }
 
     #[test]
-    fn what_begins_anew_is_normalised_alone(
-        texts in prop::collection::vec("(a|=|é|e|\u{301}|\u{338}|ﾊ|ﾞ|\u{200b}|日|ﬁ|\u{1161}|한|\u{1}|①|İ|К){0,4}", 0..4)
-    ) {
-        if texts.iter().skip(1).all(|text| begins_anew(text.as_bytes())) {
-            let parts: String = texts.iter().map(|text| norm_dlp_by_steps(text.as_bytes())).collect();
-            prop_assert_eq!(norm_dlp_by_steps(texts.concat().as_bytes()), parts);
+    fn texts_that_are_apart_are_normalised_alone(pieces in prop::collection::vec(prop::collection::vec(piece(), 0..4), 1..5)) {
+        let texts: Vec<Vec<u8>> = pieces.into_iter().map(|pieces| pieces.concat()).collect();
+        if are_apart(texts.iter().map(Vec::as_slice)) {
+            // Any of them may be left out.
+            for chosen in 0u32..1 << texts.len() {
+                let chosen = || texts.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, text)| text);
+                let parts: String = chosen().map(|text| norm_dlp_by_steps(text)).collect();
+                let joined: Vec<u8> = chosen().flatten().copied().collect();
+                prop_assert_eq!(norm_dlp_by_steps(&joined), parts, "{:?}", texts);
+            }
         }
     }
+}
+
+/// Characters that go with others, and bytes of characters.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let text = "a|=|é|e|\u{301}|\u{338}|\u{308}|ﾊ|ﾞ|\u{200b}|日|ﬁ|\u{1161}|\u{1100}|ﾢ|ￂ|한|하|\u{1}|①|İ|К|е|ё|Ａ|ॠ|क़|\u{93c}|\u{344}|\u{f73}";
+    let bytes = prop::sample::select(vec![
+        b"\xe3".to_vec(),
+        b"\x81".to_vec(),
+        b"\x82".to_vec(),
+        b"\xcc".to_vec(),
+        b"\xff".to_vec(),
+        b"\xef\xbc".to_vec(),
+        b"\xa1".to_vec(),
+    ]);
+    prop_oneof![4 => text.prop_map(String::into_bytes), 1 => bytes]
 }

@@ -44,7 +44,7 @@ pub(super) fn path_and_query(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         return Step::Pass;
     }
     if scan.url.path.len() > MIN_TEXT && !is_excluded(pipeline, scan.url.host_name()) {
-        for segment in scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= MIN_TEXT) {
+        for segment in views::segments(&scan.url.path).filter(|segment| segment.len() >= MIN_TEXT) {
             if let Some(entropy) = exceeding(segment, threshold) {
                 return Step::Block(block(Label::Entropy, "path segment", None, entropy, threshold));
             }
@@ -58,7 +58,7 @@ pub(super) fn path_and_query(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         entropy.map(|entropy| block(Label::Entropy, what, Some(key), entropy, threshold))
     };
     // The usual query has nothing to report; only when something is found does the order of the keys matter.
-    if views::pieces(&scan.url.raw_query).all(|piece| piece.len() < MIN_TEXT)
+    if scan.longest_piece() < MIN_TEXT
         || !views::pairs(&scan.url.raw_query)
             .any(|(key, value)| judge("", b"", &key).is_some() || judge("", b"", &value).is_some())
     {

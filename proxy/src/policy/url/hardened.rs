@@ -261,8 +261,7 @@ fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> 
     if scan.cleared.rules {
         return None;
     }
-    let segments =
-        scan.url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= views::MIN_SEGMENT);
+    let segments = views::segments(&scan.url.path).filter(|segment| segment.len() >= views::MIN_SEGMENT);
     segments.map(Cow::Borrowed).find_map(|segment| unwrap(pipeline, scan, &segment, DEPTH)).or_else(|| {
         views::pairs(&scan.url.raw_query)
             .flat_map(|(key, value)| [key, value])

@@ -6,6 +6,7 @@
 //! layers as the specification describes them. A property test compares the pipeline with and without this module.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use muselet_rules::dlp::{RuleList, Scanner, Screen};
 use muselet_rules::text;
@@ -54,7 +55,7 @@ impl Quick {
         let decodings = !self.some_part_decodes(dlp, scan);
         let rules = decodings
             && (self.is_settled(dlp, scan) || !self.some_part_matches(dlp, scan))
-            && !self.some_join_matches(dlp, None, scan);
+            && !self.some_join_matches(dlp, scan);
         Cleared { rules, decodings }
     }
 
@@ -112,7 +113,7 @@ impl Quick {
         };
         let mut decodes_in_any_form =
             |text: &[u8]| decodes(text) || (!has_no_escape(text) && decodes(&text::percent_decode_all(text)));
-        let mut segments = scan.url.path.split(|&byte| byte == b'/').filter(|part| part.len() >= MIN_SEGMENT);
+        let mut segments = views::segments(&scan.url.path).filter(|part| part.len() >= MIN_SEGMENT);
         if segments.any(&mut decodes_in_any_form) {
             return true;
         }
@@ -129,9 +130,8 @@ impl Quick {
         parts.any(decodes)
     }
 
-    /// Whether a rule (of one list, or of either) may match the join of all values of a query, the same without noise, or a
-    /// join of a few.
-    pub(super) fn some_join_matches(&self, dlp: &Scanner, list: Option<RuleList>, scan: &Scan<'_>) -> bool {
+    /// Whether a rule may match the join of all values of a query, the same without noise, or a join of a few.
+    fn some_join_matches(&self, dlp: &Scanner, scan: &Scan<'_>) -> bool {
         if memchr::memchr(b'&', &scan.url.raw_query).is_none() {
             return false;
         }
@@ -139,7 +139,22 @@ impl Quick {
         let joined = values.joined();
         (!self.settles_stripped(dlp, joined)
             && text::strip_noise(joined).is_some_and(|stripped| self.may_match(dlp, &stripped)))
-            || self.screen.joins(dlp, list, values)
+            || self.screen.joins(dlp, values)
+    }
+
+    /// Gives the joins of a few values that a rule of the list may match to `examine`, in order, until it breaks. `None` when
+    /// each of them has to be looked at.
+    pub(super) fn visit_joins<B>(
+        &self,
+        dlp: &Scanner,
+        list: RuleList,
+        scan: &Scan<'_>,
+        examine: &mut impl FnMut(&[u8]) -> ControlFlow<B>,
+    ) -> Option<ControlFlow<B>> {
+        if memchr::memchr(b'&', &scan.url.raw_query).is_none() {
+            return Some(ControlFlow::Continue(()));
+        }
+        self.screen.visit_joins(dlp, list, scan.values(), examine)
     }
 
     /// Whether the URL, in whatever way it is cut into words, holds too few of those for a seed phrase, and nothing that may be

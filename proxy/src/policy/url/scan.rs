@@ -32,6 +32,7 @@ pub(super) struct Scan<'u> {
     lenient_query: OnceCell<Vec<u8>>,
     decoded_canonical: OnceCell<Vec<u8>>,
     values: OnceCell<Values>,
+    longest_piece: OnceCell<usize>,
 }
 
 thread_local! {
@@ -70,6 +71,7 @@ impl<'u> Scan<'u> {
             lenient_query: OnceCell::new(),
             decoded_canonical: OnceCell::new(),
             values: OnceCell::new(),
+            longest_piece: OnceCell::new(),
         })
     }
 
@@ -127,6 +129,13 @@ impl<'u> Scan<'u> {
             views::write_ordered_values(&self.url.raw_query, &mut values);
             values
         })
+    }
+
+    /// Length of the longest piece of the query, as written.
+    pub(super) fn longest_piece(&self) -> usize {
+        *self
+            .longest_piece
+            .get_or_init(|| views::pieces(&self.url.raw_query).map(<[u8]>::len).max().unwrap_or(0))
     }
 
     /// The text before the first `#`.

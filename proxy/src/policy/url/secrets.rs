@@ -42,8 +42,8 @@ pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     }
 }
 
-/// Gives every text that a list of rules examines to `examine` until it breaks. Subsequences are only made when a rule matches
-/// one of them.
+/// Gives every text that a list of rules examines to `examine` until it breaks. Of the subsequences only those are made that a rule
+/// may match.
 pub(super) fn visit<B>(
     pipeline: &Pipeline,
     scan: &Scan<'_>,
@@ -52,11 +52,9 @@ pub(super) fn visit<B>(
 ) -> ControlFlow<B> {
     let views = if list == RuleList::Core { &views::CORE } else { &views::CONFIGURED };
     views::visit(scan, views, examine)?;
-    if pipeline.quick.as_ref().is_some_and(|quick| !quick.some_join_matches(&pipeline.dlp, Some(list), scan))
-    {
-        return ControlFlow::Continue(());
-    }
-    views::visit(scan, &views::LAST, examine)
+    let quick =
+        pipeline.quick.as_ref().and_then(|quick| quick.visit_joins(&pipeline.dlp, list, scan, examine));
+    quick.unwrap_or_else(|| views::visit(scan, &views::LAST, examine))
 }
 
 pub(super) fn reason(what: &str, rule: &Rule) -> String {
@@ -132,12 +130,12 @@ fn seed_texts(scan: &Scan<'_>, shortest: usize, has: &impl Fn(&[u8]) -> bool) ->
         segment.len() >= MIN_SEED_SEGMENT
             && views::decodings(&text::percent_decode_all(segment)).any(|decoded| has(&decoded))
     };
-    let is_long = views::pieces(&url.raw_query).any(|piece| piece.len() >= shortest);
+    let is_long = scan.longest_piece() >= shortest;
     has(&url.path)
         || has(scan.query())
         || is_long && views::pairs(&url.raw_query).any(|(_, value)| decoded_value(value))
         || url.raw_query.contains(&b'&') && has(&values_with_spaces(scan.values()))
-        || shortest == 0 && url.path.split(|&byte| byte == b'/').any(decoded_segment)
+        || shortest == 0 && views::segments(&url.path).any(decoded_segment)
         || spaced(url.host_name(), b'.')
         || spaced(&url.path, b'/')
 }

@@ -48,8 +48,17 @@ pub(super) fn grouped_pairs(raw_query: &[u8]) -> Vec<(Bytes<'_>, Vec<Bytes<'_>>)
 
 /// The pieces of a query.
 pub(super) fn pieces(raw_query: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = memchr::memchr_iter(b'&', raw_query).chain(std::iter::once(raw_query.len()));
-    ends.scan(0, |start, end| Some(&raw_query[std::mem::replace(start, end + 1)..end]))
+    split(b'&', raw_query)
+}
+
+/// The segments of a path.
+pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    split(b'/', path)
+}
+
+fn split(at: u8, text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(at, text).chain(std::iter::once(text.len()));
+    ends.scan(0, |start, end| Some(&text[std::mem::replace(start, end + 1)..end]))
 }
 
 /// Key and value of a piece of a query, as written.
@@ -196,8 +205,7 @@ fn visit_one<B>(
             if *decoded == *url.path { ControlFlow::Continue(()) } else { examine(&decoded) }
         }
         View::Segments => {
-            for segment in url.path.split(|&byte| byte == b'/').filter(|segment| segment.len() >= MIN_SEGMENT)
-            {
+            for segment in segments(&url.path).filter(|segment| segment.len() >= MIN_SEGMENT) {
                 decodings(segment).try_for_each(|decoded| examine(&decoded))?;
             }
             ControlFlow::Continue(())

@@ -380,6 +380,10 @@ fn is_wif(spec: &RuleSpec) -> bool {
 /// 5) or 52 (after K or L) characters, each validated (spec: dlp §2.2 rule 40, §6.5).
 fn wif_in(text: &[u8], masks: &mut Vec<u64>) -> bool {
     runs::each(text, &BASE58_ANY_CASE, 51, masks, |start, end| {
+        // The first character of a valid key; small ones only begin candidates that are not.
+        if memchr::memchr3(b'5', b'K', b'L', &text[start..end - 50]).is_none() {
+            return false;
+        }
         let mut at = start;
         while at + 51 <= end {
             let len = match text[at] {

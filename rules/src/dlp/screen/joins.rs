@@ -1,14 +1,18 @@
 //! Joins of the values of a query, decided together: there may be 6,175 of them. (spec: url-scan §10.4)
 //!
 //! What reading a join leads to is known for all joins at once when the automata start each value from every state that the
-//! values before it can leave behind. Nearly always that shows that no rule can match any of them. Otherwise joins are
-//! extended value by value, and only those in which a condition of a rule is met are put together and searched.
+//! values before it can leave behind. Nearly always that shows that no rule can match any of them. Otherwise the rules that
+//! are left are followed through the joins ([`super::track`]); only for rules too large for that are joins extended value by
+//! value, and those in which a condition of a rule is met put together and searched.
+
+use std::ops::ControlFlow;
 
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
 
 use super::rows::{MOST_BYTES, State};
 use super::shape::Counts;
+use super::track::{MOST_JOINED, Tracked};
 use super::{Screen, Set, WORDS, contains, insert, is_empty, numbers};
 use crate::dlp::{RuleList, Scanner};
 use crate::scratch::{Buffer, pooled};
@@ -16,8 +20,6 @@ use crate::text;
 
 /// Values that take part in joins of two, three and four.
 pub const MOST_VALUES: usize = 20;
-/// Most values of such a join.
-const MOST_JOINED: usize = 4;
 
 pooled!(StateID);
 
@@ -60,7 +62,7 @@ impl Values {
     }
 
     /// The texts.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator + Clone {
         (0..self.ends.len()).map(|at| self.get(at))
     }
 
@@ -96,39 +98,74 @@ struct Join {
 }
 
 impl Screen {
-    /// Whether a rule (of one list, or of either) may match all values joined, or a join of two to four of the first
-    /// [`MOST_VALUES`] in order, of which there are none with fewer than three values.
+    /// Whether a rule may match all values joined, or a join of two to four of the first [`MOST_VALUES`] in order, of which
+    /// there are none with fewer than three values.
     #[must_use]
-    pub fn joins(&self, scanner: &Scanner, list: Option<RuleList>, values: &Values) -> bool {
+    pub fn joins(&self, scanner: &Scanner, values: &Values) -> bool {
         if self.is_blind {
             return true;
         }
-        if text::is_printable(values.joined()) {
-            return self.printable_joins(scanner, list, values);
-        }
-        if values.iter().any(|value| !text::begins_anew(value)) {
-            return true;
-        }
-        let (mut normalised, mut buffer) = (Values::default(), Buffer::new());
-        for value in values.iter() {
-            let value = text::norm_dlp_quick(value, &mut buffer).unwrap_or(value);
-            normalised.push_with(|out| out.extend_from_slice(value));
-        }
-        self.printable_joins(scanner, list, &normalised)
+        with_normalised(values, |values| self.normalised_joins(scanner, values)).unwrap_or(true)
     }
 
-    /// The same of values that are normalised and stay so in joins.
-    fn printable_joins(&self, scanner: &Scanner, list: Option<RuleList>, values: &Values) -> bool {
+    /// Gives those joins of two to four values, as they are, to `examine` in order, of two first, that a rule of the list may
+    /// match, until it breaks. `None` when that cannot be told without a look at each.
+    pub fn visit_joins<B>(
+        &self,
+        scanner: &Scanner,
+        list: RuleList,
+        values: &Values,
+        examine: &mut impl FnMut(&[u8]) -> ControlFlow<B>,
+    ) -> Option<ControlFlow<B>> {
+        if self.is_blind {
+            return None;
+        }
+        with_normalised(values, |normalised| {
+            let rules = self.rules_in_joins(Some(list), normalised);
+            if is_empty(&rules) || values.len() < 3 {
+                return ControlFlow::Continue(());
+            }
+            let few = Few::new(self, scanner, normalised, &rules);
+            let mut text = Buffer::new();
+            for size in 2..=MOST_JOINED {
+                let mut examine = |join: &[u8; MOST_JOINED]| {
+                    text.clear();
+                    join[..size].iter().for_each(|&at| text.extend_from_slice(values.get(usize::from(at))));
+                    examine(&text)
+                };
+                // Nearly always the first one decides.
+                let Some(first) = few.first(size) else { continue };
+                examine(&first)?;
+                few.all(size).iter().filter(|join| **join != first).try_for_each(&mut examine)?;
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// [`Screen::joins`] of values that are normalised and stay so in joins.
+    fn normalised_joins(&self, scanner: &Scanner, values: &Values) -> bool {
         let joined = values.joined();
         if joined.len() < self.shortest {
             return false;
         }
-        let matches = |text: &[u8]| super::hits(scanner, list, text);
+        let matches = |text: &[u8]| super::hits(scanner, text);
         // What no join of the values can hold, all of them joined cannot either, when they are few enough.
         let are_many = values.len() > MOST_VALUES;
         if are_many && matches(joined) {
             return true;
         }
+        let rules = self.rules_in_joins(None, values);
+        if is_empty(&rules) {
+            return false;
+        }
+        if !are_many && matches(joined) {
+            return true;
+        }
+        values.len() >= 3 && Few::new(self, scanner, values, &rules).any_matches()
+    }
+
+    /// The rules of a list, or of both, whose conditions are met in joins of the first values.
+    fn rules_in_joins(&self, list: Option<RuleList>, values: &Values) -> Set {
         let mut rules = self.loose;
         self.add_joined_literals(values, &mut rules);
         self.rows.add_complete(self.joined_rows(values), &mut rules);
@@ -139,35 +176,7 @@ impl Screen {
                 Some(RuleList::Main) => !core,
             };
         }
-        if is_empty(&rules) {
-            return false;
-        }
-        if !are_many && matches(joined) {
-            return true;
-        }
-        if values.len() < 3 {
-            return false;
-        }
-        let mut parts = [Part::default(); MOST_VALUES];
-        let parts = &mut parts[..values.len().min(MOST_VALUES)];
-        for (part, value) in parts.iter_mut().zip(values.iter()) {
-            *part = Part {
-                runs: [None, Some(b'a')].map(|before| self.run(value, before)),
-                counts: Counts::of(value.iter().copied()),
-            };
-        }
-        let bound = Counts::bound(parts.iter().map(|part| &part.counts));
-        let mut rest = [0; WORDS];
-        for number in numbers(&rules).filter(|&number| self.shapes[number].allows(&bound)) {
-            insert(&mut rest, number);
-        }
-        let mut text = Buffer::new();
-        !is_empty(&rest)
-            && Search { screen: self, values, parts, rules: &rest }.any(&mut |join| {
-                text.clear();
-                join.iter().for_each(|&at| text.extend_from_slice(values.get(usize::from(at))));
-                matches(&text)
-            })
+        rules
     }
 
     fn run(&self, value: &[u8], mut before: Option<u8>) -> Run {
@@ -232,10 +241,118 @@ impl Screen {
     }
 }
 
+/// Gives values to `work` as they are after normalisation. `None` when joins of them are not joins of these.
+fn with_normalised<R>(values: &Values, work: impl FnOnce(&Values) -> R) -> Option<R> {
+    if text::is_printable(values.joined()) {
+        return Some(work(values));
+    }
+    if !text::are_apart(values.iter()) {
+        return None;
+    }
+    let (mut normalised, mut buffer) = (Values::default(), Buffer::new());
+    for value in values.iter() {
+        let value = text::norm_dlp_quick(value, &mut buffer).unwrap_or(value);
+        normalised.push_with(|out| out.extend_from_slice(value));
+    }
+    Some(work(&normalised))
+}
+
+/// The first values, and the rules that may match joins of them.
+struct Few<'s> {
+    screen: &'s Screen,
+    scanner: &'s Scanner,
+    values: Vec<&'s [u8]>,
+    parts: Vec<Part>,
+    tracked: Vec<&'s Tracked>,
+    /// Rules that have to be asked about each join.
+    asked: Set,
+}
+
+impl<'s> Few<'s> {
+    fn new(screen: &'s Screen, scanner: &'s Scanner, values: &'s Values, rules: &Set) -> Self {
+        let values: Vec<&[u8]> = values.iter().take(MOST_VALUES).collect();
+        let part = |value: &&[u8]| Part {
+            runs: [None, Some(b'a')].map(|before| screen.run(value, before)),
+            counts: Counts::of(value.iter().copied()),
+        };
+        let parts: Vec<Part> = values.iter().map(part).collect();
+        let bound = Counts::bound(parts.iter().map(|part| &part.counts));
+        let (mut tracked, mut asked, mut seen) = (Vec::new(), [0; WORDS], [0; WORDS]);
+        for number in numbers(rules).filter(|&number| screen.shapes[number].allows(&bound)) {
+            let number = usize::from(screen.same[number]);
+            if contains(&seen, number) {
+                continue;
+            }
+            insert(&mut seen, number);
+            match screen.tracked(scanner, number) {
+                Some(rule) => tracked.push(rule),
+                None => insert(&mut asked, number),
+            }
+        }
+        Self { screen, scanner, values, parts, tracked, asked }
+    }
+
+    fn any_matches(&self) -> bool {
+        let mut text = Buffer::new();
+        self.tracked.iter().any(|rule| rule.matches_any(&self.values))
+            || self.each_asked(&mut |join| {
+                text.clear();
+                join.iter().for_each(|&at| text.extend_from_slice(self.values[usize::from(at)]));
+                super::hits(self.scanner, &text)
+            })
+    }
+
+    /// The first join of as many values that a rule may match.
+    fn first(&self, size: usize) -> Option<[u8; MOST_JOINED]> {
+        let mut first = None;
+        let mut note = |join: &[u8]| {
+            let is_one = join.len() == size;
+            if is_one {
+                let found = padded(join);
+                first = Some(first.map_or(found, |known: [u8; MOST_JOINED]| known.min(found)));
+            }
+            is_one
+        };
+        for rule in &self.tracked {
+            rule.each(&self.values, size, &mut note);
+        }
+        self.each_asked(&mut note);
+        first
+    }
+
+    /// All of them, in order.
+    fn all(&self, size: usize) -> Vec<[u8; MOST_JOINED]> {
+        let mut joins = Vec::new();
+        let mut note = |join: &[u8]| {
+            if join.len() == size {
+                joins.push(padded(join));
+            }
+            false
+        };
+        for rule in &self.tracked {
+            rule.each(&self.values, size, &mut note);
+        }
+        self.each_asked(&mut note);
+        joins.sort_unstable();
+        joins.dedup();
+        joins
+    }
+
+    /// Calls `found` for each join in which the conditions of a rule are met that has to be asked, until it returns true.
+    fn each_asked(&self, found: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let (parts, values) = (&self.parts, &self.values);
+        !is_empty(&self.asked) && Search { screen: self.screen, values, parts, rules: &self.asked }.any(found)
+    }
+}
+
+fn padded(join: &[u8]) -> [u8; MOST_JOINED] {
+    std::array::from_fn(|at| join.get(at).copied().unwrap_or_default())
+}
+
 /// A walk over all joins of two to four values, each as an extension of a shorter one.
 struct Search<'s> {
     screen: &'s Screen,
-    values: &'s Values,
+    values: &'s [&'s [u8]],
     parts: &'s [Part],
     rules: &'s Set,
 }
@@ -267,8 +384,8 @@ impl Search<'_> {
 
     fn then(&self, join: &Join, last: usize, next: usize) -> Join {
         let rows = &self.screen.rows;
-        let value = self.values.get(next);
-        let mut before = self.values.get(last).last().copied();
+        let value = self.values[next];
+        let mut before = self.values[last].last().copied();
         let run = &self.parts[next].runs[usize::from(rows.starts(before) != rows.starts(None))];
         let (mut seen, mut end) = (join.seen | run.seen, join.end);
         // Rows that began earlier end within these bytes.

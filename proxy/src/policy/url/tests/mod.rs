@@ -1,6 +1,7 @@
 //! The worked examples of the specification, and sequences over time. (spec: url-scan §21)
 
 mod hardened;
+mod hostile;
 mod twin;
 
 use std::net::IpAddr;

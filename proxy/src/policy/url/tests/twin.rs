@@ -36,7 +36,7 @@ fn assert_same(url: &[u8]) -> Result<(), TestCaseError> {
 }
 
 /// The same for one of the pairs.
-fn assert_same_of(url: &[u8], twin: usize) -> Result<(), TestCaseError> {
+pub(super) fn assert_same_of(url: &[u8], twin: usize) -> Result<(), TestCaseError> {
     let now = Instant::now();
     let (name, quick, plain) = &twins()[twin % twins().len()];
     let (quick, plain) = (quick.scan(url, now, resolve), plain.scan(url, now, resolve));
