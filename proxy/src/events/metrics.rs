@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::{
@@ -55,6 +55,8 @@ pub struct Metrics {
     started: Instant,
 
     requests: IntCounterVec,
+    /// The agent that came first, which is nearly always the only one, and its counter of allowed requests.
+    usual_allowed: OnceLock<(String, IntCounter)>,
     scanner_hits: IntCounterVec,
     request_duration: Histogram,
     tunnels: IntCounterVec,
@@ -328,6 +330,7 @@ impl Metrics {
             scan_api_inflight: m.gauge("scan_api_inflight_requests", "Scan API calls running now."),
             endpoints: Bounded::default(),
             agents: Bounded::default(),
+            usual_allowed: OnceLock::new(),
             patterns: Bounded::default(),
             allowed_count: AtomicU64::new(0),
             blocked_count: AtomicU64::new(0),
@@ -358,8 +361,19 @@ impl Metrics {
 
     /// A request that was answered with what the origin said. `agent`: the profile (spec: http-proxy §17).
     pub fn request_allowed(&self, agent: &str, duration: Duration) {
-        let agent = self.agents.label(agent);
-        self.requests.with_label_values(&["allowed", agent]).inc();
+        let resolve = || {
+            let agent = self.agents.label(agent);
+            (agent.to_owned(), self.requests.with_label_values(&["allowed", agent]))
+        };
+        let (usual, counter) = self.usual_allowed.get_or_init(resolve);
+        let agent = if usual == agent {
+            counter.inc();
+            usual
+        } else {
+            let agent = self.agents.label(agent);
+            self.requests.with_label_values(&["allowed", agent]).inc();
+            agent
+        };
         self.request_duration.observe(duration.as_secs_f64());
         self.allowed_count.fetch_add(1, Relaxed);
         self.agent_counts(agent, |c| c.allowed += 1);

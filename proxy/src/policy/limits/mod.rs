@@ -29,10 +29,14 @@ const MOST_KEYS: usize = 1 << 16;
 #[must_use]
 pub fn key(host: &str) -> &str {
     let literal = address::parse_literal_with_zone(host).is_some();
-    if literal || host.starts_with('.') || host.ends_with('.') || host.contains("..") {
+    if literal || host.starts_with('.') || host.ends_with('.') || has_empty_label(host) {
         return host;
     }
     suffix::registrable(host).unwrap_or(host)
+}
+
+fn has_empty_label(host: &str) -> bool {
+    host.as_bytes().windows(2).any(|pair| pair == b"..")
 }
 
 /// Windows by domain.
@@ -88,8 +92,9 @@ impl RateLimit {
         if self.limit == 0 {
             return true;
         }
+        let key = key(host);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(window) = table.window(key(host), now) else { return false };
+        let Some(window) = table.window(key, now) else { return false };
         let free = window.sum(now) < self.limit;
         if free {
             window.add(now, 1);
@@ -119,8 +124,9 @@ impl DataBudget {
         if self.limit == 0 {
             return true;
         }
+        let key = key(host);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        match table.windows.get_mut(key(host)) {
+        match table.windows.get_mut(key) {
             Some(window) => window.sum(now) < self.limit,
             // Nothing recorded is nothing spent, unless recording had to be given up.
             None => table.windows.len() < MOST_KEYS,
@@ -141,8 +147,9 @@ impl DataBudget {
             Some(stripped) if self.canonical_keys => stripped,
             _ => &host,
         };
+        let key = key(host);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = table.window(key(host), now) {
+        if let Some(window) = table.window(key, now) {
             window.add(now, bytes);
         }
     }

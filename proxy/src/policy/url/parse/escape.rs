@@ -214,7 +214,9 @@ pub fn decode(text: &[u8], part: Part) -> Result<Cow<'_, [u8]>, ParseError> {
 /// Appends the default encoding of `text`: every byte that the part does not keep becomes `%XX` in upper case.
 pub fn encode_into(out: &mut Vec<u8>, text: &[u8], part: Part) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in text {
+    let kept = text.iter().take_while(|&&byte| part.keeps(byte)).count();
+    out.extend_from_slice(&text[..kept]);
+    for &byte in &text[kept..] {
         if part.keeps(byte) {
             out.push(byte);
         } else if byte == b' ' && part == Part::Query {

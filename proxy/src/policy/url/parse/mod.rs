@@ -241,7 +241,8 @@ impl<'a> GoUrl<'a> {
     /// The canonical string. (spec: url-scan §3.8)
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let parts = [&*self.host, &self.path, &self.raw_query];
+        let mut out = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + 16);
         self.write_to(&mut out);
         out
     }
