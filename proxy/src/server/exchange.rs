@@ -74,6 +74,13 @@ impl Exchange {
     #[must_use]
     pub fn begin(shared: &Arc<Shared>, client_ip: &Arc<str>, headers: &HeaderMap, query: &[u8]) -> Self {
         let policy = shared.policy.load_full();
+        // Beside the first request, so that neither the start nor a response waits for it, and nobody who is not used holds it.
+        if policy.response.first_use()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let response = Arc::clone(&policy.response);
+            runtime.spawn_blocking(move || response.warm());
+        }
         let config = &policy.config;
         let query_agent = parse::query_pairs(query).find(|(key, _)| &**key == b"agent").map(|(_, v)| v);
         let agent = identity::agent_name(

@@ -197,8 +197,8 @@ fn check_payload(tier: Tier, rules: &[&Rule], payload: &[u8], reading: Reading) 
 fn pick(family: &Family, variant: Variant) -> Option<&Expression> {
     match variant {
         Variant::Base => Some(&family.base),
-        Variant::OptionalWhitespace => family.optional_whitespace.as_ref(),
-        Variant::VowelFolded => family.vowel_folded.as_ref(),
+        Variant::OptionalWhitespace => family.optional_whitespace(),
+        Variant::VowelFolded => family.vowel_folded(),
     }
 }
 

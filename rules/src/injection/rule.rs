@@ -137,21 +137,35 @@ impl Expression {
     }
 }
 
-/// One expression with its variants.
+/// One expression with its variants, which are derived when they are first needed.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) base: Expression,
-    pub(super) optional_whitespace: Option<Expression>,
-    pub(super) vowel_folded: Option<Expression>,
+    gated: bool,
+    optional_whitespace: OnceLock<Option<Expression>>,
+    vowel_folded: OnceLock<Option<Expression>>,
 }
 
 impl Family {
     fn new(source: String, gated: bool) -> Self {
         Self {
-            optional_whitespace: optional_whitespace(&source).map(|s| Expression::new(s, gated)),
-            vowel_folded: vowel_folded(&source).map(|s| Expression::new(s, gated)),
             base: Expression::new(source, gated),
+            gated,
+            optional_whitespace: OnceLock::new(),
+            vowel_folded: OnceLock::new(),
         }
+    }
+
+    pub(super) fn optional_whitespace(&self) -> Option<&Expression> {
+        self.optional_whitespace.get_or_init(|| self.derive(optional_whitespace)).as_ref()
+    }
+
+    pub(super) fn vowel_folded(&self) -> Option<&Expression> {
+        self.vowel_folded.get_or_init(|| self.derive(vowel_folded)).as_ref()
+    }
+
+    fn derive(&self, variant: impl Fn(&str) -> Option<String>) -> Option<Expression> {
+        variant(self.base.source()).map(|source| Expression::new(source, self.gated))
     }
 }
 

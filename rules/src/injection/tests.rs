@@ -90,8 +90,8 @@ fn every_rule_has_the_variants_that_its_text_gives() {
         let rules: Vec<Rule> = rules.iter().map(|r| Rule::new(r.clone()).unwrap()).collect();
         rules.iter().filter(|r| variant(r)).count()
     };
-    let whitespace = |r: &Rule| r.family.optional_whitespace.is_some();
-    let vowels = |r: &Rule| r.family.vowel_folded.is_some();
+    let whitespace = |r: &Rule| r.family.optional_whitespace().is_some();
+    let vowels = |r: &Rule| r.family.vowel_folded().is_some();
     assert_eq!(core_rules().len(), 8);
     assert_eq!(builtin_rules().len(), 25);
     assert_eq!((names(core_rules(), whitespace), names(core_rules(), vowels)), (4, 7));

@@ -129,8 +129,7 @@ impl Reloader {
             Err(why) => return self.error("RELOAD", &why),
         };
         let policy = Arc::new(policy);
-        self.shared.adopt(Arc::clone(&policy), std::env::var(TOKEN_VARIABLE).ok());
-        tokio::task::spawn_blocking(move || policy.response.warm());
+        self.shared.adopt(policy, std::env::var(TOKEN_VARIABLE).ok());
         match crate::embed::leaves(&config) {
             Ok(leaves) => self.shared.leaves.store(leaves),
             Err(why) => self.error("RELOAD", &format!("TLS cert cache reload failed: {why}")),

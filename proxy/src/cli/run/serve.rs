@@ -121,9 +121,6 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
     }
 
     let main = tokio::spawn(server.serve());
-    // Beside the first requests, so that neither the start nor the first response waits for it.
-    let policy = shared.policy.load_full();
-    tokio::task::spawn_blocking(move || policy.response.warm());
     tokio::select! {
         _ = ends.0.recv() => {}
         _ = ends.1.recv() => {}

@@ -22,6 +22,7 @@ mod types;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use muselet_rules::{dlp, injection};
 
@@ -44,6 +45,7 @@ pub struct ResponsePolicy {
     injection: injection::Scanner,
     dlp: Arc<dlp::Scanner>,
     shield: shield::Shield,
+    used: AtomicBool,
 }
 
 impl fmt::Debug for ResponsePolicy {
@@ -57,7 +59,12 @@ impl ResponsePolicy {
     #[must_use]
     pub fn new(settings: Settings, injection: injection::Scanner, dlp: Arc<dlp::Scanner>) -> Self {
         let shield = shield::Shield::new(&settings.shield);
-        Self { settings, injection, dlp, shield }
+        Self { settings, injection, dlp, shield, used: AtomicBool::new(false) }
+    }
+
+    /// Whether this is the first time that somebody asks: then it is time for [`warm`](Self::warm).
+    pub fn first_use(&self) -> bool {
+        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
     /// Builds what the first response would otherwise wait for. Takes some milliseconds of CPU.

@@ -34,10 +34,10 @@ pub(super) fn of(families: &[&Family]) -> Option<Vec<Atom>> {
     for family in families {
         let source = |e: &super::super::rule::Expression| goregex::parse(e.source()).ok();
         // Everything that the base expression matches, its optional-whitespace variant matches too.
-        let wide = source(family.optional_whitespace.as_ref().unwrap_or(&family.base))?;
-        let folding = if family.vowel_folded.is_some() { Folding::Full } else { Folding::Digits };
+        let wide = source(family.optional_whitespace().unwrap_or(&family.base))?;
+        let folding = if family.vowel_folded().is_some() { Folding::Full } else { Folding::Digits };
         let mut expressions = vec![wide];
-        if let Some(folded) = &family.vowel_folded {
+        if let Some(folded) = family.vowel_folded() {
             let (base, folded) = (source(&family.base)?, source(folded)?);
             // The same language after folding, unless the folding reached into a class or the like.
             if fold::expression(&base, folding) != fold::expression(&folded, folding) {
