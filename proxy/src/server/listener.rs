@@ -15,6 +15,7 @@ use super::routing;
 use super::session;
 use super::shared::Shared;
 use super::wire::{self, Connection, Limits, Request};
+use crate::upstream::Resolver;
 use crate::upstream::dial::tune;
 
 /// Keep-alive probes on accepted connections.
@@ -67,8 +68,9 @@ impl Server {
     /// # Errors
     /// The address cannot be bound.
     pub async fn bind_with(shared: Arc<Shared>, address: &str, limits: Limits) -> Result<Self, BindError> {
-        let listener =
-            listen(address).await.map_err(|error| BindError { address: address.to_owned(), error })?;
+        let listener = listen(address, &shared.upstream.resolver)
+            .await
+            .map_err(|error| BindError { address: address.to_owned(), error })?;
         if INHERITS_OPTIONS {
             tune(&listener, KEEP_ALIVE);
         }
@@ -152,7 +154,7 @@ where
 }
 
 /// Go's reading of a listen address: an empty host listens on both families.
-async fn listen(address: &str) -> io::Result<TcpListener> {
+async fn listen(address: &str, resolver: &Resolver) -> io::Result<TcpListener> {
     let invalid =
         || io::Error::new(io::ErrorKind::InvalidInput, format!("address {address}: missing port in address"));
     let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
@@ -165,5 +167,8 @@ async fn listen(address: &str) -> io::Result<TcpListener> {
             Err(_) => TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)).await,
         };
     }
-    TcpListener::bind((host, port)).await
+    // Not by the C library's resolver, which would have to be linked into the image's binary for this alone.
+    let addresses = resolver.lookup(host).await.map_err(io::Error::other)?;
+    let addresses: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+    TcpListener::bind(&*addresses).await
 }
