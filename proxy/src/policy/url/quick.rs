@@ -139,7 +139,13 @@ impl Quick {
         let joined = values.joined();
         (!self.settles_stripped(dlp, joined)
             && text::strip_noise(joined).is_some_and(|stripped| self.may_match(dlp, &stripped)))
-            || self.screen.joins(dlp, values)
+            || self.screen.joins(dlp, values).unwrap_or_else(|| {
+                let mut examine = |text: &[u8]| match self.may_match(dlp, text) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                };
+                examine(joined).is_break() || views::visit(scan, &views::LAST, &mut examine).is_break()
+            })
     }
 
     /// Gives the joins of a few values that a rule of the list may match to `examine`, in order, until it breaks. `None` when

@@ -99,13 +99,13 @@ struct Join {
 
 impl Screen {
     /// Whether a rule may match all values joined, or a join of two to four of the first [`MOST_VALUES`] in order, of which
-    /// there are none with fewer than three values.
+    /// there are none with fewer than three values. `None` when that cannot be told without a look at each.
     #[must_use]
-    pub fn joins(&self, scanner: &Scanner, values: &Values) -> bool {
+    pub fn joins(&self, scanner: &Scanner, values: &Values) -> Option<bool> {
         if self.is_blind {
-            return true;
+            return None;
         }
-        with_normalised(values, |values| self.normalised_joins(scanner, values)).unwrap_or(true)
+        with_normalised(values, |values| self.normalised_joins(scanner, values))
     }
 
     /// Gives those joins of two to four values, as they are, to `examine` in order, of two first, that a rule of the list may
