@@ -122,6 +122,16 @@ pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     Some(alphabets * paddings)
 }
 
+/// Decodes base64 digits of either alphabet, or of both, and nothing else. A single digit at the end is left out.
+pub(crate) fn base64_digits_into(digits: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let grouped = vector::base64(digits, out);
+    let rest = &digits[grouped..digits.len().min(grouped + 3)];
+    let bits = rest.iter().fold(0u32, |bits, &b| bits << 6 | u32::from(B64[usize::from(b)] & 63));
+    let bytes = (bits << (32 - 6 * rest.len() as u32).min(31)).to_be_bytes();
+    out.extend_from_slice(&bytes[..rest.len() * 6 / 8]);
+}
+
 /// Whether a byte that is neither a digit nor a line end comes before any padding.
 fn stops_early(text: &[u8], is_digit: impl Fn(u8) -> bool) -> bool {
     let first = text.iter().find(|&&byte| !(is_digit(byte) || matches!(byte, b'\r' | b'\n')));

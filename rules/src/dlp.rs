@@ -226,11 +226,11 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        self.scan_noting(text).0
+        self.scan_until(text, |_| false).map(|(found, _)| found).unwrap_or_default()
     }
 
-    /// The same, and whether every search went to its end.
-    fn scan_noting(&self, text: &[u8]) -> (TextResult, bool) {
+    /// The same, and whether every search went to its end; `None` if `stop` says so after a look at what there is.
+    fn scan_until(&self, text: &[u8], stop: impl FnOnce(&fast::Seen) -> bool) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
         let norm = match overview.is_printable() {
@@ -238,10 +238,13 @@ impl Scanner {
             false => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
         };
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-        let Ok(norm) = std::str::from_utf8(norm) else { return (plain::scan_text(self, text), false) };
+        let Ok(norm) = std::str::from_utf8(norm) else { return Some((plain::scan_text(self, text), false)) };
         overview.note_settled(norm);
         let digits = fast::Survey::new(self, norm.as_bytes());
         let seen = fast::look(self, text, norm, &digits, &overview);
+        if stop(&seen) {
+            return None;
+        }
         let mut result =
             if seen.clean { TextResult::default() } else { plain::name(self, text, norm, &seen.found) };
         let looked = hardened::Looked {
@@ -252,7 +255,7 @@ impl Scanner {
         };
         let complete =
             self.strictness == Strictness::Reference || hardened::add(self, text, norm, &looked, &mut result);
-        (result, complete)
+        Some((result, complete))
     }
 
     fn both_lists(&self) -> Rules<'_> {

@@ -59,6 +59,8 @@ const MAX_DEPTH: u32 = 3;
 pub(super) struct Seen {
     /// No scan of the specification finds anything.
     pub(super) clean: bool,
+    /// Some scan finds a match that enforces. False says nothing.
+    pub(super) enforced: bool,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
     /// Where there is something to be found.
@@ -84,12 +86,13 @@ pub(super) struct Found {
 /// Looks what there is; `norm` is the normalised input.
 pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey, overview: &Overview) -> Seen {
     let mut no_words = false;
-    let found = Search::new(s).look(input, norm, digits, overview, &mut no_words);
+    let mut search = Search::new(s);
+    let found = search.look(input, norm, digits, overview, &mut no_words);
     let clean = s.canaries.is_empty()
         && found.forms.iter().all(Vec::is_empty)
         && found.pieces.is_empty()
         && !(found.whole || found.phrase || found.known);
-    Seen { clean, no_words, found }
+    Seen { clean, enforced: search.only_phrases, no_words, found }
 }
 
 impl Search<'_> {
@@ -109,9 +112,9 @@ impl Search<'_> {
         let url = match percent {
             Percent::Nothing => Hits::new(),
             Percent::Pluses => {
-                let spaced = bytes.iter().map(|&b| if b == b'+' { b' ' } else { b });
                 self.spaced.clear();
-                self.spaced.extend(spaced);
+                self.spaced.extend_from_slice(bytes);
+                self.spaced.iter_mut().filter(|b| **b == b'+').for_each(|b| *b = b' ');
                 let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
                 let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
                 let known = hits.is_some();
@@ -192,6 +195,8 @@ struct Search<'s> {
     masks: Buffer<u64>,
     /// Decoded base64, by depth.
     decoded: [Buffer<u8>; MAX_DEPTH as usize],
+    /// Decoded base64 that is looked at once.
+    noise: Buffer<u8>,
     stretches: Stretches,
     /// The text with spaces in place of each `+`, where that is all that percent-decoding does.
     spaced: Buffer<u8>,
@@ -221,6 +226,11 @@ fn begins_an_escape(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a text is, as far as its characters tell, a piece that is decoded between delimiters.
+pub(super) fn is_piece(text: &[u8]) -> bool {
+    consists_of(text, &PIECE)
+}
+
 fn consists_of(text: &[u8], class: &Class) -> bool {
     // Most texts show at once that they do not.
     let (head, rest) = text.split_at(text.len().min(64));
@@ -232,17 +242,34 @@ fn consists_of(text: &[u8], class: &Class) -> bool {
         })
 }
 
-/// A look at texts that are too short to be decoded anywhere but as a whole.
-pub(super) struct Short<'s>(Search<'s>);
+/// A look at what is decoded of a text otherwise than between delimiters.
+pub(super) struct Whole<'s>(Search<'s>);
 
-impl<'s> Short<'s> {
+impl<'s> Whole<'s> {
     pub(super) fn new(s: &'s Scanner) -> Self {
         Self(Search::new(s))
     }
 
-    /// Whether the text, which is its own normalisation, decodes to something that a rule matches.
+    /// Whether the text, which is its own normalisation and holds no `%`, decodes as a whole to something that a rule
+    /// matches, or that may hold a seed phrase.
     pub(super) fn decodes_to_a_match(&mut self, text: &[u8]) -> bool {
-        self.0.encoded(text, 0)
+        // No other decoder takes the spaces that plus signs stand for.
+        let spaced = || memchr::memchr(b'+', text).is_some() && text.iter().all(|&b| b == b'+' || HEX.has(b));
+        self.0.encoded(text, 0) || spaced() && self.0.recurse(&percent_decode_all(text), 1)
+    }
+
+    /// Whether something is in the runs of encoded text around some positions of a normalised text.
+    pub(super) fn encoded_around(&mut self, text: &[u8], places: [usize; 2]) -> bool {
+        let mut masks = Buffer::new();
+        class_masks(&RUN.low, &RUN.high, text, &mut masks);
+        let mut done = 0;
+        places.into_iter().any(|at| {
+            if at < done || at >= text.len() || !is_run(text[at]) {
+                return false;
+            }
+            done = end_of_run(&masks, at).min(text.len());
+            self.0.encoded_run(&text[runs::start_of_run(&masks, at)..done])
+        })
     }
 }
 
@@ -254,6 +281,7 @@ impl<'s> Search<'s> {
             scratch: Buffer::new(),
             masks: Buffer::new(),
             decoded: std::array::from_fn(|_| Buffer::new()),
+            noise: Buffer::new(),
             stretches: Stretches::new(),
             spaced: Buffer::new(),
             places: Buffer::new(),
@@ -270,7 +298,7 @@ impl Search<'_> {
             return self.stretches.possible(&self.s.kernel, decoded);
         }
         let rule = decoded.len() >= self.s.kernel.min_chars();
-        Possible { rule, phrase: decoded.len() >= MIN_PHRASE, stretch: rule }
+        Possible { rule, phrase: decoded.len() >= MIN_PHRASE, encoded: rule }
     }
 
     /// Whether a rule matches the text after another normalisation.
@@ -316,6 +344,16 @@ impl Search<'_> {
         *decoded != *text && (self.in_decoded(&decoded) || self.recurse(&decoded, depth + 1))
     }
 
+    /// Whether what base64 digits decode to holds nothing, neither a match nor what can be decoded again: true is certain.
+    fn is_noise(&mut self, digits: &[u8]) -> bool {
+        let mut decoded = std::mem::replace(&mut self.noise, Buffer::empty());
+        decode::base64_digits_into(digits, &mut decoded);
+        let Possible { rule, phrase, encoded } = self.possible(&decoded);
+        let noise = !(rule || phrase || encoded || begins_an_escape(&decoded));
+        self.noise = decoded;
+        noise
+    }
+
     /// The base64, hex and base32 steps of [`Search::recurse`].
     fn encoded(&mut self, text: &[u8], depth: u32) -> bool {
         text.len() >= 2 && self.encoded_as(text, depth, consists_of(text, &BASE64))
@@ -355,8 +393,7 @@ impl Search<'_> {
         if possible.rule && self.in_normalised(decoded) {
             return true;
         }
-        // Without a stretch there is nothing to decode but escapes.
-        (possible.stretch || begins_an_escape(decoded)) && self.recurse(decoded, depth + 1)
+        (possible.encoded || begins_an_escape(decoded)) && self.recurse(decoded, depth + 1)
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {
@@ -379,7 +416,10 @@ impl Search<'_> {
                 return false;
             }
             let piece = &norm[start..end];
-            let base64 = survey.all_digits(start, end) && survey.base64(start, end);
+            let base64 = survey.all_digits(start, end)
+                && survey.base64(start, end)
+                && piece.len() % 4 != 1
+                && !self.is_noise(piece);
             let leads = self.encoded_as(piece, 0, base64)
                 || match percent {
                     Percent::Nothing => false,
@@ -491,15 +531,18 @@ impl Search<'_> {
             return true;
         }
         let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
-        let decodes_to_phrase = |piece: &[u8]| {
-            let b64 = consists_of(piece, &BASE64).then(|| decode::base64(piece)).flatten().map(|d| d.bytes);
-            let hex = consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
-            let b32 =
-                consists_of(&piece[..piece.len().min(3)], &BASE32).then(|| decode::base32(piece)).flatten();
-            [b64, hex, b32]
-                .into_iter()
-                .flatten()
-                .any(|d| d.len() >= MIN_PHRASE && seed::possible(&d, min_words, Separators))
+        let mut decoded = std::mem::replace(&mut self.noise, Buffer::empty());
+        let mut decodes_to_phrase = |piece: &[u8]| {
+            let holds = |d: &[u8]| d.len() >= MIN_PHRASE && seed::possible(d, min_words, Separators);
+            let hex = || consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
+            let b32 = || {
+                consists_of(&piece[..piece.len().min(3)], &BASE32).then(|| decode::base32(piece)).flatten()
+            };
+            (consists_of(piece, &BASE64)
+                && decode::base64_into(piece, &mut decoded).is_some()
+                && holds(&decoded))
+                || hex().is_some_and(|d| holds(&d))
+                || b32().is_some_and(|d| holds(&d))
         };
         // Printable texts are their own normalisation: their pieces were looked at with the rules.
         let found = decodes_to_phrase(text.trim_ascii())
@@ -509,6 +552,7 @@ impl Search<'_> {
                     decodes_to_phrase(&text[start..end])
                 });
         self.masks = masks;
+        self.noise = decoded;
         !found
     }
 }

@@ -267,7 +267,8 @@ impl Extra<'_, '_> {
     /// Words may be separated by anything that is not a letter, a few characters at most.
     fn seeds(&mut self, input: &[u8]) {
         let Some(settings) = self.s.seed else { return };
-        if !seed::possible(input, settings.min_words, seed::Between::AnyPunctuation) {
+        let possible = seed::possible(input, settings.min_words, seed::Between::AnyPunctuation);
+        if !(possible || seed::holds_disguised_letter(input)) {
             return;
         }
         if seed::detect_punctuated(&text::norm_match(input), settings, &mut self.checks) {

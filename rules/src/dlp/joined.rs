@@ -24,6 +24,8 @@ use crate::text::{self, is_kept, norm_dlp_quick, percent_decode_all};
 const BETWEEN: u8 = b'&';
 /// Shorter strings hold no piece that the scan would decode between delimiters.
 const MIN_PIECE: usize = fast::MIN_PIECE as usize;
+/// Strings of this length are worth a look at what they are.
+const LONG: usize = 64;
 /// Shortest text with a seed phrase.
 const MIN_PHRASE: usize = super::seed::MIN_PHRASE;
 
@@ -128,7 +130,7 @@ impl Scanner {
         apart: impl Iterator<Item = &'t [u8]> + Clone,
     ) -> bool {
         let Some(reach) = self.reach else { return false };
-        let mut ends = Ends { s: self, reach, text: Buffer::new(), short: None };
+        let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None };
         let mut last = None;
         for string in strings.clone() {
             if last.replace(string) != Some(string) && !(begins_alone(string) && ends.add(string, false)) {
@@ -153,8 +155,8 @@ impl Scanner {
     }
 
     fn is_silent(&self, text: &[u8]) -> bool {
-        let (found, complete) = self.scan_noting(text);
-        complete && found == TextResult::default()
+        self.scan_until(text, |seen| seen.enforced)
+            .is_some_and(|(found, complete)| complete && found == TextResult::default())
     }
 }
 
@@ -163,30 +165,40 @@ struct Ends<'s> {
     s: &'s Scanner,
     reach: usize,
     text: Buffer<u8>,
-    short: Option<fast::Short<'s>>,
+    whole: Option<fast::Whole<'s>>,
 }
 
-impl Ends<'_> {
+impl<'s> Ends<'s> {
+    fn whole(&mut self) -> &mut fast::Whole<'s> {
+        self.whole.get_or_insert_with(|| fast::Whole::new(self.s))
+    }
+
     /// Adds the ends of a string, or all of it where it is short, nowhere to be cut, or in no other text (`apart`). False when
     /// there is something in it.
     fn add(&mut self, string: &[u8], apart: bool) -> bool {
         if apart && string.len() >= MIN_PHRASE {
             return self.s.is_silent(string);
         }
-        match whole(string) {
+        let single = string.len() >= LONG && is_single_token(string);
+        let alone = match whole(string, single) {
             // With line ends removed, at most six bytes.
-            Whole::Piece if string.len() < MIN_PIECE => {
-                if self.short.get_or_insert_with(|| fast::Short::new(self.s)).decodes_to_a_match(string) {
-                    return false;
-                }
-            }
-            Whole::Decodes if !self.s.is_silent(string) => return false,
-            Whole::Plain | Whole::Piece | Whole::Decodes => {}
+            Whole::Piece if string.len() < MIN_PIECE => !self.whole().decodes_to_a_match(string),
+            Whole::Decodes if single => !self.whole().decodes_to_a_match(string),
+            Whole::Decodes => self.s.is_silent(string),
+            Whole::Plain | Whole::Piece => true,
+        };
+        if !alone {
+            return false;
         }
         let (head, tail) = match apart {
-            false => cuts(string, self.reach),
+            false => cuts(string, self.reach, single),
             true => (string.len(), string.len()),
         };
+        // What is cut within encoded data would be decoded neither there nor, where it begins or ends the string, in the
+        // joined text.
+        if single && head < tail && self.whole().encoded_around(string, [head, tail]) {
+            return false;
+        }
         let parts = if head < tail { [&string[..head], &string[tail..]] } else { [string, &[]] };
         for part in parts.into_iter().filter(|part| !part.is_empty()) {
             self.text.extend_from_slice(part);
@@ -239,8 +251,17 @@ const MEMBER: [u8; 256] = {
     member
 };
 
-/// Looks whether a string consists of nothing but one alphabet, whatever normalisation and percent-decoding make of it.
-fn whole(string: &[u8]) -> Whole {
+/// Looks whether a string consists of nothing but one alphabet, whatever normalisation and percent-decoding make of it. Of a
+/// long `single` token this may say that it decodes although it does not.
+fn whole(string: &[u8], single: bool) -> Whole {
+    if single {
+        let begins = string[..LONG].iter().fold(u8::MAX, |left, &b| left & MEMBER[usize::from(b)]);
+        return match begins & (BASE64 | HEX | BASE32) {
+            0 if !string[..LONG].contains(&b'=') => Whole::Plain,
+            _ if memchr::memchr(b'+', string).is_none() && fast::is_piece(string) => Whole::Piece,
+            _ => Whole::Decodes,
+        };
+    }
     let mut left = BASE64 | HEX | BASE32 | PIECE;
     // Spaces at both ends are trimmed, others are not.
     let (mut begun, mut spaced) = (false, false);
@@ -294,19 +315,26 @@ fn begins_alone(string: &[u8]) -> bool {
     }
 }
 
-/// Where a string is cut: the end of its first part and the start of its last. A cut is where no match that needs an end
-/// of the string goes across, and the scan finds pieces and runs on both sides as they are in the string.
-fn cuts(string: &[u8], reach: usize) -> (usize, usize) {
+/// Whether a string is one word of printable ASCII that percent-decoding leaves in place but for plus signs: what is encoded
+/// in it is encoded as it stands there.
+fn is_single_token(string: &[u8]) -> bool {
+    memchr::memchr2(b' ', b'%', string).is_none() && text::is_printable(string)
+}
+
+/// Where a string is cut: the end of its first part and the start of its last. A cut is where no match goes across, and the
+/// scan finds pieces on both sides as they are in the string, and runs too but for cuts at a slash, which are made in a
+/// `single` token only: no built-in rule with a validator takes that character.
+fn cuts(string: &[u8], reach: usize, single: bool) -> (usize, usize) {
     let whole = (string.len(), string.len());
     if string.len() <= 2 * reach + MIN_PIECE {
         return whole;
     }
-    let Some(head) = cut(string, 0..string.len(), reach) else { return whole };
-    cut(string, (head..string.len()).rev(), reach).map_or(whole, |tail| (head, tail))
+    let Some(head) = cut(string, 0..string.len(), reach, single) else { return whole };
+    cut(string, (head..string.len()).rev(), reach, single).map_or(whole, |tail| (head, tail))
 }
 
 /// The first of the places where a string can be cut after more than `reach` characters.
-fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize) -> Option<usize> {
+fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize, single: bool) -> Option<usize> {
     // Letters of other scripts end runs of encoded data, but not what is percent-decoded together.
     let anywhere = memchr::memchr2(b'%', b'+', string).is_none();
     let letter = |at: usize| string.get(at).is_some_and(u8::is_ascii_alphabetic);
@@ -315,6 +343,7 @@ fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize) -> 
     let mut count = 0;
     places.find(|&at| match string[at] {
         b' ' => count > reach && at > 0 && letter(at - 1) && letter(at + 1),
+        b'/' => single && count > reach,
         b if b.is_ascii_alphanumeric() => {
             count += 1;
             false
@@ -338,7 +367,7 @@ fn kept_before(string: &[u8], at: usize) -> bool {
 
 /// Whether the percent-decoding of a text ends before everything is decoded.
 fn decoding_is_disabled(text: &[u8]) -> bool {
-    if text.is_ascii() && memchr::memchr(b'%', text).is_none() {
+    if !becomes(text, b'%', PERCENT_SIGNS) {
         return false;
     }
     let mut buffer = Buffer::new();
@@ -346,9 +375,19 @@ fn decoding_is_disabled(text: &[u8]) -> bool {
     memchr::memchr(b'%', norm).is_some() && memchr::memchr2(b'%', b'+', &percent_decode_all(norm)).is_some()
 }
 
+/// The characters beside itself that a `%` in a normalised text comes from, and a `+`.
+const PERCENT_SIGNS: &[&str] = &["\u{66A}", "\u{FE6A}", "\u{FF05}"];
+const PLUS_SIGNS: &[&str] = &["\u{207A}", "\u{208A}", "\u{FB29}", "\u{FE62}", "\u{FF0B}"];
+
+/// Whether a text may hold a character in its normalised form; false is certain.
+fn becomes(text: &[u8], ascii: u8, others: &[&str]) -> bool {
+    memchr::memchr(ascii, text).is_some()
+        || !text.is_ascii() && others.iter().any(|c| memchr::memmem::find(text, c.as_bytes()).is_some())
+}
+
 /// Whether percent-decoding changes a string.
 fn is_decoded(string: &[u8]) -> bool {
-    if string.is_ascii() && memchr::memchr2(b'%', b'+', string).is_none() {
+    if !becomes(string, b'%', PERCENT_SIGNS) && !becomes(string, b'+', PLUS_SIGNS) {
         return false;
     }
     let mut buffer = Buffer::new();

@@ -7,7 +7,7 @@ mod search;
 mod words;
 
 pub(super) use checks::Checks;
-pub(super) use search::{Between, MIN_FOLDED, has_few_words, may_hold, possible};
+pub(super) use search::{Between, MIN_FOLDED, has_few_words, holds_disguised_letter, may_hold, possible};
 use words::pack_word;
 
 /// Shortest text that holds a seed phrase, bytes: twelve words of three letters.
@@ -57,11 +57,16 @@ pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
 pub(super) fn detect_within(text: &str, settings: SeedSettings, checks: &mut Checks) -> bool {
     let separator = |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
     let mut tokens: Vec<Option<u16>> = Vec::new();
+    // Names of members come many times in a row.
+    let (mut last, mut index) = ("", None);
     for piece in text.split(separator) {
         if piece.is_ascii() {
             let word = piece.trim();
             if !word.is_empty() {
-                tokens.push(index_any_case(word));
+                if word != last {
+                    (last, index) = (word, index_any_case(word));
+                }
+                tokens.push(index);
             }
             continue;
         }

@@ -6,6 +6,7 @@
 //! valid UTF-8 are they looked at, each such stretch alone. Binary data is normalised and searched as a whole only when
 //! a rule's window, and all that can be said about its surroundings, is found in one of them.
 
+use super::kernel::LENGTHY;
 use super::simd::{self, Bytes};
 use super::*;
 use crate::text::{Alone, alone, first_char};
@@ -24,12 +25,8 @@ pub(super) struct Possible {
     pub(super) rule: bool,
     /// A seed phrase.
     pub(super) phrase: bool,
-    /// Enough ASCII characters in a row for a match, or for an encoded one.
-    pub(super) stretch: bool,
-}
-
-impl Possible {
-    const NOTHING: Possible = Possible { rule: false, phrase: false, stretch: false };
+    /// Encoded data, or a match where each `+` stands for a space.
+    pub(super) encoded: bool,
 }
 
 /// The work space of [`Stretches::possible`].
@@ -37,88 +34,92 @@ pub(super) struct Stretches {
     bytes: Buffer<Bytes>,
     /// Bytes that are part of valid UTF-8, or look so.
     good: Buffer<u64>,
+    /// Those of them that may be an equals sign.
+    equals: Buffer<u64>,
     text: Buffer<u8>,
 }
 
 impl Stretches {
     pub(super) fn new() -> Stretches {
-        Stretches { bytes: Buffer::new(), good: Buffer::new(), text: Buffer::new() }
+        let (good, equals) = (Buffer::new(), Buffer::new());
+        Stretches { bytes: Buffer::new(), good, equals, text: Buffer::new() }
     }
 
     pub(super) fn possible(&mut self, kernel: &kernel::Kernel, data: &[u8]) -> Possible {
-        let solid = kernel.stretch();
-        if solid >= 4 && data.len() <= 64 && !has_stretch(data, solid) {
-            return Possible::NOTHING;
+        if kernel.stretch() < 4 {
+            return Possible { rule: true, phrase: data.len() >= MIN_PHRASE, encoded: true };
         }
-        let unknown = solid < 4;
-        let mut possible = Possible { rule: unknown, phrase: false, stretch: unknown };
+        if data.len() <= 64 {
+            let (good, equals) = marks(&simd::outline_short(data), 0, &mut 0);
+            return self.in_stretches(kernel, data, &[good], &[equals]);
+        }
         simd::outline(data, &mut self.bytes);
-        self.mark_good();
-        let good = std::mem::replace(&mut self.good, Buffer::empty());
-        let mut stretch = |start: usize, end: usize| {
+        let mut good = std::mem::replace(&mut self.good, Buffer::empty());
+        let mut equals = std::mem::replace(&mut self.equals, Buffer::empty());
+        good.clear();
+        equals.clear();
+        let mut carried = 0;
+        for (i, block) in self.bytes.iter().enumerate() {
+            let next = self.bytes.get(i + 1).map_or(0, |next| next.follower);
+            let (here, signs) = marks(block, next, &mut carried);
+            good.push(here);
+            equals.push(signs);
+        }
+        let possible = self.in_stretches(kernel, data, &good, &equals);
+        (self.good, self.equals) = (good, equals);
+        possible
+    }
+
+    /// Looks at every stretch that is long enough for a match, or for one with an equals sign where that may be in it.
+    #[inline]
+    fn in_stretches(
+        &mut self,
+        kernel: &kernel::Kernel,
+        data: &[u8],
+        good: &[u64],
+        equals: &[u64],
+    ) -> Possible {
+        let (solid, long) = (kernel.stretch(), kernel.stretch_without_equals());
+        // Encoded data is ASCII, and base32, which may be followed by other bytes, has at least eight characters.
+        let mut possible =
+            Possible { rule: false, phrase: false, encoded: data[..data.len().min(8)].is_ascii() };
+        let mut look = |solid: u32, start: usize, end: usize| {
             possible.phrase |= end - start >= MIN_PHRASE;
-            if !possible.rule && self.is_long_enough(solid as usize, start, end) {
-                possible.stretch = true;
+            if !possible.rule && is_long_enough(data, solid as usize, start, end) {
+                possible.encoded |= memchr::memchr(b'+', &data[start..end]).is_some();
                 possible.rule = self.may_match(kernel, data, start, end);
             }
             possible.rule && possible.phrase
         };
-        let least = least_bytes(solid).clamp(3, MIN_PHRASE as u32);
+        let least = |solid: u32| least_bytes(solid).clamp(3, MIN_PHRASE as u32);
         // At the start of the text a stretch may be shorter.
-        let beginning = runs::end_of_run(&good, 0).min(data.len());
-        if beginning > 0 && beginning < least as usize {
-            stretch(0, beginning);
+        let mut done = runs::end_of_run(good, 0).min(data.len());
+        let mut ended = done > 0 && done + 1 >= least(solid) as usize && look(solid, 0, done);
+        let mut lengthy = false;
+        ended = ended
+            || runs::each_in(good, long.clamp(3, least(LENGTHY)), |start, end| {
+                lengthy |= end - start >= least(LENGTHY) as usize;
+                look(long, start, end)
+            });
+        ended = ended || lengthy && runs::each_in(good, least(solid), |start, end| look(solid, start, end));
+        for (block, &signs) in equals.iter().enumerate() {
+            let mut signs = if ended { 0 } else { signs };
+            while signs != 0 {
+                let at = block * 64 + signs.trailing_zeros() as usize;
+                signs &= signs - 1;
+                if at >= done {
+                    let start = runs::start_of_run(good, at);
+                    done = runs::end_of_run(good, at);
+                    if done - start >= least(solid) as usize && look(solid, start, done) {
+                        ended = true;
+                        break;
+                    }
+                }
+            }
         }
-        runs::each_in(&good, least, stretch);
-        self.good = good;
+        // A match needs a window in the same place when each `+` is a space.
+        possible.encoded |= possible.rule && memchr::memchr(b'+', data).is_some();
         possible
-    }
-
-    fn mark_good(&mut self) {
-        self.good.clear();
-        // Bytes of characters that begin in the block before.
-        let mut carried = 0;
-        for (i, block) in self.bytes.iter().enumerate() {
-            let next = self.bytes.get(i + 1).map_or(0, |next| next.follower);
-            let followed = |by: u32| block.follower >> by | next << (64 - by);
-            let two = block.lead[0] & followed(1);
-            let three = block.lead[1] & followed(1) & followed(2);
-            let four = block.lead[2] & followed(1) & followed(2) & followed(3);
-            let wide = [two | three | four, two | three | four, three | four, four];
-            let here = wide.iter().enumerate().fold(carried, |all, (by, bits)| all | bits << by);
-            carried = (1..4).fold(0, |all, by| all | wide[by] >> (64 - by));
-            self.good.push(block.printable | block.control | here);
-        }
-    }
-
-    /// 64 bits of one of the words from a position on.
-    #[inline]
-    fn word(&self, at: usize, of: fn(&Bytes) -> u64) -> u64 {
-        let (block, shift) = (at / 64, at % 64);
-        let here = of(&self.bytes[block]) >> shift;
-        match self.bytes.get(block + 1) {
-            Some(next) if shift != 0 => here | of(next) << (64 - shift),
-            _ => here,
-        }
-    }
-
-    /// Whether a stretch of valid UTF-8 can become so many ASCII characters.
-    #[inline]
-    fn is_long_enough(&self, solid: usize, start: usize, end: usize) -> bool {
-        if end - start > 64 {
-            return true;
-        }
-        let within = u64::MAX >> (64 - (end - start));
-        let any = |of: fn(&Bytes) -> u64| self.word(start, of) & within;
-        // What rules say about the start of a text counts as a character.
-        let enough = |length: usize| length + usize::from(start == 0) >= solid;
-        // No character becomes more than four of ASCII, and those that do have three bytes.
-        let most = |length: usize| match any(|b| b.lead[1] | b.lead[2]) {
-            0 => length,
-            _ => length.div_ceil(3) * 4,
-        };
-        (enough(end - start) || enough(most(end - start)))
-            && enough(most(end - start - any(|b| b.control).count_ones() as usize))
     }
 
     /// Whether a stretch of valid UTF-8, and nothing that is not valid beside it, can hold a match.
@@ -154,20 +155,37 @@ impl Stretches {
     }
 }
 
-/// Whether up to 64 bytes hold as many in a row as can become so many ASCII characters.
-fn has_stretch(data: &[u8], solid: u32) -> bool {
-    let block = simd::outline_short(data);
-    let followed = |by: u32| block.follower >> by;
-    let two = block.lead[0] & followed(1);
-    let three = block.lead[1] & followed(1) & followed(2);
-    let four = block.lead[2] & followed(1) & followed(2) & followed(3);
-    let all = two | three | four;
-    let wide = all | all << 1 | (three | four) << 2 | four << 3;
-    let good = block.printable | block.control | wide;
-    runs::has(good, solid)
-        || good.trailing_ones() + 1 >= solid
-        || (three | four != 0
-            && (runs::has(good, least_bytes(solid)) || good.trailing_ones() >= least_bytes(solid - 1)))
+/// The bytes of a block that are part of valid UTF-8 or look so, and those of them that may become an equals sign or more ASCII
+/// characters than bytes: that sign and the first bytes of such characters, which have three or four. `next`: followers in the next block; `carried`: bytes of characters that begin
+/// in the block before.
+#[inline]
+fn marks(block: &Bytes, next: u64, carried: &mut u64) -> (u64, u64) {
+    let followed = |by: u32| block.follower >> by | next << (64 - by);
+    let (one, two) = (followed(1), followed(2));
+    let short = block.lead[0] & one;
+    let three = block.lead[1] & one & two;
+    let four = block.lead[2] & one & two & followed(3);
+    let (any, long) = (short | three | four, three | four);
+    let good = block.printable | block.control | any | any << 1 | long << 2 | four << 3 | *carried;
+    *carried = any >> 63 | long >> 62 | four >> 61;
+    (good, block.equals | long & block.compatible)
+}
+
+/// Whether a stretch of valid UTF-8 can become so many ASCII characters.
+#[inline]
+fn is_long_enough(data: &[u8], solid: usize, start: usize, end: usize) -> bool {
+    if end - start > 64 {
+        return true;
+    }
+    let block = simd::outline_short(&data[start..end]);
+    // What rules say about the start of a text counts as a character.
+    let enough = |length: usize| length + usize::from(start == 0) >= solid;
+    // No character becomes more than four of ASCII, and those that do have three bytes.
+    let most = |length: usize| match block.lead[1] | block.lead[2] {
+        0 => length,
+        _ => length.div_ceil(3) * 4,
+    };
+    enough(most(end - start - block.control.count_ones() as usize))
 }
 
 /// Normalises a short text. Returns the length of its longest stretch of ASCII characters, of which `before` lie before the

@@ -131,6 +131,15 @@ pub(in super::super) fn encoded_runs(
 }
 
 impl Search<'_> {
+    /// Whether there is something in one run.
+    pub(super) fn encoded_run(&mut self, run: &[u8]) -> bool {
+        let mut any = false;
+        if run.len() >= MIN_RUN as usize {
+            self.run(run, true, 0, &mut |_| any = true);
+        }
+        any
+    }
+
     /// Decodes one run; `base64` is false where it is known that its base64 form holds nothing.
     fn run(&mut self, run: &[u8], base64: bool, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
         let take =
@@ -148,6 +157,7 @@ impl Search<'_> {
             };
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
+        let base64 = base64 && !self.is_noise(whole);
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
         if base64 && decode::base64_into(whole, &mut decoded).is_some() {
             take(self, &decoded, Encoding::Base64, found);

@@ -11,6 +11,9 @@ use regex_syntax::hir::Hir;
 /// Anchored attempts for one rule in one text, after which its regex runs over the whole text once instead.
 const MAX_ATTEMPTS: u32 = 24;
 
+/// ASCII characters in a row that noise does not hold, but some match that is otherwise of few of them.
+pub(super) const LENGTHY: u32 = 40;
+
 /// How a window that passed the checks is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decide {
@@ -48,6 +51,8 @@ pub(in super::super) struct Kernel {
     solid: usize,
     /// The same for stretches that hold the window, with the start of a text counting as a character.
     stretch: usize,
+    /// The same for stretches without an equals sign, where no stretch of the text is [`LENGTHY`].
+    without_equals: usize,
 }
 
 /// Numbers of matching rules, ascending: the core list first.
@@ -68,6 +73,7 @@ impl Kernel {
             min_chars: usize::MAX,
             solid: usize::MAX,
             stretch: usize::MAX,
+            without_equals: usize::MAX,
         };
         let mut known: Vec<(&RuleSpec, u16)> = Vec::new();
         for (number, rule) in core.rules.iter().chain(&main.rules).enumerate() {
@@ -97,11 +103,20 @@ impl Kernel {
         } else {
             self.solid = self.solid.min(shape::solid(hir));
             let branches = shape::branches(hir).filter(|branches| !branches.is_empty());
-            self.stretch = self.stretch.min(match &branches {
-                Some(_) if shape::is_ascii(hir) => hir.properties().minimum_len().unwrap_or(0),
-                Some(branches) => branches.iter().map(|b| b.stretch).min().unwrap_or(0),
-                None => 0,
-            });
+            let (stretch, without_equals) = match &branches {
+                Some(_) if shape::is_ascii(hir) => {
+                    let length = hir.properties().minimum_len().unwrap_or(0);
+                    (length, length)
+                }
+                Some(branches) => {
+                    let rest = branches.iter().filter(|b| !b.equals && b.longest < LENGTHY as usize);
+                    let least = branches.iter().map(|b| b.stretch).min();
+                    (least.unwrap_or(0), rest.map(|b| b.stretch).min().unwrap_or(usize::MAX))
+                }
+                None => (0, 0),
+            };
+            self.stretch = self.stretch.min(stretch);
+            self.without_equals = self.without_equals.min(without_equals);
             match branches {
                 Some(branches) => {
                     // Anchored attempts are made at every start in ascending order, which reproduces successive
@@ -142,6 +157,11 @@ impl Kernel {
     /// start of the text counts as one; 0 when that is not known.
     pub(super) fn stretch(&self) -> u32 {
         self.stretch.min(40) as u32
+    }
+
+    /// The same where the stretch holds no equals sign, and no stretch of the text is [`LENGTHY`].
+    pub(super) fn stretch_without_equals(&self) -> u32 {
+        self.without_equals.min(40) as u32
     }
 
     /// Whether a match may have its window within a part of a normalised text.

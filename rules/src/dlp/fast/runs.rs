@@ -108,6 +108,23 @@ pub(super) fn has(mut mask: u64, bits: u32) -> bool {
     mask != 0
 }
 
+/// The first position of the run that a position of the class belongs to.
+pub(super) fn start_of_run(masks: &[u64], at: usize) -> usize {
+    let mut block = at / 64;
+    let mut outside = match masks.get(block) {
+        Some(mask) => !mask & ((1 << (at % 64)) - 1),
+        None => return at,
+    };
+    while outside == 0 {
+        if block == 0 {
+            return 0;
+        }
+        block -= 1;
+        outside = !masks[block];
+    }
+    block * 64 + 64 - outside.leading_zeros() as usize
+}
+
 /// The first position from `at` on that is not in the class.
 pub(crate) fn end_of_run(masks: &[u64], at: usize) -> usize {
     let mut block = at / 64;

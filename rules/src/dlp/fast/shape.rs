@@ -139,6 +139,10 @@ pub(super) struct Branch {
     /// Length of the stretch of ASCII characters around the window in every match, the start of the text counting as
     /// one; 0 when the window itself may hold others.
     pub(super) stretch: usize,
+    /// Whether an equals sign is one of them.
+    pub(super) equals: bool,
+    /// Length of the longest stretch of ASCII characters that every match holds.
+    pub(super) longest: usize,
 }
 
 /// Longest branch list of a rule; a rule with more is searched with its own engine alone.
@@ -158,20 +162,21 @@ pub(super) fn branches(hir: &Hir) -> Option<Vec<Branch>> {
 
 /// Length of a stretch of ASCII characters that every match of a pattern holds; 0 when that is not known.
 pub(super) fn solid(hir: &Hir) -> usize {
-    let longest = |row: &Vec<Slot>| {
-        let (mut longest, mut now) = (0, 0);
-        for slot in row {
-            match slot {
-                Slot::Byte(set) if set.is_subset(|b| b.is_ascii()) => now += 1,
-                Slot::Gap { set: Some(set), min } if set.is_subset(|b| b.is_ascii()) => now += min,
-                Slot::Look(_) => {}
-                _ => now = 0,
-            }
-            longest = longest.max(now);
+    rows(hir).and_then(|rows| rows.iter().map(|row| longest(row)).min()).unwrap_or(0)
+}
+
+fn longest(row: &[Slot]) -> usize {
+    let (mut longest, mut now) = (0, 0);
+    for slot in row {
+        match slot {
+            Slot::Byte(set) if set.is_subset(|b| b.is_ascii()) => now += 1,
+            Slot::Gap { set: Some(set), min } if set.is_subset(|b| b.is_ascii()) => now += min,
+            Slot::Look(_) => {}
+            _ => now = 0,
         }
-        longest
-    };
-    rows(hir).and_then(|rows| rows.iter().map(longest).min()).unwrap_or(0)
+        longest = longest.max(now);
+    }
+    longest
 }
 
 /// Neighbouring bytes that every match of a branch holds.
@@ -371,19 +376,24 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     let before = beyond(row[..first].iter().rev(), bytes[first], true);
     let after = beyond(row[end..].iter(), bytes[end - 1], false);
     let (from, to) = (first as isize - at as isize, end as isize - at as isize);
-    let stretch = stretch(row, at);
+    let (stretch, equals) = stretch(row, at);
     let tail = tail_at(&bytes, at);
-    Some(Branch { window, tail, start, checks, from, to, before, after, stretch })
+    let longest = longest(row);
+    Some(Branch { window, tail, start, checks, from, to, before, after, stretch, equals, longest })
 }
 
-/// See [`Branch::stretch`].
-fn stretch(row: &[Slot], window: usize) -> usize {
+/// See [`Branch::stretch`] and [`Branch::equals`].
+fn stretch(row: &[Slot], window: usize) -> (usize, bool) {
     let ascii = |set: &Set| set.is_subset(|b| b.is_ascii());
-    let length = |slots: &mut dyn Iterator<Item = &Slot>| {
+    let mut equals = false;
+    let mut length = |slots: &mut dyn Iterator<Item = &Slot>| {
         let mut length = 0;
         for slot in slots {
             length += match slot {
-                Slot::Byte(set) if ascii(set) => 1,
+                Slot::Byte(set) if ascii(set) => {
+                    equals |= *set == Set::one(b'=');
+                    1
+                }
                 Slot::Gap { set: Some(set), min } if ascii(set) => *min,
                 Slot::Look(Look::Start | Look::StartLF) => 1,
                 Slot::Look(_) => 0,
@@ -394,8 +404,11 @@ fn stretch(row: &[Slot], window: usize) -> usize {
     };
     match length(&mut row[window..].iter()) {
         // Three neighbouring characters are what a window is at least.
-        0..3 => 0,
-        after => after + length(&mut row[..window].iter().rev()),
+        0..3 => (0, false),
+        after => {
+            let before = length(&mut row[..window].iter().rev());
+            (after + before, equals)
+        }
     }
 }
 

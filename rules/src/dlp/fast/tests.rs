@@ -186,9 +186,34 @@ fn binary() -> impl Strategy<Value = Vec<u8>> {
                 .prop_map(String::into_bytes),
         ]
     };
-    (noise(), noise(), noise(), 0..secrets.len() * 2, 0u8..24).prop_map(move |(a, b, c, which, how)| {
-        let secret = secrets.get(which).map(|s| encode(s.as_bytes(), how)).unwrap_or_default();
-        [a, b, secret, c].concat()
+    (noise(), noise(), noise(), 0..secrets.len() * 2, 0u8..24, assignment()).prop_map(
+        move |(a, b, c, which, how, assignment)| {
+            let secret = match secrets.get(which) {
+                Some(secret) => encode(secret.as_bytes(), how),
+                None => assignment,
+            };
+            [a, b, secret, c].concat()
+        },
+    )
+}
+
+/// What few ASCII characters a match may have: its value may be bytes of no meaning.
+fn assignment() -> impl Strategy<Value = Vec<u8>> {
+    let name = proptest::sample::select(vec![
+        "A_TOKEN", "B-SECRET", ";token", "token", "&api_key", "\npasswd", "C_API_KE",
+    ]);
+    let gap =
+        || proptest::sample::select(vec!["", " ", "+", "\0", "\u{200b}", "%20", "\u{a0}", "\u{338}", "é"]);
+    let sign =
+        proptest::sample::select(vec!["=", "\u{ff1d}", "\u{207c}", "\u{fe66}", "\u{2260}", "%3D", "==", ""]);
+    let value = prop_oneof![
+        proptest::collection::vec(0x80u8.., 4..10),
+        "[а-я]{3,9}".prop_map(String::into_bytes),
+        "[a-z+]{3,9}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 3..12),
+    ];
+    (name, gap(), sign, gap(), value).prop_map(|(name, before, sign, after, value)| {
+        [name.as_bytes(), before.as_bytes(), sign.as_bytes(), after.as_bytes(), &value].concat()
     })
 }
 
@@ -430,6 +455,12 @@ proptest! {
             let digits = super::simd::base64(&text, &mut vector);
             prop_assert_eq!(digits, super::simd::base64_groups(&text, &mut scalar));
             prop_assert_eq!(&vector, &scalar);
+            if let Some(decoded) = crate::decode::base64(&text)
+                && text.iter().all(|&b| super::is_run(b))
+            {
+                crate::decode::base64_digits_into(&text, &mut vector);
+                prop_assert_eq!(&vector, &decoded.bytes);
+            }
             let (mut vector, mut scalar) = (vec![7], vec![7]);
             let digits = super::simd::hex(&text, &mut vector);
             prop_assert_eq!(digits, super::simd::hex_pairs(&text, &mut scalar));
@@ -554,6 +585,26 @@ fn no_character_becomes_more_ascii_than_the_length_of_stretches_allows() {
 }
 
 #[test]
+fn characters_that_become_equals_signs_or_more_characters_begin_with_the_bytes_that_are_looked_for() {
+    use unicode_normalization::UnicodeNormalization as _;
+    let is_looked_for = |c: &char| {
+        let mut utf8 = [0; 4];
+        let bytes = super::simd::bytes_of(c.encode_utf8(&mut utf8).as_bytes());
+        bytes.equals == 1 || bytes.compatible == 1
+    };
+    for c in '\u{80}'..=char::MAX {
+        let norm = crate::text::norm_dlp(c.to_string().as_bytes()).into_owned();
+        let ascii = norm.bytes().filter(u8::is_ascii).count();
+        if norm.contains('=') || ascii > c.len_utf8() || (ascii > 0 && c.len_utf8() > 2) {
+            assert!(is_looked_for(&c), "{c:?} becomes {norm:?}");
+            let parts: Vec<char> = std::iter::once(c).nfd().collect();
+            let few = !norm.contains('=') && ascii <= parts.iter().map(|c| c.len_utf8()).sum();
+            assert!(few || parts.iter().any(is_looked_for), "{c:?} is composed of {parts:?}");
+        }
+    }
+}
+
+#[test]
 fn a_secret_is_found_at_every_offset_in_encoded_noise() {
     let scanner = scanner_of(Strictness::Hardened);
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
@@ -586,4 +637,10 @@ fn a_secret_is_found_at_every_offset_in_encoded_noise() {
             }
         }
     }
+}
+
+#[test]
+fn only_assignments_match_with_few_ascii_characters() {
+    let kernel = scanner().kernel;
+    assert_eq!((kernel.stretch(), kernel.stretch_without_equals()), (6, 11));
 }

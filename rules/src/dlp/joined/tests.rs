@@ -69,6 +69,30 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
             _ => text.into_bytes(),
         }
     });
+    // A secret at any offset in encoded noise, or beside it.
+    let hidden = (
+        proptest::sample::select(builtin_examples().iter().map(|e| e.text.as_bytes()).collect::<Vec<_>>()),
+        proptest::collection::vec(any::<u8>(), 0..300),
+        proptest::collection::vec(any::<u8>(), 0..300),
+        0u8..8,
+    );
+    let hidden = hidden.prop_map(|(secret, before, after, kind)| {
+        let text = match kind {
+            0..3 => [&before, &b";"[..], secret, b"\xff", &after].concat(),
+            3 => [secret, b"\xff", &after].concat(),
+            4 => [&before, &b";"[..], secret].concat(),
+            _ => [before, after].concat(),
+        };
+        match kind {
+            0 => URL_SAFE_NO_PAD.encode(text),
+            2 => STANDARD.encode(STANDARD.encode(text)),
+            5 => format!("{}/{}", STANDARD.encode(text), String::from_utf8_lossy(secret)),
+            6 => format!("{}/{}", String::from_utf8_lossy(secret), STANDARD.encode(text)),
+            7 => STANDARD.encode(&text).replace(['A', 'e'], "/"),
+            _ => STANDARD.encode(&text),
+        }
+        .into_bytes()
+    });
     let filler = proptest::sample::select(vec![
         " ",
         "a",
@@ -122,7 +146,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         "ab1cd2",
         " x y ",
     ]);
-    prop_oneof![2 => encoded, 3 => filler.prop_map(|t| t.as_bytes().to_vec()), 1 => Just(vec![b'z'; 90])]
+    prop_oneof![2 => encoded, 1 => hidden, 3 => filler.prop_map(|t| t.as_bytes().to_vec()), 1 => Just(vec![b'z'; 90])]
 }
 
 fn strings() -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -200,5 +224,19 @@ fn knows_how_far_an_end_reaches() {
     for (regex, want) in table {
         let table = RuleTable::new(vec![rule(regex)]).unwrap();
         assert_eq!(reach(&RuleTable::new(Vec::new()).unwrap(), &table), want, "{regex}");
+    }
+}
+
+#[test]
+fn knows_every_character_that_becomes_a_percent_or_plus_sign() {
+    use unicode_normalization::UnicodeNormalization as _;
+    for (sign, others) in [('%', PERCENT_SIGNS), ('+', PLUS_SIGNS)] {
+        for c in '\u{80}'..=char::MAX {
+            let text = c.to_string();
+            if text::norm_dlp(text.as_bytes()).contains(sign) {
+                assert!(others.contains(&&*text), "{c:?} becomes {sign}");
+                assert_eq!(text.nfd().collect::<String>(), text);
+            }
+        }
     }
 }

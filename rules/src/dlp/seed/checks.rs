@@ -18,6 +18,7 @@ const WORD: usize = 11;
 const BYTES: usize = (MAX_LENGTH * WORD).div_ceil(8);
 
 /// The checks made for one text.
+#[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct Checks {
     /// What is left of [`LIMIT`]; `None` for no limit.
     left: Option<u32>,
@@ -48,8 +49,23 @@ impl Checks {
             if !settings.verify_checksum {
                 return true;
             }
+            // Where the words that equal the one before the start end.
+            let mut same = 0;
             for start in 0..=run.len() - shortest {
                 let words = &run[start..run.len().min(start + MAX_LENGTH)];
+                if start > 0 && words.len() == MAX_LENGTH {
+                    let before = run[start - 1];
+                    if same < start {
+                        same = run[start..]
+                            .iter()
+                            .position(|&word| word != before)
+                            .map_or(run.len(), |n| start + n);
+                    }
+                    if same >= start + MAX_LENGTH {
+                        // The same words again.
+                        continue;
+                    }
+                }
                 let packed = pack(words);
                 let digest = digest(&packed, words.len());
                 let place = &mut self.failed[digest as usize % REMEMBERED];
@@ -112,4 +128,22 @@ fn holds(packed: &[u8; BYTES], length: usize) -> bool {
     let (entropy, bits) = (length / 3 * 4, length / 3);
     let hash = Sha256::digest(&packed[..entropy]);
     hash[0] >> (8 - bits) == packed[entropy] >> (8 - bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_repeated_often_is_checked_as_often_as_in_the_longest_phrase() {
+        for (word, other) in [(269, 7), (0, 2047), (5, 5)] {
+            let tokens = |times: usize| -> Vec<Option<u16>> {
+                [&[Some(other); 30][..], &vec![Some(word); times], &[Some(other); 3]].concat()
+            };
+            let settings = SeedSettings::default();
+            let (mut few, mut many) = (Checks::limited(), Checks::limited());
+            assert_eq!(few.phrase_in(&tokens(24), settings), many.phrase_in(&tokens(500), settings));
+            assert_eq!(few, many);
+        }
+    }
 }

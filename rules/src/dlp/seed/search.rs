@@ -22,17 +22,39 @@ pub(in super::super) enum Between {
 
 /// Whether a text may hold a phrase: false is certain.
 pub(in super::super) fn possible(text: &[u8], min_words: usize, between: Between) -> bool {
+    // Noise holds disguised letters by chance.
+    written_in_ascii(text, min_words, between)
+        || holds_disguised_letter(text) && {
+            let mut plain = Buffer::new();
+            undisguise(text, &mut plain);
+            written_in_ascii(&plain, min_words, between)
+        }
+}
+
+fn written_in_ascii(text: &[u8], min_words: usize, between: Between) -> bool {
     // Words with separators between them are words with anything between them.
     each_row(text, min_words, |start, end| {
         between == Between::AnyPunctuation || may_be_separated(&text[start..end], min_words)
-    }) || may_fold(text)
+    })
 }
 
-/// Whether a text holds one of the two characters whose lower case is an ASCII letter: they could hide within a word.
-fn may_fold(text: &[u8]) -> bool {
-    !text.is_ascii()
-        && (memchr::memmem::find(text, "\u{212A}".as_bytes()).is_some()
-            || memchr::memmem::find(text, "\u{130}".as_bytes()).is_some())
+/// The two characters whose lower case is an ASCII letter, and that letter: they could hide within a word.
+const DISGUISED: [(&str, u8); 2] = [("\u{212A}", b'k'), ("\u{130}", b'i')];
+
+/// Whether a text holds one of these characters.
+pub(in super::super) fn holds_disguised_letter(text: &[u8]) -> bool {
+    !text.is_ascii() && DISGUISED.iter().any(|(c, _)| memchr::memmem::find(text, c.as_bytes()).is_some())
+}
+
+fn undisguise(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some((&b, after)) = rest.split_first() {
+        let disguised =
+            DISGUISED.iter().find_map(|(c, letter)| Some((rest.strip_prefix(c.as_bytes())?, *letter)));
+        let (after, letter) = disguised.unwrap_or((after, b));
+        out.push(letter);
+        rest = after;
+    }
 }
 
 /// Calls `row(start, end)` for as many words of the list in a row or more, with anything but letters between them, wherever

@@ -11,6 +11,10 @@ pub(in super::super) struct Bytes {
     pub(in super::super) follower: u64,
     /// Bytes that can begin a character of two, three or four bytes.
     pub(in super::super) lead: [u64; 3],
+    /// Equals signs.
+    pub(in super::super) equals: u64,
+    /// Bytes that begin characters of three or four of which some become ASCII: those of 0xE0 to 0xE3, 0xEA, 0xEF and 0xF0.
+    pub(in super::super) compatible: u64,
 }
 
 /// One entry for each 64 bytes, the last one for what is left, if only for nothing.
@@ -56,6 +60,8 @@ pub(in super::super) fn outline_short(data: &[u8]) -> Bytes {
 pub(in super::super) fn bytes_of(block: &[u8]) -> Bytes {
     let mut bytes = Bytes::default();
     for (i, &b) in block.iter().enumerate() {
+        bytes.equals |= u64::from(b == b'=') << i;
+        bytes.compatible |= u64::from(matches!(b, 0xe0..=0xe3 | 0xea | 0xef | 0xf0)) << i;
         let word = match b {
             0x20..=0x7e => &mut bytes.printable,
             0..=0x7f => &mut bytes.control,
@@ -99,6 +105,7 @@ mod x86 {
             _mm512_sub_epi8(bytes, _mm512_set1_epi8(0x20)),
             _mm512_set1_epi8(0x5f),
         );
+        let is = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
         let high = _mm512_movepi8_mask(bytes);
         let (c0, c2, e0, f0, f5) = (below(0xc0), below(0xc2), below(0xe0), below(0xf0), below(0xf5));
         Bytes {
@@ -106,6 +113,8 @@ mod x86 {
             control: within & !high & !printable,
             follower: c0 & high,
             lead: [e0 & !c2, f0 & !e0, f5 & !f0],
+            equals: is(b'='),
+            compatible: below(0xe4) & !e0 | is(0xea) | is(0xef) | is(0xf0),
         }
     }
 
@@ -136,6 +145,11 @@ mod x86 {
             });
             u64::from(high) << 32 | u64::from(low)
         };
+        let is = |byte: u8| {
+            let byte = _mm256_set1_epi8(byte as i8);
+            let [low, high] = halves.map(|half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, byte)) as u32);
+            u64::from(high) << 32 | u64::from(low)
+        };
         let (printable, del) = (from(0x20), from(0x7f));
         let [high, c0, c2, e0, f0, f5] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
         Bytes {
@@ -143,6 +157,8 @@ mod x86 {
             control: !printable | del & !high,
             follower: high & !c0,
             lead: [c2 & !e0, e0 & !f0, f0 & !f5],
+            equals: is(b'='),
+            compatible: e0 & !from(0xe4) | is(0xea) | is(0xef) | is(0xf0),
         }
     }
 }
