@@ -179,7 +179,8 @@ impl<'s> Ends<'s> {
         if apart && string.len() >= MIN_PHRASE {
             return self.s.is_silent(string);
         }
-        let single = string.len() >= LONG && is_single_token(string);
+        // Canary tokens are searched in more ways than those that are looked at here.
+        let single = string.len() >= LONG && self.s.canaries.is_empty() && is_single_token(string);
         let alone = match whole(string, single) {
             // With line ends removed, at most six bytes.
             Whole::Piece if string.len() < MIN_PIECE => !self.whole().decodes_to_a_match(string),

@@ -13,12 +13,16 @@ fn rule(regex: &str) -> RuleSpec {
 }
 
 fn scanner(strictness: Strictness, own: &[&str]) -> Scanner {
+    scanner_with(strictness, own, vec![Canary { name: "decoy".into(), value: "canary7f3a9b2c4d".into() }])
+}
+
+fn scanner_with(strictness: Strictness, own: &[&str], canaries: Vec<Canary>) -> Scanner {
     let own = own.iter().map(|regex| rule(regex));
     Scanner::new(Settings {
         rules: builtin_rules().iter().cloned().chain(own).collect(),
         strictness,
         seed: Some(SeedSettings { min_words: 12, verify_checksum: false }),
-        canaries: vec![Canary { name: "decoy".into(), value: "canary7f3a9b2c4d".into() }],
+        canaries,
         env_secrets: Secrets::from_env([("CI_DEPLOY_KEY", "zQ7xN2pLw9RtKv4m")], 16),
         ..Settings::default()
     })
@@ -181,8 +185,13 @@ fn cases() -> u32 {
 #[test]
 fn finding_nothing_means_that_no_scan_finds_anything() {
     let own = [r"\bACME-[0-9]{6}\b", r"[a-z]{3}[0-9]+\b", r"ab1cd2"];
-    for strictness in [Strictness::Reference, Strictness::Hardened] {
-        let s = scanner(strictness, &own[..1]);
+    for (strictness, canaries) in
+        [Strictness::Reference, Strictness::Hardened].into_iter().flat_map(|s| [(s, false), (s, true)])
+    {
+        let s = match canaries {
+            true => scanner(strictness, &own[..1]),
+            false => scanner_with(strictness, &own[..1], Vec::new()),
+        };
         assert!(s.reach.is_some());
         assert!(scanner(strictness, &own[1..2]).reach.is_none(), "its match cannot be made shorter");
         assert_eq!(scanner(strictness, &own[2..]).reach, scanner(strictness, &[]).reach);
