@@ -70,8 +70,12 @@ fn look_up(c: char) -> u32 {
     let normalised = norm_match_str(text);
     let mut chars = normalised.chars();
     let (Some(one), None) = (chars.next(), chars.next()) else { return CONTEXT };
-    let stands_alone =
-        |c: char| is_nfkc_quick(std::iter::once(c)) != IsNormalized::Maybe && !is_nonspacing_mark(c);
+    // Marks are put in order, also those that take up space.
+    let stands_alone = |c: char| {
+        is_nfkc_quick(std::iter::once(c)) != IsNormalized::Maybe
+            && !is_nonspacing_mark(c)
+            && unicode_normalization::char::canonical_combining_class(c) == 0
+    };
     // A character that the thorough form reads differently is left to the runs, so that text without runs has only
     // one form.
     let same = thorough_run(text) == *normalised;
@@ -146,7 +150,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
         fn normalising_by_runs_equals_normalising_the_whole(
-            text in "(\\PC|[a-e \x00\x0b\u{300}\u{308}\u{327}\u{345}\u{ad}\u{200b}\u{1100}\u{1161}\u{11a8}\u{3099}\u{302e}\u{1d165}\u{9c7}\u{9be}\u{ffc2}\u{ff9e}\u{ff76}\u{fb01}\u{a8}Øøеёиαό]){0,24}"
+            text in "(\\PC|[a-e \x00\x0b\u{300}\u{308}\u{327}\u{345}\u{ad}\u{200b}\u{1100}\u{1161}\u{11a8}\u{3099}\u{302e}\u{1d165}\u{1d15e}\u{16ff0}\u{9c7}\u{9be}\u{ffc2}\u{ff9e}\u{ff76}\u{fb01}\u{a8}Øøеёиαό]){0,24}"
         ) {
             let (form, had_runs) = normalised_noting(&text);
             prop_assert_eq!(&form, &norm_match(text.as_bytes()), "{:?}", text);
@@ -156,6 +160,12 @@ mod tests {
                 prop_assert_eq!(&thorough(&text), &form, "{:?}", text);
             }
         }
+    }
+
+    #[test]
+    fn marks_that_take_up_space_are_put_in_order() {
+        let text = "\u{1d15e}\u{16ff0}";
+        assert_eq!(normalised(text.as_bytes()), norm_match(text.as_bytes()));
     }
 
     #[test]
