@@ -103,6 +103,7 @@ fn refuses_with_go_s_words() {
         ("[z-a]", "invalid character class range: `z-a`"),
         ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
         (r"\p{Foo}", r"invalid character class range: `\p{Foo}`"),
+        (r"\p{Alphabetic}", r"invalid character class range: `\p{Alphabetic}`"),
         (r"a\", "trailing backslash at end of expression: ``"),
         (r"\8", r"invalid escape sequence: `\8`"),
         (r"\1", r"invalid escape sequence: `\1`"),
