@@ -54,6 +54,8 @@ pub(crate) mod vector {
 
 /// Name of a BIP-39 finding.
 pub const SEED_PHRASE: &str = "BIP-39 Seed Phrase";
+/// Finding: a long text that normalisation makes several times as long (only in hardened strictness).
+pub const EXPANDING: &str = "Expanding Characters";
 /// Name of a finding of an environment secret.
 pub const ENV_LEAK: &str = "Environment Variable Leak";
 /// Name of a finding of a secret from the secrets file.
@@ -239,7 +241,15 @@ impl Scanner {
         };
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
         let Ok(norm) = std::str::from_utf8(norm) else { return Some((plain::scan_text(self, text), false)) };
-        overview.note_settled(norm);
+        if self.strictness == Strictness::Hardened
+            && let Some(found) = hardened::expanding(text, norm)
+        {
+            return Some((TextResult { matches: vec![found], ..TextResult::default() }, false));
+        }
+        // Nothing else asks.
+        if overview.holds_dots(norm.as_bytes()) {
+            overview.note_settled(norm);
+        }
         let digits = fast::Survey::new(self, norm.as_bytes());
         let seen = fast::look(self, text, norm, &digits, &overview);
         if stop(&seen) {

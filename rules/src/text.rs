@@ -141,6 +141,16 @@ pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u
     Some(buffer)
 }
 
+/// The same for [`norm_match`].
+pub(crate) fn norm_match_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    buffer.clear();
+    if is_printable_or_line(text) {
+        return None;
+    }
+    quick::normalise_into(Kind::Match, text, buffer);
+    Some(buffer)
+}
+
 /// Whether both normalisations give the same with the vector kernel and without.
 #[cfg(test)]
 pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
@@ -182,23 +192,22 @@ pub(crate) fn char_at(text: &[u8], at: usize) -> Option<char> {
 
 /// Whether a normalised text is certainly its own normalisation and holds none of the characters that `also` names.
 pub(crate) fn is_settled(norm: &str, also: impl Fn(char) -> bool) -> bool {
-    let bytes = norm.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let chunk = &bytes[at..bytes.len().min(at + 64)];
-        if chunk.is_ascii() {
-            at += chunk.len();
-            continue;
+    let mut rest = norm;
+    loop {
+        let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
+        rest = rest.get(ascii..).unwrap_or_default();
+        // Letters of other scripts mostly stand together.
+        let mut chars = rest.chars();
+        loop {
+            match chars.clone().next() {
+                None => return true,
+                Some(c) if c.is_ascii() => break,
+                Some(c) if also(c) || !quick::keeps(c) => return false,
+                Some(_) => chars.next(),
+            };
         }
-        // On the first character of those in this chunk that are not ASCII.
-        at += chunk.iter().position(|b| !b.is_ascii()).unwrap_or(0);
-        let Some(c) = norm.get(at..).and_then(|rest| rest.chars().next()) else { return false };
-        if also(c) || !quick::keeps(c) {
-            return false;
-        }
-        at += c.len_utf8();
+        rest = chars.as_str();
     }
-    true
 }
 
 /// [`norm_dlp`] by the specification's steps: the oracle of the quick way, and what remains for hard texts.

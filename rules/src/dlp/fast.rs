@@ -12,7 +12,7 @@ use super::seed::{self, Between::Separators, MIN_PHRASE};
 use super::{Encoding, Scanner};
 use crate::decode;
 use crate::scratch::Buffer;
-use crate::text::{is_printable, norm_dlp_quick, norm_match, percent_decode_all};
+use crate::text::{is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
 
 mod decoded;
 mod encoded;
@@ -510,12 +510,10 @@ impl Search<'_> {
         if *no_words && !escapes && !whole {
             return true;
         }
-        let kept;
-        let text = if overview.keeps_lines() {
-            input
-        } else {
-            kept = norm_match(input);
-            kept.as_bytes()
+        let mut kept = Buffer::new();
+        let text = match overview.keeps_lines() {
+            true => input,
+            false => norm_match_quick(input, &mut kept).unwrap_or(input),
         };
         // Words with separators between them are words with anything between them.
         if !*no_words && seed::possible(text, min_words, Separators) {

@@ -6,7 +6,8 @@
 
 use super::fast::{self, Encoded, Overview, Survey};
 use super::{
-    ENV_LEAK, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator, seed,
+    ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator,
+    seed,
 };
 use crate::scratch::Buffer;
 use crate::text::{self, norm_dlp};
@@ -34,9 +35,15 @@ const BARE_CANARY: &str = "D-108";
 pub(super) const PUNCTUATED_SEED: &str = "D-109";
 /// Rules with letters that normalisation removes also see the text as it was written (Oddity 11).
 const UNNORMALISED: &str = "D-110";
+/// A long text that is made to grow when it is normalised is a finding by itself: to search it would cost many times a search
+/// of ordinary text.
+const GROWING: &str = "D-111";
 
 /// Rounds after which a normalisation is taken as settled.
 const MAX_ROUNDS: usize = 4;
+/// Texts from this length on must not grow to more than so many times their length.
+const MIN_GROWING: usize = 16 << 10;
+const MAX_GROWTH: usize = 5;
 /// Starts of wallet keys that are tried in one text.
 const MAX_KEYS: usize = 2048;
 
@@ -82,6 +89,12 @@ pub(super) fn add(
         extra.seeds(input);
     }
     complete
+}
+
+/// What is found in a text for its growth alone. Whole words in one character, as U+FDFA, make nearly half of such a text.
+pub(super) fn expanding(text: &[u8], norm: &str) -> Option<Match> {
+    let grows = text.len() >= MIN_GROWING && norm.len() / MAX_GROWTH > text.len();
+    grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
 }
 
 /// Characters without a glyph that the normalisation leaves in place.

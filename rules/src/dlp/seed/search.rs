@@ -81,8 +81,9 @@ pub(in super::super) fn may_hold(text: &[u8], letters: &[u64], others: &[u64], m
         // What begins and ends with a letter is normalised alike wherever it stands.
         true => {
             to - from >= MIN_FOLDED && {
-                let norm = crate::text::norm_match(&text[from..to]);
-                possible(norm.as_bytes(), min_words, Between::AnyPunctuation)
+                let (part, mut buffer) = (&text[from..to], Buffer::new());
+                let norm = crate::text::norm_match_quick(part, &mut buffer).unwrap_or(part);
+                possible(norm, min_words, Between::AnyPunctuation)
             }
         }
     })

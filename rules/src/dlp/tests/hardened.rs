@@ -129,3 +129,15 @@ fn ordinary_texts_stay_clean() {
         assert_eq!(scan(&settings, Strictness::Hardened, text), [], "{text}");
     }
 }
+
+#[test]
+fn a_long_text_that_grows_is_a_finding() {
+    let settings = configuration("D", "");
+    let found = |text: &str| scan(&settings, Strictness::Hardened, text);
+    let long = "\u{fdfa}".repeat(6000);
+    assert_eq!(found(&long), [("Expanding Characters".to_owned(), Some("D-111"))]);
+    assert_eq!(scan(&settings, Strictness::Reference, &long), []);
+    // A short one, and one in which the character stands as it does in a book.
+    assert_eq!(found(&"\u{fdfa}".repeat(5000)), []);
+    assert_eq!(found(&"\u{642}\u{627}\u{644} \u{fdfa} \u{625}\u{646}\u{645}\u{627} ".repeat(1000)), []);
+}
