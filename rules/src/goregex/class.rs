@@ -102,7 +102,9 @@ pub(super) fn unicode(name: &str, negated: bool, fold: bool) -> Option<Set> {
         "ascii" => Set::of(&[(0, 0x7F)]),
         "cs" | "surrogate" => Set::default(),
         _ => {
-            let hir = regex_syntax::parse(&format!("\\p{{{plain}}}")).ok()?;
+            // Go knows no other properties.
+            let of = |property: &str| regex_syntax::parse(&format!("\\p{{{property}={plain}}}"));
+            let hir = of("gc").or_else(|_| of("sc")).ok()?;
             let mut set = Set::default();
             match hir.kind() {
                 HirKind::Class(Class::Unicode(class)) => set.0 = class.clone(),
