@@ -194,10 +194,12 @@ pub(crate) fn char_at(text: &[u8], at: usize) -> Option<char> {
 pub(crate) fn is_settled(norm: &str, also: impl Fn(char) -> bool) -> bool {
     let mut rest = norm;
     loop {
-        let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-        rest = rest.get(ascii..).unwrap_or_default();
+        // By blocks: most texts have few other characters.
+        let blocks = rest.as_bytes().chunks(64).take_while(|block| block.is_ascii());
+        let ascii: usize = blocks.map(<[u8]>::len).sum();
+        let mut chars =
+            rest.get(ascii..).unwrap_or_default().trim_start_matches(|c: char| c.is_ascii()).chars();
         // Letters of other scripts mostly stand together.
-        let mut chars = rest.chars();
         loop {
             match chars.clone().next() {
                 None => return true,

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tunnels::World;
@@ -209,12 +208,7 @@ async fn attack(world: &World, attack: &Attack) -> bool {
 }
 
 async fn honest(world: &World) {
-    let stream = world.tunnel(b"h2").await;
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .expect("HTTP/2");
-    tokio::spawn(connection);
+    let mut sender = world.http2().await;
     let target = format!("https://{}/honest", world.origin);
     let request = Request::get(target).body(Empty::<Bytes>::new()).expect("a request");
     let response = sender.send_request(request).await.expect("an answer");

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HOST, TE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tunnels::World;
@@ -48,12 +48,7 @@ async fn get_http1(world: &World, path: &str) -> Response<Incoming> {
 }
 
 async fn post_http2(world: &World, path: &str, body: Bytes) -> Response<Incoming> {
-    let stream = world.tunnel(b"h2").await;
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .expect("HTTP/2");
-    tokio::spawn(connection);
+    let mut sender = world.http2().await;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = format!("https://{}{path}", world.origin).parse().expect("a target");

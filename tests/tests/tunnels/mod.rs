@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use muselet::ca::{Ca, LeafCache, LeafSettings};
 use muselet::config::Config;
 use muselet::events::Events;
@@ -133,6 +134,23 @@ impl World {
         config.alpn_protocols = vec![alpn.to_vec()];
         let name = ServerName::try_from("localhost").expect("a name");
         tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
+    }
+}
+
+impl World {
+    /// A tunnel to the origin that speaks HTTP/2.
+    pub async fn http2<B>(&self) -> hyper::client::conn::http2::SendRequest<B>
+    where
+        B: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Unpin
+            + Send
+            + 'static,
+    {
+        let stream = TokioIo::new(self.tunnel(b"h2").await);
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        sender
     }
 }
 

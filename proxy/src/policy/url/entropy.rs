@@ -1,6 +1,7 @@
 //! Layers that look for random-looking text: path segments, query keys and values, labels of the host. (spec: url-scan §13, §14)
 //!
-//! Entropy cannot exceed log2 of the number of distinct symbols, so most texts are settled by counting distinct bytes; logarithms are only taken for what could exceed the threshold.
+//! Entropy cannot exceed log2 of the number of distinct symbols, so most texts are settled by counting distinct bytes;
+//! logarithms are only taken for what could exceed the threshold.
 
 use std::borrow::Cow;
 

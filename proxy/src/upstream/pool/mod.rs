@@ -2,8 +2,9 @@
 //!
 //! One pool serves the whole process: tunnels come and go, but the origins behind them are few, and a TLS handshake costs more
 //! than most requests. HTTP/1.1 connections are lent out, turned by the request's own task (see `connection`), and come back
-//! when the answer's body has been read to its end; an HTTP/2 connection is shared and has a task of its own. What a pooled connection may be used for is decided before [`Pool::send`] is called; the
-//! address it goes to was checked when it was dialled.
+//! when the answer's body has been read to its end; an HTTP/2 connection is shared and has a task of its own (see `http2`).
+//! What a pooled connection may be used for is decided before [`Pool::send`] is called; the address it goes to was checked
+//! when it was dialled.
 //!
 //! A request that fails on a connection from the pool before any byte of it was processed is sent once more on a new one. One
 //! that may have been processed is only repeated when repeating is harmless (see [`Outgoing::repeatable`]).
