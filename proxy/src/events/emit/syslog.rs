@@ -1,7 +1,7 @@
 //! The syslog sink: `<PRI>TIMESTAMP HOSTNAME TAG[PID]: JSON`, over UDP or TCP.
 
 use std::io::Write as _;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,8 +44,10 @@ impl Collector {
             stream.set_write_timeout(Some(PATIENCE))?;
             Ok(Transport::Tcp(stream))
         } else {
-            let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any)?;
+            // Not as text: the C library's resolver would be linked into the image's binary for it.
+            let any =
+                if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
             socket.connect(address)?;
             Ok(Transport::Udp(socket))
         }
