@@ -6,6 +6,8 @@
 //! Where strings end and escapes begin is found beforehand for the whole text, by vectors: one bit a byte. Strings are long
 //! in what agents send, and looking for their ends byte by byte would be most of the work.
 
+use std::ops::Range;
+
 use super::string::push_escape;
 use super::{Invalid, Str};
 use crate::dlp::vector::class_masks;
@@ -53,7 +55,9 @@ enum Expect {
 
 /// Reads one JSON value from a byte slice, event by event.
 pub struct Parser<'a> {
+    /// What is read: a beginning of `whole`.
     text: &'a [u8],
+    whole: &'a [u8],
     at: usize,
     /// Open containers, innermost last; `true` is an object.
     open: Vec<bool>,
@@ -72,7 +76,15 @@ impl<'a> Parser<'a> {
     pub fn new(text: &'a [u8]) -> Self {
         let mut stops = Buffer::new();
         class_masks(&STOPS_LOW, &STOPS_HIGH, text, &mut stops);
-        Self { text, at: 0, open: Vec::new(), expect: Expect::Value, stops }
+        Self { text, whole: text, at: 0, open: Vec::new(), expect: Expect::Value, stops }
+    }
+
+    /// Begins with the value in a part of the text, whatever was read before.
+    pub fn restart(&mut self, part: Range<usize>) {
+        self.text = self.whole.get(..part.end).unwrap_or(self.whole);
+        self.at = part.start;
+        self.open.clear();
+        self.expect = Expect::Value;
     }
 
     /// The first quote, backslash or control character from `at` on, or the end of the text.

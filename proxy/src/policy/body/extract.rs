@@ -39,17 +39,27 @@ fn types(headers: &HeaderMap) -> (MediaType, Vec<MediaType>) {
     (first, lines.map(|line| MediaType::lenient(Some(line))).collect())
 }
 
-/// JSON bodies read in one pass. `None`: the type is another, or has several lines; `Some(Ok(None))`: read it exactly.
+/// JSON bodies read in one pass, under whatever type: all strings, in another order. `None`: the body is no JSON, or its type has
+/// several lines; `Some(Ok(None))`: read it exactly.
 pub(super) fn quick<'a>(
     body: &'a [u8],
     headers: &HeaderMap,
     hardened: bool,
 ) -> Option<Result<Option<Strings<'a>>, BodyFinding>> {
     let (first, others) = types(headers);
-    if shape(&first) != Shape::Json || (hardened && !others.is_empty()) {
+    if hardened && !others.is_empty() {
         return None;
     }
-    Some(json::walk(body, hardened).map_err(|_| invalid_json()))
+    match shape(&first) {
+        Shape::Json => Some(json::walk(body, hardened).map_err(|_| invalid_json())),
+        Shape::Raw if hardened && may_be_json(body) => {
+            let mut strings = Strings::new(body);
+            strings.push(body);
+            let regular = further_readings(body, &first, &others, &mut strings, json_in_text_order);
+            Some(Ok(regular.then_some(strings)))
+        }
+        _ => None,
+    }
 }
 
 /// All strings, in the order of the reference.
@@ -64,7 +74,7 @@ pub(super) fn exact<'a>(
     let (first, others) = types(headers);
     let mut strings = read(body, &first, hardened)?;
     if hardened {
-        further_readings(body, &first, &others, &mut strings);
+        further_readings(body, &first, &others, &mut strings, json_by_content);
     }
     Ok(strings)
 }
@@ -83,7 +93,15 @@ fn read<'a>(body: &'a [u8], media: &MediaType, hardened: bool) -> Result<Strings
     Ok(strings)
 }
 
-fn further_readings<'a>(body: &'a [u8], first: &MediaType, others: &[MediaType], strings: &mut Strings<'a>) {
+/// Adds what `json` reads in a body whose type does not say that it is JSON, and every other reading; returns what `json` does.
+fn further_readings<'a>(
+    body: &'a [u8],
+    first: &MediaType,
+    others: &[MediaType],
+    strings: &mut Strings<'a>,
+    json: impl FnOnce(&'a [u8], &mut Strings<'a>) -> bool,
+) -> bool {
+    let mut complete = true;
     if !others.is_empty() {
         strings.push_extra(body, difference::CONTENT_TYPE_LINES, false);
         for media in others {
@@ -93,8 +111,8 @@ fn further_readings<'a>(body: &'a [u8], first: &MediaType, others: &[MediaType],
         }
     }
     let every = || std::iter::once(first).chain(others);
-    if !every().any(|media| shape(media) == Shape::Json) {
-        json_by_content(body, strings);
+    if !every().any(|media| shape(media) == Shape::Json) && may_be_json(body) {
+        complete = json(body, strings);
     }
     for media in
         every().filter(|media| media.name.starts_with("multipart/") && shape(media) != Shape::Multipart)
@@ -114,17 +132,18 @@ fn further_readings<'a>(body: &'a [u8], first: &MediaType, others: &[MediaType],
     {
         strings.push_extra(text, difference::CHARACTER_REFERENCES, false);
     }
+    complete
+}
+
+fn may_be_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// A body that is one JSON object or array, or one on each line, under a type that does not say so.
-fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) {
-    let begins = body.trim_ascii_start().first();
-    if !matches!(begins, Some(b'{' | b'[')) {
-        return;
-    }
+fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
     if let Ok(reading) = json::sorted(body, true) {
         strings.absorb(&reading, difference::JSON_BY_CONTENT);
-        return;
+        return true;
     }
     for line in body.split(|&byte| byte == b'\n') {
         let Ok(reading) = json::sorted(line, true) else { continue };
@@ -132,6 +151,24 @@ fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) {
             strings.push_extra(text.to_vec(), difference::JSON_BY_CONTENT, false);
         }
     }
+    true
+}
+
+/// The same strings in another order; false if only [`json_by_content`] can tell which they are.
+fn json_in_text_order<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
+    let reading = match json::walk(body, true) {
+        Ok(Some(reading)) => reading,
+        Ok(None) => return false,
+        Err(_) => {
+            let mut lines = strings.another();
+            if !json::walk_lines(body, &mut lines) {
+                return false;
+            }
+            lines
+        }
+    };
+    strings.absorb(&reading, difference::JSON_BY_CONTENT);
+    true
 }
 
 fn is_markup(name: &str) -> bool {

@@ -4,6 +4,7 @@
 //! the way of nearly every body. [`sorted`] builds the document and goes through it as the reference does (members by name,
 //! the last of a repeated name); it decides what is reported as soon as something was found, and it alone handles bodies
 //! that the reference reads differently from others: repeated names, deep nesting, numbers out of range.
+//! [`walk_lines`] is the first way for bodies of one value on each line.
 //!
 //! spec: tls-and-request-bodies §13.5; differences D-801 to D-804
 
@@ -25,41 +26,91 @@ const MAX_DEPTH: usize = 64;
 /// Not one valid JSON value.
 pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, Invalid> {
     let mut strings = Strings::new(body);
-    let mut names = Names::default();
-    let utf8 = std::str::from_utf8(body).is_ok();
-    let mut parser = Parser::new(body);
-    let mut regular = true;
-    while let Some(event) = parser.next()? {
-        if !regular {
-            // Only the rest of the grammar still matters.
-            continue;
-        }
-        match event {
-            Event::ObjectStart => names.open(),
-            Event::ObjectEnd => regular = !names.close(utf8),
-            Event::ArrayStart | Event::ArrayEnd | Event::Null => {}
-            Event::Key(text) | Event::String(text) => {
-                let key = matches!(event, Event::Key(_));
-                regular = parser.depth() <= MAX_DEPTH + usize::from(key);
-                if key {
-                    names.push(text);
-                }
-                match (utf8, text.is_escaped()) {
-                    (true, false) => strings.push(text.raw()),
-                    (true, true) => strings.push_with(|arena| parser.unescape_into(text, arena)),
-                    (false, _) => strings.push_with(|arena| text.decode_into(arena)),
-                }
-            }
-            Event::Number(text) => {
-                regular = parser.depth() <= MAX_DEPTH && push_number(text, &mut strings, hardened)
-            }
-            Event::Bool(value) => {
-                regular = parser.depth() <= MAX_DEPTH;
-                strings.push(bool_text(value));
-            }
-        }
-    }
+    let regular = Walk::new(body, hardened).value(&mut strings)?;
     Ok(regular.then_some(strings))
+}
+
+/// The strings of the lines that are one valid JSON value each, in hardened mode and equal ones not always again; false if
+/// only [`sorted`] can tell which are scanned. Of lines that are not valid it may add some.
+pub(super) fn walk_lines<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
+    let mut walk = Walk::new(body, true);
+    walk.recent = Some([b""; RECENT]);
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', body).chain([body.len()]);
+    ends.into_iter().all(|end| {
+        walk.names.clear();
+        walk.parser.restart(start..end);
+        start = end + 1;
+        walk.value(strings) != Ok(false)
+    })
+}
+
+/// A pass over values of one text.
+struct Walk<'a> {
+    parser: Parser<'a>,
+    names: Names<'a>,
+    utf8: bool,
+    hardened: bool,
+    /// Strings that were met, which are left out where they come again.
+    recent: Option<[&'a [u8]; RECENT]>,
+}
+
+/// As many strings are remembered, for the names that every record has.
+const RECENT: usize = 64;
+
+impl<'a> Walk<'a> {
+    fn new(body: &'a [u8], hardened: bool) -> Self {
+        let utf8 = std::str::from_utf8(body).is_ok();
+        Walk { parser: Parser::new(body), names: Names::default(), utf8, hardened, recent: None }
+    }
+
+    /// Adds the strings of one value; false if only [`sorted`] can tell which are scanned.
+    fn value(&mut self, strings: &mut Strings<'a>) -> Result<bool, Invalid> {
+        let mut regular = true;
+        while let Some(event) = self.parser.next()? {
+            if !regular {
+                // Only the rest of the grammar still matters.
+                continue;
+            }
+            match event {
+                Event::ObjectStart => self.names.open(),
+                Event::ObjectEnd => regular = !self.names.close(self.utf8),
+                Event::ArrayStart | Event::ArrayEnd | Event::Null => {}
+                Event::Key(text) | Event::String(text) => {
+                    let key = matches!(event, Event::Key(_));
+                    regular = self.parser.depth() <= MAX_DEPTH + usize::from(key);
+                    if key {
+                        self.names.push(text);
+                    }
+                    match (self.utf8, text.is_escaped()) {
+                        (true, false) if self.was_met(text.raw()) => {}
+                        (true, false) => strings.push(text.raw()),
+                        (true, true) => strings.push_with(|arena| self.parser.unescape_into(text, arena)),
+                        (false, _) => strings.push_with(|arena| text.decode_into(arena)),
+                    }
+                }
+                Event::Number(text) => {
+                    regular = self.parser.depth() <= MAX_DEPTH && push_number(text, strings, self.hardened);
+                }
+                Event::Bool(value) => {
+                    regular = self.parser.depth() <= MAX_DEPTH;
+                    let text = bool_text(value);
+                    if !self.was_met(text) {
+                        strings.push(text);
+                    }
+                }
+            }
+        }
+        Ok(regular)
+    }
+
+    fn was_met(&mut self, text: &'a [u8]) -> bool {
+        let Some(recent) = &mut self.recent else { return false };
+        let (first, last) = (text.first().map_or(0, |&b| b), text.last().map_or(0, |&b| b));
+        let hash = text.len() + 7 * usize::from(first) + 31 * usize::from(last);
+        // The empty string is met before it comes: there is nothing in it.
+        std::mem::replace(&mut recent[hash % RECENT], text) == text
+    }
 }
 
 /// The strings in the order of the reference, and in hardened mode those it leaves out.
@@ -197,6 +248,11 @@ struct Names<'a> {
 const FEW_NAMES: usize = 12;
 
 impl<'a> Names<'a> {
+    fn clear(&mut self) {
+        self.names.clear();
+        self.starts.clear();
+    }
+
     fn open(&mut self) {
         self.starts.push(self.names.len());
     }

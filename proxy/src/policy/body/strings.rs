@@ -196,7 +196,11 @@ impl<'a> Strings<'a> {
         };
         let mut spans: Vec<(u64, Span)> = spans.map(|span| (first(self.get(span)), span)).collect();
         spans.sort_unstable_by(|&(a, left), &(b, right)| {
-            a.cmp(&b).then_with(|| self.get(left).cmp(self.get(right)))
+            a.cmp(&b).then_with(|| match left.length.max(right.length) {
+                // Only by the zeros behind them they may differ.
+                0..=8 => left.length.cmp(&right.length),
+                _ => self.get(left).cmp(self.get(right)),
+            })
         });
         spans
     }

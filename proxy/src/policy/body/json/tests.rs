@@ -127,3 +127,42 @@ fn json_text() -> impl proptest::strategy::Strategy<Value = String> {
         ]
     })
 }
+
+#[test]
+fn lines_give_the_strings_of_their_values() {
+    let cases = [
+        ("{\"a\":\"x\"}\n{\"a\":\"y\",\"b\":[true,1.50,null]}", true),
+        ("{\"a\":\"x\"}\r\n\n  [\"\\u0041\\n\",\"\\ud800\",\"\",false,\"true\"]\r\nfalse\n", true),
+        ("{\"a\":1}\n{\"b\":\"no end\n\"c\"}\n{\"d\":\"z\"} 1\n\"last\"", true),
+        ("{\"a\":1\n}\n{\"a\":{\"a\":12345678901234567890}}", true),
+        ("{\"a\":\"x\"}\n{\"a\":1,\"a\":2}\n", false),
+        ("[1e999]\n[1]", false),
+    ];
+    for (body, quick) in cases {
+        let mut strings = Strings::new(body.as_bytes());
+        assert_eq!(walk_lines(body.as_bytes(), &mut strings), quick, "{body}");
+        if !quick {
+            continue;
+        }
+        let all = |strings: &Strings<'_>| -> Vec<String> {
+            let extras = extras(strings).into_iter().map(|(text, _)| text);
+            texts(strings).into_iter().chain(extras).filter(|text| !text.is_empty()).collect()
+        };
+        let have = all(&strings);
+        for line in body.split('\n').filter_map(|line| sorted(line.as_bytes(), true).ok()) {
+            for text in all(&line) {
+                assert!(have.contains(&text), "{text} of {body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn strings_are_joined_in_the_order_of_their_bytes() {
+    let mut texts =
+        ["b", "a\0", "a", "", "\0", "a\0\0\0\0\0\0\0", "a\0\0\0\0\0\0\0b", "aaaaaaaa", "aaaaaaaaa"];
+    let mut strings = Strings::new(b"");
+    texts.iter().for_each(|text| strings.push(text.as_bytes()));
+    texts.sort_unstable();
+    assert_eq!(strings.joined(), texts.join("\n").into_bytes());
+}
