@@ -228,11 +228,12 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        self.scan_until(text, |_| false).map(|(found, _)| found).unwrap_or_default()
+        self.scan(text, false).map(|(found, _)| found).unwrap_or_default()
     }
 
-    /// The same, and whether every search went to its end; `None` if `stop` says so after a look at what there is.
-    fn scan_until(&self, text: &[u8], stop: impl FnOnce(&fast::Seen) -> bool) -> Option<(TextResult, bool)> {
+    /// The same, and whether every search went to its end; with `until_enforced` `None` if some match enforces, as far as a
+    /// look at what there is tells.
+    fn scan(&self, text: &[u8], until_enforced: bool) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
         let norm = match overview.is_printable() {
@@ -251,8 +252,8 @@ impl Scanner {
             overview.note_settled(norm);
         }
         let digits = fast::Survey::new(self, norm.as_bytes());
-        let seen = fast::look(self, text, norm, &digits, &overview);
-        if stop(&seen) {
+        let seen = fast::look(self, text, norm, &digits, &overview, until_enforced);
+        if until_enforced && seen.enforced {
             return None;
         }
         let mut result =

@@ -83,10 +83,18 @@ pub(super) struct Found {
     pub(super) known: bool,
 }
 
-/// Looks what there is; `norm` is the normalised input.
-pub(super) fn look(s: &Scanner, input: &[u8], norm: &str, digits: &Survey, overview: &Overview) -> Seen {
+/// Looks what there is; `norm` is the normalised input. With `until_enforced` not further than to a match that enforces.
+pub(super) fn look(
+    s: &Scanner,
+    input: &[u8],
+    norm: &str,
+    digits: &Survey,
+    overview: &Overview,
+    until_enforced: bool,
+) -> Seen {
     let mut no_words = false;
     let mut search = Search::new(s);
+    search.until_enforced = until_enforced;
     let found = search.look(input, norm, digits, overview, &mut no_words);
     let clean = s.canaries.is_empty()
         && found.forms.iter().all(Vec::is_empty)
@@ -107,14 +115,17 @@ impl Search<'_> {
         let s = self.s;
         let bytes = norm.as_bytes();
         let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.keys);
+        if self.until_enforced && plain.iter().any(|&number| self.enforces(number)) {
+            self.only_phrases = true;
+            return Found { forms: [plain, Hits::new(), Hits::new()], ..Found::default() };
+        }
         let percent = Percent::of(bytes, overview);
         let mut whole = false;
         let url = match percent {
             Percent::Nothing => Hits::new(),
             Percent::Pluses => {
                 self.spaced.clear();
-                self.spaced.extend_from_slice(bytes);
-                self.spaced.iter_mut().filter(|b| **b == b'+').for_each(|b| *b = b' ');
+                self.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
                 let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
                 let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
                 let known = hits.is_some();
@@ -204,6 +215,8 @@ struct Search<'s> {
     places: Buffer<u64>,
     /// Only seed phrases are looked for in pieces.
     only_phrases: bool,
+    /// What there is beside a match that enforces does not matter.
+    until_enforced: bool,
     /// Something decoded may hold a seed phrase.
     saw_phrase: bool,
 }
@@ -251,15 +264,25 @@ impl<'s> Whole<'s> {
     }
 
     /// Whether the text, which is its own normalisation and holds no `%`, decodes as a whole to something that a rule
-    /// matches, or that may hold a seed phrase.
-    pub(super) fn decodes_to_a_match(&mut self, text: &[u8]) -> bool {
+    /// matches, or that may hold a seed phrase. `noise`: it [`Whole::is_noise`].
+    pub(super) fn decodes_to_a_match(&mut self, text: &[u8], noise: bool) -> bool {
         // No other decoder takes the spaces that plus signs stand for.
         let spaced = || memchr::memchr(b'+', text).is_some() && text.iter().all(|&b| b == b'+' || HEX.has(b));
-        self.0.encoded(text, 0) || spaced() && self.0.recurse(&percent_decode_all(text), 1)
+        let noise = noise || decode_short(text).is_some_and(|decoded| self.0.is_short_noise(&decoded));
+        text.len() >= 2 && self.0.encoded_as(text, 0, !noise && consists_of(text, &BASE64))
+            || spaced() && self.0.recurse(&percent_decode_all(text), 1)
     }
 
-    /// Whether something is in the runs of encoded text around some positions of a normalised text.
-    pub(super) fn encoded_around(&mut self, text: &[u8], places: [usize; 2]) -> bool {
+    /// Whether a text consists of base64 digits, and padding at most, that decode to nothing: true is certain.
+    pub(super) fn is_noise(&mut self, text: &[u8]) -> bool {
+        let padding = text.iter().rev().take(2).take_while(|&&b| b == b'=').count();
+        let digits = &text[..text.len() - padding];
+        consists_of(digits, &RUN) && self.0.is_noise(digits)
+    }
+
+    /// Whether something is in the runs of encoded text around some positions of a normalised text. `noise`: it
+    /// [`Whole::is_noise`].
+    pub(super) fn encoded_around(&mut self, text: &[u8], places: [usize; 2], noise: bool) -> bool {
         let mut masks = Buffer::new();
         class_masks(&RUN.low, &RUN.high, text, &mut masks);
         let mut done = 0;
@@ -268,7 +291,7 @@ impl<'s> Whole<'s> {
                 return false;
             }
             done = end_of_run(&masks, at).min(text.len());
-            self.0.encoded_run(&text[runs::start_of_run(&masks, at)..done])
+            self.0.encoded_run(&text[runs::start_of_run(&masks, at)..done], noise)
         })
     }
 }
@@ -286,6 +309,7 @@ impl<'s> Search<'s> {
             spaced: Buffer::new(),
             places: Buffer::new(),
             only_phrases: false,
+            until_enforced: false,
             saw_phrase: false,
         }
     }
@@ -542,12 +566,24 @@ impl Search<'_> {
                 || hex().is_some_and(|d| holds(&d))
                 || b32().is_some_and(|d| holds(&d))
         };
-        // Printable texts are their own normalisation: their pieces were looked at with the rules.
-        let found = decodes_to_phrase(text.trim_ascii())
-            || !overview.is_printable()
+        // What the normalisation for rules leaves as it is was looked at with them: all of a printable text and, in one that
+        // holds nothing but line ends and tabs beside, the pieces that do not touch one.
+        let (printable, kept) = (overview.is_printable(), overview.keeps_lines());
+        let trimmed = text.trim_ascii();
+        let is_line = |at: usize| text.get(at).is_some_and(|b| matches!(b, b'\t' | b'\n' | b'\r'));
+        let is_end = |at: usize| text.get(at).is_none_or(|&b| is_delimiter(b));
+        let found = !(printable && trimmed.len() == text.len()) && decodes_to_phrase(trimmed)
+            || !printable
                 && overview.pieces
                 && runs::each(text, &LINE_PIECE, MIN_ENCODED_PHRASE, &mut masks, |start, end| {
-                    decodes_to_phrase(&text[start..end])
+                    let before = start.wrapping_sub(1);
+                    let changes = !kept
+                        || is_end(before)
+                            && is_end(end)
+                            && (is_line(before)
+                                || is_line(end)
+                                || memchr::memchr(b'\r', &text[start..end]).is_some());
+                    changes && decodes_to_phrase(&text[start..end])
                 });
         self.masks = masks;
         self.noise = decoded;

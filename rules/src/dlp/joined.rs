@@ -130,20 +130,20 @@ impl Scanner {
         apart: impl Iterator<Item = &'t [u8]> + Clone,
     ) -> bool {
         let Some(reach) = self.reach else { return false };
+        if !strings.clone().all(begins_alone) || !self.is_silent(joined) {
+            return false;
+        }
         let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None };
         let mut last = None;
         for string in strings.clone() {
-            if last.replace(string) != Some(string) && !(begins_alone(string) && ends.add(string, false)) {
+            if last.replace(string) != Some(string) && !ends.add(string, false) {
                 return false;
             }
         }
-        if !apart.clone().all(|string| ends.add(string, true)) {
+        if !apart.clone().all(|string| ends.add(string, true)) || !self.is_silent(&ends.text) {
             return false;
         }
         let texts = [joined, &ends.text];
-        if !texts.iter().all(|text| self.is_silent(text)) {
-            return false;
-        }
         if !texts.iter().any(|text| decoding_is_disabled(text)) {
             return true;
         }
@@ -155,8 +155,7 @@ impl Scanner {
     }
 
     fn is_silent(&self, text: &[u8]) -> bool {
-        self.scan_until(text, |seen| seen.enforced)
-            .is_some_and(|(found, complete)| complete && found == TextResult::default())
+        self.scan(text, true).is_some_and(|(found, complete)| complete && found == TextResult::default())
     }
 }
 
@@ -181,10 +180,13 @@ impl<'s> Ends<'s> {
         }
         // Canary tokens are searched in more ways than those that are looked at here.
         let single = string.len() >= LONG && self.s.canaries.is_empty() && is_single_token(string);
-        let alone = match whole(string, single) {
+        let whole = whole(string, single);
+        // What is no base64 as a whole may hold long runs of it, but hardly ever is one.
+        let noise = single && whole != Whole::Plain && self.whole().is_noise(string);
+        let alone = match whole {
             // With line ends removed, at most six bytes.
-            Whole::Piece if string.len() < MIN_PIECE => !self.whole().decodes_to_a_match(string),
-            Whole::Decodes if single => !self.whole().decodes_to_a_match(string),
+            Whole::Piece if string.len() < MIN_PIECE => !self.whole().decodes_to_a_match(string, noise),
+            Whole::Decodes if single => !self.whole().decodes_to_a_match(string, noise),
             Whole::Decodes => self.s.is_silent(string),
             Whole::Plain | Whole::Piece => true,
         };
@@ -197,7 +199,7 @@ impl<'s> Ends<'s> {
         };
         // What is cut within encoded data would be decoded neither there nor, where it begins or ends the string, in the
         // joined text.
-        if single && head < tail && self.whole().encoded_around(string, [head, tail]) {
+        if single && head < tail && self.whole().encoded_around(string, [head, tail], noise) {
             return false;
         }
         let parts = if head < tail { [&string[..head], &string[tail..]] } else { [string, &[]] };

@@ -11,8 +11,6 @@ use super::simd::{self, Bytes};
 use super::*;
 use crate::text::{Alone, alone, first_char};
 
-crate::scratch::pooled!(Bytes);
-
 /// Longer stretches are text: it is quicker to search the whole data at once.
 const MAX_STRETCH: usize = 256;
 /// What a byte that is not part of valid UTF-8 becomes.
@@ -31,7 +29,6 @@ pub(super) struct Possible {
 
 /// The work space of [`Stretches::possible`].
 pub(super) struct Stretches {
-    bytes: Buffer<Bytes>,
     /// Bytes that are part of valid UTF-8, or look so.
     good: Buffer<u64>,
     /// Those of them that may be an equals sign.
@@ -42,7 +39,7 @@ pub(super) struct Stretches {
 impl Stretches {
     pub(super) fn new() -> Stretches {
         let (good, equals) = (Buffer::new(), Buffer::new());
-        Stretches { bytes: Buffer::new(), good, equals, text: Buffer::new() }
+        Stretches { good, equals, text: Buffer::new() }
     }
 
     pub(super) fn possible(&mut self, kernel: &kernel::Kernel, data: &[u8]) -> Possible {
@@ -53,18 +50,29 @@ impl Stretches {
             let (good, equals) = marks(&simd::outline_short(data), 0, &mut 0);
             return self.in_stretches(kernel, data, &[good], &[equals]);
         }
-        simd::outline(data, &mut self.bytes);
         let mut good = std::mem::replace(&mut self.good, Buffer::empty());
         let mut equals = std::mem::replace(&mut self.equals, Buffer::empty());
-        good.clear();
-        equals.clear();
-        let mut carried = 0;
-        for (i, block) in self.bytes.iter().enumerate() {
-            let next = self.bytes.get(i + 1).map_or(0, |next| next.follower);
-            let (here, signs) = marks(block, next, &mut carried);
-            good.push(here);
-            equals.push(signs);
+        let blocks = data.len() / 64 + 1;
+        for words in [&mut good, &mut equals] {
+            words.clear();
+            words.resize(blocks, 0);
         }
+        let (mut carried, mut last) = (0, Bytes::default());
+        let mut words = good.iter_mut().zip(equals.iter_mut());
+        // A block after the next is known.
+        let mut mark = |block: &Bytes, next: u64| {
+            if let Some((good, equals)) = words.next() {
+                (*good, *equals) = marks(block, next, &mut carried);
+            }
+        };
+        let mut begun = false;
+        simd::outline(data, |block| {
+            if std::mem::replace(&mut begun, true) {
+                mark(&last, block.follower);
+            }
+            last = block;
+        });
+        mark(&last, 0);
         let possible = self.in_stretches(kernel, data, &good, &equals);
         (self.good, self.equals) = (good, equals);
         possible

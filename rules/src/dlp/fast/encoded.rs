@@ -6,6 +6,7 @@
 //! digits' bits gives all of them, and a few operations on words say whether a run can hold a stretch that is long enough.
 
 use super::decoded::least_bytes;
+use super::kernel::LENGTHY;
 use super::overlap::MIN_CARD;
 use super::simd::{self, Digits};
 use super::*;
@@ -17,7 +18,9 @@ pub(in super::super) struct Survey {
     digits: Buffer<Digits>,
     /// Their class masks.
     pub(super) runs: Buffer<u64>,
-    solid: u32,
+    /// See the kernel.
+    stretch: u32,
+    without_equals: u32,
     /// Two neighbouring blocks may hold the decimal digits of a card number and of a group behind it.
     pub(in super::super) cards: bool,
 }
@@ -34,7 +37,8 @@ impl Survey {
             before = count;
             d.run
         }));
-        Survey { digits, runs, solid: s.kernel.solid(), cards }
+        let (stretch, without_equals) = (s.kernel.stretch(), s.kernel.stretch_without_equals());
+        Survey { digits, runs, stretch, without_equals, cards }
     }
 
     /// Up to 64 bits of one of the masks from a position on.
@@ -65,40 +69,160 @@ impl Survey {
         })
     }
 
-    /// Whether what a range of digits decodes to as base64 may hold a match of a rule.
+    /// Whether what a range of digits decodes to as base64 may hold a match of a rule, a seed phrase or what can be decoded
+    /// again.
     pub(super) fn base64(&self, start: usize, end: usize) -> bool {
-        const FIRST: u64 = 0x1111_1111_1111_1111;
-        if end - start > 64 || self.solid == 0 {
+        if end - start > MAX_SURVEYED || self.stretch < 4 {
             return true;
         }
-        // Of the four digits of a group, three hold the upper bits of a decoded byte each. The fourth digit's place repeats
-        // the third's, so that a byte's neighbour is always one place away, or two seen from the third.
-        let by_place = |bits: [usize; 3]| {
-            let word = |place: usize| self.word(start, |d| d.bits[bits[place]]) & FIRST << place;
-            let three = word(0) | word(1) | word(2);
-            three | (three & FIRST << 2) << 1
-        };
-        let (high, low) = (by_place([0, 2, 4]), by_place([1, 3, 5]));
-        let (follower, lead) = (high & !low, high & low);
-        let next_follows = (follower >> 1 & (FIRST | FIRST << 1)) | (follower >> 2 & FIRST << 2);
-        let wide = (lead & next_follows) | (follower & (follower | lead) << 1);
-        let beyond = u64::MAX.checked_shl((end - start) as u32).unwrap_or(0);
-        let narrow = (!high | FIRST << 3) & !beyond;
-        holds_stretch(narrow, self.solid)
-            || (wide & !beyond != 0 && holds_stretch((narrow | wide) & !beyond, least_bytes(self.solid)))
+        let mut before = Decoded::default();
+        (start..end).step_by(64).any(|at| {
+            let here = self.decoded(at, end);
+            let both = before.followed_by(&here);
+            before = here;
+            let (good, signs) = both.good();
+            // At the start of the text a stretch may be shorter.
+            at == start && (good >> 64).trailing_ones() + 1 >= places(least_bytes(self.stretch))
+                || holds_stretch(good, places(self.without_equals.min(least_bytes(LENGTHY))))
+                || signs != 0 && signs & in_stretches(good, places(least_bytes(self.stretch))) != 0
+                || both.may_hold_escape()
+        })
+    }
+
+    /// The bytes that up to 64 digits of a range decode to, from a place on where a group of four begins.
+    fn decoded(&self, at: usize, end: usize) -> Decoded<u64> {
+        let within = !u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
+        let [d5, d4, d3, d2, d1, d0] = std::array::from_fn(|bit| self.word(at, |d| d.bits[bit]));
+        // The bits of the digit after each.
+        let [n5, n4, n3, n2, n1, n0] = [d5, d4, d3, d2, d1, d0].map(|bits| bits >> 1);
+        // Of the four digits of a group, three hold the upper bits of a decoded byte each.
+        let by_place = |bits: [u64; 3]| bits[0] & FIRST | bits[1] & FIRST << 1 | bits[2] & FIRST << 2;
+        let b7 = by_place([d5, d3, d1]);
+        let b6 = by_place([d4, d2, d0]);
+        let b5 = by_place([d3, d1, n5]);
+        let b4 = by_place([d2, d0, n4]);
+        let b3 = by_place([d1, n5, n3]);
+        let b2 = by_place([d0, n4, n2]);
+        let b1 = by_place([n5, n3, n1]);
+        let b0 = by_place([n4, n2, n0]);
+        let sign = !b7 & !b6 & b5 & b2 & !b1 & b0;
+        // The fourth digit's place repeats the third's, so that neighbouring bytes have neighbouring places.
+        let bytes = |of: u64| (of & !(FIRST << 3) | (of & FIRST << 2) << 1) & within;
+        Decoded {
+            narrow: bytes(!b7),
+            follower: bytes(b7 & !b6),
+            lead: [b7 & b6 & !b5, b7 & b6 & b5 & !b4, b7 & b6 & b5 & b4 & !b3].map(bytes),
+            // 0011_1101 and 0010_0101.
+            equals: bytes(sign & b4 & b3),
+            percent: bytes(sign & !b4 & !b3),
+        }
     }
 }
 
-/// Whether there are as many neighbouring bits as this many decoded bytes take up at least, in places of digits.
-fn holds_stretch(mut stretch: u64, bytes: u32) -> bool {
-    let want = bytes + (bytes - 1) / 3;
+/// Longer runs are decoded at once: noise holds a stretch of some length sooner or later.
+const MAX_SURVEYED: usize = 256;
+
+/// The first digit of each group.
+const FIRST: u64 = 0x1111_1111_1111_1111;
+const FIRST_OF_BOTH: u128 = (FIRST as u128) << 64 | FIRST as u128;
+
+/// What decoded bytes are, in the places of the digits that hold their upper bits.
+#[derive(Default)]
+struct Decoded<Word> {
+    /// ASCII.
+    narrow: Word,
+    /// Bytes that can follow the first one of a character.
+    follower: Word,
+    /// Bytes that can begin a character of two, three or four bytes.
+    lead: [Word; 3],
+    /// `=`
+    equals: Word,
+    /// `%`
+    percent: Word,
+}
+
+impl Decoded<u64> {
+    fn followed_by(&self, next: &Self) -> Decoded<u128> {
+        let both = |first: u64, second: u64| u128::from(second) << 64 | u128::from(first);
+        Decoded {
+            narrow: both(self.narrow, next.narrow),
+            follower: both(self.follower, next.follower),
+            lead: std::array::from_fn(|i| both(self.lead[i], next.lead[i])),
+            equals: both(self.equals, next.equals),
+            percent: both(self.percent, next.percent),
+        }
+    }
+}
+
+impl Decoded<u128> {
+    /// Bytes that are part of valid UTF-8 or look so, and those of them that may become an equals sign or more ASCII
+    /// characters than bytes.
+    fn good(&self) -> (u128, u128) {
+        let one = next(self.follower);
+        let two = next(one);
+        // What follows in the digits to come may be anything.
+        let unknown = !0 << 120;
+        let short = self.lead[0] & (one | unknown);
+        let long = (self.lead[1] | self.lead[2]) & (one | unknown) & (two | unknown);
+        let second = after(short | long);
+        let third = after(after(long));
+        let fourth = after(third & after(after(self.lead[2])));
+        // Characters may have begun in the digits before.
+        let begun = self.follower & 0xffff;
+        (self.narrow | short | long | second | third | fourth | begun, self.equals | long)
+    }
+
+    fn may_hold_escape(&self) -> bool {
+        self.percent != 0 && {
+            let one = next(self.narrow);
+            self.percent & one & next(one) != 0
+        }
+    }
+}
+
+const THIRD: u128 = FIRST_OF_BOTH << 2;
+const FOURTH: u128 = FIRST_OF_BOTH << 3;
+
+/// In the place of each byte what the next one is.
+fn next(of: u128) -> u128 {
+    of >> 1 & !THIRD | of >> 2 & THIRD
+}
+
+/// In the place of each byte what the one before is.
+fn after(of: u128) -> u128 {
+    of << 1 & !FOURTH | of << 2 & FOURTH
+}
+
+/// The least number of digits' places that so many decoded bytes take up.
+fn places(bytes: u32) -> u32 {
+    bytes + (bytes - 1) / 3
+}
+
+/// Whether there are as many neighbouring bits.
+fn holds_stretch(bits: u128, want: u32) -> bool {
+    starts_of_stretches(bits, want) != 0
+}
+
+/// The bits of such stretches.
+fn in_stretches(bits: u128, want: u32) -> u128 {
+    let mut all = starts_of_stretches(bits, want);
     let mut have = 1;
     while have < want {
         let step = have.min(want - have);
-        stretch &= stretch >> step;
+        all |= all << step;
         have += step;
     }
-    stretch != 0
+    all
+}
+
+fn starts_of_stretches(mut bits: u128, want: u32) -> u128 {
+    let mut have = 1;
+    while have < want {
+        let step = have.min(want - have);
+        bits &= bits >> step;
+        have += step;
+    }
+    bits
 }
 
 /// A run that decodes to something of interest.
@@ -131,11 +255,11 @@ pub(in super::super) fn encoded_runs(
 }
 
 impl Search<'_> {
-    /// Whether there is something in one run.
-    pub(super) fn encoded_run(&mut self, run: &[u8]) -> bool {
+    /// Whether there is something in one run, whose base64 form is known to hold nothing if it is `noise`.
+    pub(super) fn encoded_run(&mut self, run: &[u8], noise: bool) -> bool {
         let mut any = false;
         if run.len() >= MIN_RUN as usize {
-            self.run(run, true, 0, &mut |_| any = true);
+            self.run(run, !noise, 0, &mut |_| any = true);
         }
         any
     }

@@ -2,6 +2,7 @@
 
 use super::super::compiled::{Rule, RuleTable};
 use super::super::{RuleSpec, Validator};
+use super::overlap;
 use super::runs::{self, Class};
 use super::shape::{self, Branch};
 use super::windows::Windows;
@@ -47,9 +48,8 @@ pub(in super::super) struct Kernel {
     core_rules: usize,
     /// Least number of characters of any match.
     min_chars: usize,
-    /// Every match holds a stretch of this many ASCII characters; 0 when that is not known.
-    solid: usize,
-    /// The same for stretches that hold the window, with the start of a text counting as a character.
+    /// Every match holds its window within a stretch of this many ASCII characters, of which the start of a text counts as one; 0
+    /// when that is not known.
     stretch: usize,
     /// The same for stretches without an equals sign, where no stretch of the text is [`LENGTHY`].
     without_equals: usize,
@@ -71,7 +71,6 @@ impl Kernel {
             wif: None,
             core_rules: core.rules.len(),
             min_chars: usize::MAX,
-            solid: usize::MAX,
             stretch: usize::MAX,
             without_equals: usize::MAX,
         };
@@ -101,7 +100,6 @@ impl Kernel {
         if is_wif(rule.spec()) {
             self.wif = Some(id);
         } else {
-            self.solid = self.solid.min(shape::solid(hir));
             let branches = shape::branches(hir).filter(|branches| !branches.is_empty());
             let (stretch, without_equals) = match &branches {
                 Some(_) if shape::is_ascii(hir) => {
@@ -145,12 +143,6 @@ impl Kernel {
     /// Least number of characters of any match of any rule.
     pub(super) fn min_chars(&self) -> usize {
         self.min_chars
-    }
-
-    /// Every match of any rule holds a stretch of at least this many ASCII characters; 0 when that is not known.
-    pub(super) fn solid(&self) -> u32 {
-        // Longer stretches do not fit into what this is compared with.
-        self.solid.min(40) as u32
     }
 
     /// Every match of any rule holds its window within a stretch of at least this many ASCII characters, of which the
@@ -399,29 +391,31 @@ fn is_wif(spec: &RuleSpec) -> bool {
 /// The built-in rule for wallet keys: in every run of base58 letters of any case, successive stretches of 51 (after a
 /// 5) or 52 (after K or L) characters, each validated (spec: dlp §2.2 rule 40, §6.5).
 fn wif_in(text: &[u8], masks: &mut Vec<u64>) -> bool {
-    runs::each(text, &BASE58_ANY_CASE, 51, masks, |start, end| {
-        // The first character of a valid key; small ones only begin candidates that are not.
-        if memchr::memchr3(b'5', b'K', b'L', &text[start..end - 50]).is_none() {
-            return false;
-        }
-        let mut at = start;
-        while at + 51 <= end {
-            let len = match text[at] {
-                b'5' => 51,
-                b'K' | b'L' | b'k' | b'l' => 52,
-                _ => 0,
-            };
-            if len == 0 || at + len > end {
-                at += 1;
-                continue;
+    // Where matches begin depends on those before, but valid keys hold fewer letters than matches.
+    overlap::may_hold_key(text, masks)
+        && runs::each(text, &BASE58_ANY_CASE, 51, masks, |start, end| {
+            // The first character of a valid key; small ones only begin candidates that are not.
+            if memchr::memchr3(b'5', b'K', b'L', &text[start..end - 50]).is_none() {
+                return false;
             }
-            if let Ok(key) = std::str::from_utf8(&text[at..at + len])
-                && Validator::Wif.check(key)
-            {
-                return true;
+            let mut at = start;
+            while at + 51 <= end {
+                let len = match text[at] {
+                    b'5' => 51,
+                    b'K' | b'L' | b'k' | b'l' => 52,
+                    _ => 0,
+                };
+                if len == 0 || at + len > end {
+                    at += 1;
+                    continue;
+                }
+                if let Ok(key) = std::str::from_utf8(&text[at..at + len])
+                    && Validator::Wif.check(key)
+                {
+                    return true;
+                }
+                at += len;
             }
-            at += len;
-        }
-        false
-    })
+            false
+        })
 }

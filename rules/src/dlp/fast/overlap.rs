@@ -5,10 +5,17 @@ use super::super::validate::may_be_wif;
 use super::runs::{self, Class};
 use super::shape;
 
+/// Characters of wallet keys.
+const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+
+/// Whether some run of such letters is long enough for a wallet key that begins in it as keys do.
+pub(super) fn may_hold_key(text: &[u8], masks: &mut Vec<u64>) -> bool {
+    runs::each(text, &BASE58, 51, masks, |start, end| (start..end - 50).any(|at| may_be_wif(&text[at..end])))
+}
+
 /// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried, and `None` says
 /// that there were more.
 pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> {
-    const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
     let mut left = most;
     let ended = runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
         for at in start..end - 50 {

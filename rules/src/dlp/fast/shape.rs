@@ -160,11 +160,7 @@ pub(super) fn branches(hir: &Hir) -> Option<Vec<Branch>> {
     rows.iter().map(|row| branch(row)).collect()
 }
 
-/// Length of a stretch of ASCII characters that every match of a pattern holds; 0 when that is not known.
-pub(super) fn solid(hir: &Hir) -> usize {
-    rows(hir).and_then(|rows| rows.iter().map(|row| longest(row)).min()).unwrap_or(0)
-}
-
+/// Length of the longest stretch of ASCII characters that every match of a row holds.
 fn longest(row: &[Slot]) -> usize {
     let (mut longest, mut now) = (0, 0);
     for slot in row {

@@ -17,23 +17,27 @@ pub(in super::super) struct Bytes {
     pub(in super::super) compatible: u64,
 }
 
-/// One entry for each 64 bytes, the last one for what is left, if only for nothing.
-pub(in super::super) fn outline(data: &[u8], out: &mut Vec<Bytes>) {
-    out.clear();
+/// Calls `take` for each 64 bytes and then for what is left, if only for nothing.
+pub(in super::super) fn outline(data: &[u8], mut take: impl FnMut(Bytes)) {
     let (blocks, rest) = data.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512bw") {
+    let vectors = if std::arch::is_x86_feature_detected!("avx512bw") {
         // SAFETY: AVX-512 BW was just detected.
-        unsafe { x86::outline_avx512(blocks, out) };
+        unsafe { x86::outline_avx512(blocks, &mut take) };
+        true
     } else if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
-        unsafe { x86::outline_avx2(blocks, out) };
+        unsafe { x86::outline_avx2(blocks, &mut take) };
+        true
+    } else {
+        false
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let vectors = false;
+    if !vectors {
+        blocks.iter().for_each(|block| take(bytes_of(block)));
     }
-    for block in &blocks[out.len()..] {
-        out.push(bytes_of(block));
-    }
-    out.push(outline_short(rest));
+    take(outline_short(rest));
 }
 
 /// The same for up to 64 bytes.
@@ -85,10 +89,10 @@ mod x86 {
     /// # Safety
     /// The processor must have AVX-512 BW.
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], out: &mut Vec<Bytes>) {
+    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], take: &mut impl FnMut(Bytes)) {
         for block in blocks {
             // SAFETY: 64 bytes of a 64-byte array are read.
-            out.push(unsafe { bytes_avx512(block.as_ptr(), u64::MAX) });
+            take(unsafe { bytes_avx512(block.as_ptr(), u64::MAX) });
         }
     }
 
@@ -121,10 +125,10 @@ mod x86 {
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn outline_avx2(blocks: &[[u8; 64]], out: &mut Vec<Bytes>) {
+    pub(super) unsafe fn outline_avx2(blocks: &[[u8; 64]], take: &mut impl FnMut(Bytes)) {
         for block in blocks {
             // SAFETY: AVX2 is there.
-            out.push(unsafe { bytes_avx2(block) });
+            take(unsafe { bytes_avx2(block) });
         }
     }
 
