@@ -60,6 +60,46 @@ const WORDS: &[&str] = &[
     "works",
 ];
 
+/// Words of languages that are not written in ASCII letters.
+const LANGUAGES: &[(&str, &str)] = &[
+    (
+        "json Chinese",
+        "请求 函数 返回 当 值 是 没有 找到 在 表 和 应该 检查 之前 使用 因为 调用者 可能 持有 锁 读取 配置 文件 路径 结果 每个 更改 需要 测试 ， 。 请 解释 这个 如何 工作 代码",
+    ),
+    (
+        "json Japanese",
+        "リクエスト の 関数 は 値 を 返します テーブル に 見つからない とき 使用 する 前に 確認 してください 設定 ファイル 読み込み 結果 変更 には テスト が 必要です 、 。 コード ガイド パス",
+    ),
+    (
+        "json Korean",
+        "요청 의 함수 가 값을 반환 합니다 테이블 에서 찾을 수 없는 경우 사용 하기 전에 확인 해야 설정 파일 을 읽는 동안 결과 변경 마다 작은 테스트 필요 설명해 주세요 .",
+    ),
+    (
+        "json Russian",
+        "запрос функция возвращает значение если не найдено в таблице и должно быть проверено перед использованием потому что вызывающий может держать блокировку пока читает файл конфигурации каждый ещё йод , .",
+    ),
+    (
+        "json Greek",
+        "το αίτημα της συνάρτησης επιστρέφει όταν η τιμή δεν βρέθηκε στον πίνακα και πρέπει να ελεγχθεί πριν από τη χρήση κάθε αλλαγή χρειάζεται δοκιμή . ,",
+    ),
+    (
+        "json Arabic",
+        "الطلب الدالة تعيد عندما القيمة ليست موجودة في الجدول ويجب التحقق قبل الاستخدام لأن المستدعي قد يحتفظ بالقفل أثناء قراءة ملف الإعدادات كل تغيير يحتاج اختبارًا ، .",
+    ),
+    (
+        "json Hindi",
+        "अनुरोध फ़ंक्शन लौटाता है जब मान तालिका में नहीं मिला और उपयोग से पहले जाँच की जानी चाहिए क्योंकि कॉलर पढ़ते समय ताला रख सकता है हर बदलाव को छोटे परीक्षण की ज़रूरत ।",
+    ),
+    (
+        "json Thai",
+        "คำขอ ฟังก์ชัน ส่งคืน เมื่อ ไม่พบ ค่า ในตาราง และ ควรตรวจสอบ ก่อนใช้ เพราะ ผู้เรียก อาจถือ ล็อก ขณะอ่าน ไฟล์ การตั้งค่า ทุกการเปลี่ยนแปลง ต้องทดสอบ",
+    ),
+    (
+        "json Vietnamese",
+        "yêu cầu của hàm trả về khi giá trị không được tìm thấy trong bảng và nên được kiểm tra trước khi sử dụng vì người gọi có thể giữ khóa trong khi đọc tệp cấu hình . ,",
+    ),
+];
+
 const LINES: &[&str] = &[
     "fn parse(text: &str) -> Result<Value, Error> {",
     "    let mut items = Vec::with_capacity(text.len());",
@@ -102,6 +142,30 @@ pub fn chat(bytes: usize) -> Vec<u8> {
         }
         body.push_str("\"}");
     }
+    body.push_str("]}");
+    body.into_bytes()
+}
+
+/// The same in a language of [`LANGUAGES`], with a few words of English and some code.
+fn chat_in(words: &str, bytes: usize) -> Vec<u8> {
+    let words: Vec<&str> = words.split(' ').collect();
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut body = String::from(r#"{"model":"gpt-4.1","messages":["#);
+    while body.len() < bytes {
+        body.push_str(r#"{"role":"user","content":""#);
+        let end = (body.len() + 3000).min(bytes);
+        while body.len() < end {
+            for _ in 0..40 {
+                body.push_str(words[numbers.below(words.len())]);
+                body.push_str([" ", ""][usize::from(words[0].len() < 7 && numbers.below(4) > 0)]);
+            }
+            body.push_str(WORDS[numbers.below(WORDS.len())]);
+            body.push_str(LINES[numbers.below(3)].trim());
+            body.push_str("\\n");
+        }
+        body.push_str("\"},");
+    }
+    body.truncate(body.len() - 1);
     body.push_str("]}");
     body.into_bytes()
 }
@@ -300,7 +364,8 @@ pub fn bodies(bytes: usize) -> Vec<Body> {
     let unicode = "Stra\u{df}e, \u{4f60}\u{597d}\u{4e16}\u{754c} \u{2014} \u{fc}ber ".repeat(40);
     let body = |name, content_type, bytes| Body { name, content_type, bytes };
     let json = "application/json";
-    vec![
+    let languages = LANGUAGES.iter().map(|&(name, words)| body(name, json, chat_in(words, bytes)));
+    let mut bodies = vec![
         body("json chat", json, chat(bytes)),
         body("json code", json, format!("{{\"text\":\"{}\"}}", escaped(&code)).into_bytes()),
         body("json base64", json, base64_heavy(bytes)),
@@ -324,7 +389,9 @@ pub fn bodies(bytes: usize) -> Vec<Body> {
         ),
         body("ndjson", "application/x-ndjson", parts(bytes, |n| member(n) + "\n").into_bytes()),
         body("unknown", "application/octet-stream", parts(bytes, prose).into_bytes()),
-    ]
+    ];
+    bodies.extend(languages);
+    bodies
 }
 
 /// A text as the inside of a JSON string.
