@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::scratch::Buffer;
+use crate::text::Views;
 use crate::{Strictness, goregex};
 
 mod canary;
@@ -47,9 +48,7 @@ use plain::Matcher;
 
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
-    pub(crate) use super::fast::{
-        Class, Needles, base64, class_masks, each_run, end_of_run, hex, printable, without,
-    };
+    pub(crate) use super::fast::{Class, Needles, base64, class_masks, each_run, hex, printable, without};
 }
 
 /// Name of a BIP-39 finding.
@@ -236,9 +235,11 @@ impl Scanner {
     fn scan(&self, text: &[u8], until_enforced: bool) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
-        let norm = match overview.is_printable() {
-            true => text,
-            false => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
+        let views = if overview.ascii { None } else { Views::new(text) };
+        let norm = match &views {
+            _ if overview.is_printable() => text,
+            Some(views) => views.for_rules(&mut buffer),
+            None => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
         };
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
         let Ok(norm) = std::str::from_utf8(norm) else { return Some((plain::scan_text(self, text), false)) };
@@ -247,12 +248,16 @@ impl Scanner {
         {
             return Some((TextResult { matches: vec![found], ..TextResult::default() }, false));
         }
-        // Nothing else asks.
-        if overview.holds_dots(norm.as_bytes()) {
-            overview.note_settled(norm);
+        match &views {
+            Some(views) => overview.settled = views.noted().settled,
+            // Nothing else asks.
+            None if overview.holds_dots(norm.as_bytes()) => overview.note_settled(norm),
+            None => {}
         }
+        let views = views.as_ref();
         let digits = fast::Survey::new(self, norm.as_bytes());
-        let seen = fast::look(self, text, norm, &digits, &overview, until_enforced);
+        let texts = fast::Texts { input: text, norm, views };
+        let seen = fast::look(self, &texts, &digits, &overview, until_enforced);
         if until_enforced && seen.enforced {
             return None;
         }
@@ -261,6 +266,7 @@ impl Scanner {
         let looked = hardened::Looked {
             digits: &digits,
             overview: &overview,
+            views,
             no_words: seen.no_words,
             no_secret: !seen.found.known,
         };

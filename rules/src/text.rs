@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::dlp::vector;
+use crate::scratch::Buffer;
+
 mod confusables;
 mod percent;
 mod quick;
@@ -18,7 +21,7 @@ mod tests;
 
 pub use confusables::confusable;
 use quick::Kind;
-pub(crate) use quick::{Alone, alone, decode as first_char};
+pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 
 pub use percent::{percent_decode_all, percent_decode_all_onto, percent_decode_lenient, percent_decode_once};
 
@@ -92,7 +95,9 @@ pub fn is_nonspacing_mark(c: char) -> bool {
 
 /// The normalisation that every rule text goes through (spec: dlp §7.2). Not idempotent.
 pub fn norm_dlp(text: &[u8]) -> Cow<'_, str> {
-    normalise(Kind::Dlp, text)
+    let mut norm = Vec::new();
+    let changed = norm_dlp_quick(text, &mut norm).is_some();
+    as_text(text, changed.then_some(norm), norm_dlp_by_steps)
 }
 
 /// [`norm_dlp`] of a text that is known to be UTF-8.
@@ -103,7 +108,9 @@ pub fn norm_dlp_str(text: &str) -> Cow<'_, str> {
 /// The normalisation for seed phrases: like [`norm_dlp`], but tab, LF and CR stay and exotic spaces that NFKC left
 /// become U+0020 (spec: dlp §7.4).
 pub fn norm_match(text: &[u8]) -> Cow<'_, str> {
-    normalise(Kind::Match, text)
+    let mut norm = Vec::new();
+    let changed = norm_match_quick(text, &mut norm).is_some();
+    as_text(text, changed.then_some(norm), norm_match_by_steps)
 }
 
 /// [`norm_match`] of a text that is known to be UTF-8.
@@ -111,23 +118,13 @@ pub fn norm_match_str(text: &str) -> Cow<'_, str> {
     norm_match(text.as_bytes())
 }
 
-fn normalise(kind: Kind, text: &[u8]) -> Cow<'_, str> {
-    let plain = match kind {
-        Kind::Dlp => is_printable(text),
-        Kind::Match => is_printable_or_line(text),
+/// A normalised text as a string; by steps, should it not be UTF-8.
+fn as_text<'t>(text: &'t [u8], norm: Option<Vec<u8>>, by_steps: fn(&[u8]) -> String) -> Cow<'t, str> {
+    let norm = match norm {
+        None => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+        Some(norm) => String::from_utf8(norm).ok().map(Cow::Owned),
     };
-    if plain && let Ok(text) = std::str::from_utf8(text) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = Vec::new();
-    quick::normalise_into(kind, text, &mut out);
-    if let Ok(out) = String::from_utf8(out) {
-        return Cow::Owned(out);
-    }
-    Cow::Owned(match kind {
-        Kind::Dlp => norm_dlp_by_steps(text),
-        Kind::Match => norm_match_by_steps(text),
-    })
+    norm.unwrap_or_else(|| Cow::Owned(by_steps(text)))
 }
 
 /// [`norm_dlp`] into a buffer that is used again. `None` when the text is its own normalisation; `buffer` holds nothing
@@ -141,6 +138,27 @@ pub fn norm_dlp_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u
     Some(buffer)
 }
 
+/// [`norm_dlp`] into a buffer, and what the result is like.
+pub(crate) fn norm_dlp_noting(text: &[u8], out: &mut Vec<u8>) -> Noted {
+    quick::normalise_into(Kind::Dlp, text, out)
+}
+
+/// Appends a text without the characters without a glyph that the normalisation leaves in place.
+pub(crate) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
+    quick::without_unseen(text, out);
+}
+
+/// [`norm_match`] of a text, and what the result is like.
+pub(crate) fn norm_match_noting(text: &[u8]) -> (Cow<'_, str>, Noted) {
+    let settled = Noted { settled: true, ..Noted::default() };
+    if is_printable_or_line(text) {
+        return (as_text(text, None, norm_match_by_steps), settled);
+    }
+    let mut norm = Vec::new();
+    let noted = quick::normalise_into(Kind::Match, text, &mut norm);
+    (as_text(text, Some(norm), norm_match_by_steps), noted)
+}
+
 /// The same for [`norm_match`].
 pub(crate) fn norm_match_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     buffer.clear();
@@ -151,15 +169,87 @@ pub(crate) fn norm_match_quick<'b>(text: &[u8], buffer: &'b mut Vec<u8>) -> Opti
     Some(buffer)
 }
 
-/// Whether both normalisations give the same with the vector kernel and without.
+/// Both normalisations of a text that is not ASCII, from one pass over it.
+pub(crate) struct Views {
+    /// With tabs and line ends, and [`quick::GAP`] for other white space.
+    both: Buffer<u8>,
+    noted: quick::Noted,
+}
+
+impl Views {
+    /// `None` where one cannot be told from the other.
+    pub(crate) fn new(text: &[u8]) -> Option<Views> {
+        let mut both = Buffer::new();
+        let noted = quick::normalise_into(Kind::Both, text, &mut both);
+        (!noted.torn).then_some(Views { both, noted })
+    }
+
+    pub(crate) fn noted(&self) -> quick::Noted {
+        self.noted
+    }
+
+    /// [`norm_dlp`] of the text.
+    pub(crate) fn for_rules<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        self.without(&[quick::GAP, b'\t', b'\n', b'\r'], buffer)
+    }
+
+    /// The same after each tab and line end became a space.
+    pub(crate) fn for_rules_by_lines<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        if self.without(&[quick::GAP], buffer).len() == self.both.len() {
+            buffer.clear();
+            buffer.extend_from_slice(&self.both);
+        }
+        buffer.iter_mut().filter(|b| matches!(b, b'\t' | b'\n' | b'\r')).for_each(|b| *b = b' ');
+        buffer
+    }
+
+    /// [`norm_match`] of the text.
+    pub(crate) fn for_phrases<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        if memchr::memchr(quick::GAP, &self.both).is_none() {
+            return &self.both;
+        }
+        buffer.clear();
+        buffer.extend_from_slice(&self.both);
+        buffer.iter_mut().filter(|b| **b == quick::GAP).for_each(|b| *b = b' ');
+        buffer
+    }
+
+    fn without<'t>(&'t self, bytes: &[u8], buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        let mut other = Buffer::new();
+        let mut changed = false;
+        for &byte in bytes {
+            let text: &[u8] = if changed { buffer } else { &self.both };
+            if memchr::memchr(byte, text).is_some() {
+                other.clear();
+                vector::without(byte, text, &mut other);
+                std::mem::swap(&mut *other, buffer);
+                changed = true;
+            }
+        }
+        if changed { buffer } else { &self.both }
+    }
+}
+
+/// Whether all ways to normalise a text give the same: with the vector kernel and without, and at once.
 #[cfg(test)]
 pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
-    [Kind::Dlp, Kind::Match].into_iter().all(|kind| {
+    let kinds = [Kind::Dlp, Kind::Match, Kind::Both].into_iter().all(|kind| {
         let (mut vector, mut scalar) = (Vec::new(), Vec::new());
-        quick::normalise_with(kind, text, &mut vector, true);
-        quick::normalise_with(kind, text, &mut scalar, false);
-        vector == scalar
-    })
+        let noted = quick::normalise_with(kind, text, &mut vector, true);
+        noted == quick::normalise_with(kind, text, &mut scalar, false) && vector == scalar
+    });
+    let spaced: Vec<u8> =
+        text.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }).collect();
+    kinds
+        && Views::new(text).is_none_or(|views| {
+            let norm = norm_dlp_by_steps(text);
+            let noted = views.noted();
+            views.for_rules(&mut Vec::new()) == norm.as_bytes()
+                && views.for_phrases(&mut Vec::new()) == norm_match_by_steps(text).as_bytes()
+                && views.for_rules_by_lines(&mut Vec::new()) == norm_dlp_by_steps(&spaced).as_bytes()
+                && (!noted.settled || is_settled(&norm, |_| false))
+                && (noted.unseen || !norm.contains(is_unseen))
+        })
 }
 
 /// Whether the normalisation of any of these texts one after the other, in this order or with some left out, is the
@@ -167,6 +257,12 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
 pub(crate) fn are_apart<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> bool {
     texts.clone().all(quick::begins_anew)
         || texts.clone().all(quick::ends_solid) && texts.into_iter().all(quick::begins_anew_after_solid)
+}
+
+/// Whether a text that begins with a character that is not ASCII begins in the same way after another one, however often both are
+/// normalised.
+pub(crate) fn begins_anew_each_time(text: &[u8]) -> bool {
+    quick::begins_anew_each_time(text)
 }
 
 /// Whether a text is printable ASCII throughout, which no normalisation changes.
@@ -264,7 +360,7 @@ pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
 pub fn without_dots(text: &str) -> Option<String> {
     memchr::memchr(b'.', text.as_bytes())?;
     let mut joined = Vec::new();
-    crate::dlp::vector::without(b'.', text.as_bytes(), &mut joined);
+    vector::without(b'.', text.as_bytes(), &mut joined);
     // A text stays UTF-8 without one of its ASCII characters.
     String::from_utf8(joined).ok()
 }

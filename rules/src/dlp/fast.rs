@@ -8,11 +8,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::seed::{self, Between::Separators, MIN_PHRASE};
+use super::seed::{
+    self,
+    Between::{AnyPunctuation, Separators},
+    MIN_PHRASE,
+};
 use super::{Encoding, Scanner};
 use crate::decode;
 use crate::scratch::Buffer;
-use crate::text::{is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
+use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
 
 mod decoded;
 mod encoded;
@@ -83,11 +87,18 @@ pub(super) struct Found {
     pub(super) known: bool,
 }
 
-/// Looks what there is; `norm` is the normalised input. With `until_enforced` not further than to a match that enforces.
+/// A text as it was sent and normalised.
+pub(super) struct Texts<'t> {
+    pub(super) input: &'t [u8],
+    pub(super) norm: &'t str,
+    /// Other normalisations, where they were made together.
+    pub(super) views: Option<&'t Views>,
+}
+
+/// Looks what there is. With `until_enforced` not further than to a match that enforces.
 pub(super) fn look(
     s: &Scanner,
-    input: &[u8],
-    norm: &str,
+    texts: &Texts<'_>,
     digits: &Survey,
     overview: &Overview,
     until_enforced: bool,
@@ -95,7 +106,7 @@ pub(super) fn look(
     let mut no_words = false;
     let mut search = Search::new(s);
     search.until_enforced = until_enforced;
-    let found = search.look(input, norm, digits, overview, &mut no_words);
+    let found = search.look(texts, digits, overview, &mut no_words);
     let clean = s.canaries.is_empty()
         && found.forms.iter().all(Vec::is_empty)
         && found.pieces.is_empty()
@@ -106,14 +117,13 @@ pub(super) fn look(
 impl Search<'_> {
     fn look(
         &mut self,
-        input: &[u8],
-        norm: &str,
+        texts: &Texts<'_>,
         digits: &Survey,
         overview: &Overview,
         no_words: &mut bool,
     ) -> Found {
         let s = self.s;
-        let bytes = norm.as_bytes();
+        let bytes = texts.norm.as_bytes();
         let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.keys);
         if self.until_enforced && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
@@ -159,8 +169,7 @@ impl Search<'_> {
         self.pieces(bytes, percent, digits, &mut found.pieces);
         found.known = s.known.possible(bytes);
         found.phrase = self.saw_phrase
-            || s.seed
-                .is_some_and(|settings| !self.no_phrase(input, norm, overview, settings.min_words, no_words));
+            || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings.min_words, no_words));
         found
     }
 
@@ -521,23 +530,28 @@ impl Search<'_> {
     /// were looked at together with the rules; here is what differs because line ends are kept.
     fn no_phrase(
         &mut self,
-        input: &[u8],
-        norm: &str,
+        &Texts { input, norm, views }: &Texts<'_>,
         overview: &Overview,
         min_words: usize,
         no_words: &mut bool,
     ) -> bool {
-        *no_words = !overview.may_hold_words(input, min_words);
+        let mut kept = Buffer::new();
+        let kept = views.map(|views| views.for_phrases(&mut kept));
+        *no_words = match kept {
+            Some(kept) => !seed::possible(kept, min_words, AnyPunctuation),
+            None => !overview.may_hold_words(input, min_words),
+        };
         // A space for each plus sign makes no words. Percent signs come out of both normalisations alike.
         let escapes = overview.holds_percents(norm.as_bytes());
         let whole = overview.pieces || may_decode(input);
         if *no_words && !escapes && !whole {
             return true;
         }
-        let mut kept = Buffer::new();
-        let text = match overview.keeps_lines() {
-            true => input,
-            false => norm_match_quick(input, &mut kept).unwrap_or(input),
+        let mut buffer = Buffer::new();
+        let text = match kept {
+            _ if overview.keeps_lines() => input,
+            Some(kept) => kept,
+            None => norm_match_quick(input, &mut buffer).unwrap_or(input),
         };
         // Words with separators between them are words with anything between them.
         if !*no_words && seed::possible(text, min_words, Separators) {

@@ -10,7 +10,7 @@ use super::{
     seed,
 };
 use crate::scratch::Buffer;
-use crate::text::{self, norm_dlp};
+use crate::text::{self, Views, is_unseen};
 
 /// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (Oddity 1).
 pub(super) const GATE: &str = "D-100";
@@ -52,6 +52,7 @@ pub(super) struct Looked<'t> {
     /// The digits of the normalised text.
     pub(super) digits: &'t Survey,
     pub(super) overview: &'t Overview,
+    pub(super) views: Option<&'t Views>,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
     /// No known secret is in the normalised text. False says nothing.
@@ -70,10 +71,10 @@ pub(super) fn add(
     let mut extra = Extra { s, result, checks: seed::Checks::limited() };
     extra.encoded_runs(norm.as_bytes(), looked.digits);
     if overview.lines {
-        extra.lines(input, overview);
+        extra.lines(input, looked);
     }
     if !overview.ascii {
-        extra.settled(norm);
+        extra.settled(norm, looked.views);
         extra.unnormalised(input);
     }
     let percents = overview.holds_percents(norm.as_bytes());
@@ -95,12 +96,6 @@ pub(super) fn add(
 pub(super) fn expanding(text: &[u8], norm: &str) -> Option<Match> {
     let grows = text.len() >= MIN_GROWING && norm.len() / MAX_GROWTH > text.len();
     grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
-}
-
-/// Characters without a glyph that the normalisation leaves in place.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61C}' | '\u{2065}' | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{FFFD}' | '\u{1160}')
-        || matches!(c, '\u{488}'..='\u{489}' | '\u{20DD}'..='\u{20E4}' | '\u{1D173}'..='\u{1D17A}')
 }
 
 struct Extra<'s, 'r> {
@@ -169,12 +164,19 @@ impl Extra<'_, '_> {
 
     /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
     /// the start of a line is ordinary there.
-    fn lines(&mut self, input: &[u8], overview: &Overview) {
+    fn lines(&mut self, input: &[u8], looked: &Looked<'_>) {
+        let overview = looked.overview;
         let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
-        spaced.extend(input.iter().map(|&b| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b }));
-        let norm = match overview.keeps_lines() {
-            true => &spaced,
-            false => text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced),
+        let norm = match looked.views {
+            Some(views) => views.for_rules_by_lines(&mut buffer),
+            None => {
+                let space = |&b: &u8| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b };
+                spaced.extend(input.iter().map(space));
+                match overview.keeps_lines() {
+                    true => &spaced,
+                    false => text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced),
+                }
+            }
         };
         let keys = overview.keys;
         self.view_of(norm, keys, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
@@ -187,20 +189,29 @@ impl Extra<'_, '_> {
         }
     }
 
-    fn settled(&mut self, norm: &str) {
-        if text::is_settled(norm, is_invisible) {
+    fn settled(&mut self, norm: &str, views: Option<&Views>) {
+        let noted = views.map(|views| views.noted());
+        let (settled, seen) = noted.map_or((false, false), |noted| (noted.settled, !noted.unseen));
+        if settled && seen || !settled && text::is_settled(norm, is_unseen) {
             return;
         }
-        let mut current: String = norm.chars().filter(|&c| !is_invisible(c)).collect();
-        for _ in 0..MAX_ROUNDS {
-            let next = norm_dlp(current.as_bytes()).into_owned();
-            if next == current {
-                break;
-            }
-            current = next;
+        let (mut current, mut next) = (Buffer::new(), Buffer::new());
+        match seen {
+            true => current.extend_from_slice(norm.as_bytes()),
+            false => text::without_unseen(norm.as_bytes(), &mut current),
         }
-        if current != norm {
-            self.view(&current, Encoding::Plain, SETTLED);
+        if !settled {
+            for _ in 0..MAX_ROUNDS {
+                let noted = text::norm_dlp_noting(&current, &mut next);
+                let stays = *next == *current;
+                std::mem::swap(&mut *current, &mut *next);
+                if stays || noted.settled {
+                    break;
+                }
+            }
+        }
+        if *current != *norm.as_bytes() {
+            self.view_of(&current, true, Encoding::Plain, SETTLED, |_| true);
         }
     }
 
@@ -222,9 +233,10 @@ impl Extra<'_, '_> {
         if *lenient == *norm.as_bytes() || *lenient == *text::percent_decode_all(norm.as_bytes()) {
             return;
         }
-        let lenient = norm_dlp(&lenient);
-        self.view(&lenient, Encoding::Url, LENIENT_PERCENT);
-        self.all_encoded_runs(lenient.as_bytes());
+        let mut buffer = Buffer::new();
+        let lenient = text::norm_dlp_quick(&lenient, &mut buffer).unwrap_or(&lenient);
+        self.view_of(lenient, true, Encoding::Url, LENIENT_PERCENT, |_| true);
+        self.all_encoded_runs(lenient);
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.

@@ -312,9 +312,7 @@ fn begins_alone(string: &[u8]) -> bool {
     let first = string.iter().position(|&b| !(b < b' ' || b == 0x7f)).unwrap_or(string.len());
     match string.get(first) {
         None | Some(..0x80) => true,
-        Some(_) => {
-            text::char_at(string, first).is_some_and(|c| is_kept(c) && !super::hardened::is_invisible(c))
-        }
+        Some(_) => text::begins_anew_each_time(&string[first..]),
     }
 }
 

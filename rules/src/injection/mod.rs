@@ -14,7 +14,6 @@ mod filter;
 mod gate;
 mod plain;
 mod rule;
-mod runs;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -138,13 +137,14 @@ impl Scanner {
     fn suspects(&self, text: &[u8]) -> Suspects {
         let hardened = self.rules.is_hardened();
         let filter = self.filter.get_or_init(|| Filter::new(self.rules.all(), hardened));
-        let text = &*lossy(text);
-        let (normalised, other_forms) = views::normalised_noting(text);
-        if !other_forms {
+        let (normalised, others) = views::normalised_noting(text);
+        if !others.any() {
             return filter.suspects(&normalised, None);
         }
-        let mut suspects = filter.suspects(&normalised, views::spaced(text, &normalised).as_deref());
-        if hardened {
+        let text = &*lossy(text);
+        let spaced = if others.spaced { views::spaced(text, &normalised) } else { None };
+        let mut suspects = filter.suspects(&normalised, spaced.as_deref());
+        if hardened && others.thorough {
             let thorough = views::thorough(text);
             if thorough != normalised {
                 suspects.add(filter.suspects(&thorough, None));

@@ -61,7 +61,7 @@ impl Rules {
     /// The whole scan. With suspects, rules that are not among them are taken not to match.
     pub(super) fn scan(&self, text: &[u8], suspects: Option<&Suspects>) -> ScanResult {
         let text = &*lossy(text);
-        let (normalised, _) = views::normalised_noting(text);
+        let normalised = views::normalised(text.as_bytes());
         let found = self.passes(text, &normalised, Reading::Exact, suspects);
         if !found.is_clean() || !self.is_hardened() {
             return found;
@@ -109,8 +109,8 @@ impl Rules {
         let text = &*lossy(text);
         let exact = result.matches.iter().all(|m| m.difference.is_none());
         let start = match (tier, pass) {
-            (Tier::Standard, 2) => Cow::Owned(views::spaced(text, &views::normalised_noting(text).0)?),
-            _ if exact => views::normalised_noting(text).0,
+            (Tier::Standard, 2) => Cow::Owned(views::spaced(text, &views::normalised(text.as_bytes()))?),
+            _ if exact => views::normalised(text.as_bytes()),
             _ => views::thorough(text),
         };
         let mut out = start.to_string();

@@ -2,12 +2,9 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::rule::fold_vowel;
-use super::runs::{by_runs, plain_prefix};
 use crate::text::{
-    confusable, is_control, is_exotic_space, is_invisible, is_nonspacing_mark, lossy, norm_match_str,
+    confusable, is_control, is_exotic_space, is_invisible, is_kept, norm_match, norm_match_noting,
 };
 
 /// Controls and characters without a glyph: deleted in the normalised form, a space in the spaced form.
@@ -17,51 +14,71 @@ pub(super) fn is_hidden(c: char) -> bool {
 
 /// The normalised form N, §3.1.
 pub(super) fn normalised(text: &[u8]) -> Cow<'_, str> {
-    by_runs(lossy(text), norm_match_str).0
+    norm_match(text)
 }
 
-/// The normalised form, and whether the text has anything for which the spaced or the thorough form could be another one.
-pub(super) fn normalised_noting(text: &str) -> (Cow<'_, str>, bool) {
-    by_runs(Cow::Borrowed(text), norm_match_str)
+/// Forms of a text that may differ from the normalised form; false is certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Others {
+    pub(super) spaced: bool,
+    pub(super) thorough: bool,
+}
+
+impl Others {
+    pub(super) fn any(self) -> bool {
+        self.spaced || self.thorough
+    }
+}
+
+/// The normalised form, and what other forms there may be.
+pub(super) fn normalised_noting(text: &[u8]) -> (Cow<'_, str>, Others) {
+    let (normalised, noted) = norm_match_noting(text);
+    // Stray bytes become a character that no form changes.
+    let other = |c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER && !is_read_alike(c);
+    let thorough = !noted.settled || noted.unseen && normalised.contains(other) || noted.special;
+    (normalised, Others { spaced: noted.gone, thorough })
 }
 
 /// The spaced form NS, §3.2; `None` when it equals the normalised form, which is given.
 pub(super) fn spaced(text: &str, normalised: &str) -> Option<String> {
-    let mut spaced = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (plain, other) = rest.split_at(plain_prefix(rest.as_bytes()));
-        spaced.push_str(plain);
-        let mut others = other.chars();
-        if let Some(c) = others.next() {
-            spaced.push(if is_hidden(c) { ' ' } else { c });
-        }
-        rest = others.as_str();
-    }
-    if spaced == text {
+    if !text.contains(is_hidden) {
         return None;
     }
-    let spaced = by_runs(Cow::Owned(spaced), norm_match_str).0.into_owned();
+    let spaced: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+    let spaced = norm_match(spaced.as_bytes()).into_owned();
     (spaced != normalised).then_some(spaced)
 }
 
 /// The normalised form without the gaps of §13 O-5: more invisible characters, enclosing marks, and look-alikes that only
-/// appear once their accents are gone (D-202).
+/// appear once their accents are gone (D-202). What the normalised form does to the characters that are left is the same, and
+/// the rest is done to each alone.
 pub(super) fn thorough(text: &str) -> Cow<'_, str> {
-    by_runs(Cow::Borrowed(text), |run| Cow::Owned(thorough_run(run))).0
+    let seen = match text.contains(is_missed_invisible) {
+        true => Cow::Owned(text.replace(is_missed_invisible, "")),
+        false => Cow::Borrowed(text),
+    };
+    let normalised = norm_match(seen.as_bytes());
+    let other = |c: char| !c.is_ascii() && !is_read_alike(c);
+    if !normalised.contains(other) {
+        return Cow::Owned(normalised.into_owned());
+    }
+    let mut out = String::with_capacity(normalised.len());
+    let mut rest = &*normalised;
+    while let Some(at) = rest.find(other) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let mut chars = from.chars();
+        let c = chars.next().map(ascii).filter(|&c| !is_enclosing_mark(c) && !is_missed_invisible(c));
+        out.extend(c.map(|c| if is_exotic_space(c) { ' ' } else { c }).filter(|&c| !is_hidden(c)));
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
-pub(super) fn thorough_run(text: &str) -> String {
-    text.chars()
-        .filter(|&c| !is_hidden(c) && !is_missed_invisible(c))
-        .nfkc()
-        .map(ascii)
-        .nfd()
-        .filter(|&c| !is_nonspacing_mark(c) && !is_enclosing_mark(c))
-        .map(ascii)
-        .filter(|&c| !is_hidden(c) && !is_missed_invisible(c))
-        .map(|c| if is_exotic_space(c) { ' ' } else { c })
-        .collect()
+/// Whether the thorough form has a normalised character as it is; false says nothing.
+fn is_read_alike(c: char) -> bool {
+    is_kept(c) && c != '\u{131}' && !is_enclosing_mark(c) && !is_missed_invisible(c)
 }
 
 /// Look-alikes, and the dotless i that the reference's map lacks.
@@ -104,7 +121,53 @@ pub(super) fn one_vowel(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization;
+
     use super::*;
+    use crate::text::is_nonspacing_mark;
+
+    /// The thorough form by its definition.
+    fn thorough_by_steps(text: &str) -> String {
+        text.chars()
+            .filter(|&c| !is_hidden(c) && !is_missed_invisible(c))
+            .nfkc()
+            .map(ascii)
+            .nfd()
+            .filter(|&c| !is_nonspacing_mark(c) && !is_enclosing_mark(c))
+            .map(ascii)
+            .filter(|&c| !is_hidden(c) && !is_missed_invisible(c))
+            .map(|c| if is_exotic_space(c) { ' ' } else { c })
+            .collect()
+    }
+
+    fn has_the_forms_of_its_definition(text: &str) {
+        let (form, others) = normalised_noting(text.as_bytes());
+        assert_eq!(thorough(text), thorough_by_steps(text), "{text:?}");
+        if !others.spaced {
+            assert_eq!(spaced(text, &form), None, "{text:?}");
+        }
+        if !others.thorough {
+            assert_eq!(thorough(text), form, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn every_form_is_the_one_of_its_definition(
+            text in "(\\PC|[a-e \x00\x0b\u{300}\u{308}\u{327}\u{345}\u{ad}\u{200b}\u{1100}\u{1161}\u{11a8}\u{3099}\u{302e}\u{1d165}\u{1d15e}\u{16ff0}\u{9c7}\u{9be}\u{ffc2}\u{ff9e}\u{ff76}\u{ac00}\u{e01}\u{e48}\u{94d}\u{941}\u{915}\u{11b0}\u{305}\u{131}\u{61c}\u{ffa0}\u{20dd}\u{a670}\u{3000}\u{2028}\u{fb01}\u{a8}Øøеёиαό]){0,24}"
+        ) {
+            has_the_forms_of_its_definition(&text);
+        }
+    }
+
+    #[test]
+    fn every_character_has_the_forms_of_its_definition() {
+        for c in '\0'..=char::MAX {
+            has_the_forms_of_its_definition(c.encode_utf8(&mut [0; 4]));
+        }
+    }
 
     #[test]
     fn the_thorough_form_reads_what_the_normalised_form_misses() {

@@ -2,30 +2,19 @@
 //!
 //! Steps 1 to 5 of the specification act on each character alone, but for one thing: composition (step 3) may join a
 //! letter with the marks after it, and then a look-alike is not mapped (step 4). So every character's result is looked
-//! up in a table, made page by page at first use by the plain steps; a mark after an ASCII letter is dropped, as the
-//! steps would do in the end; and where a mark follows anything else, the stretch around it goes through the plain steps.
-
-use std::sync::OnceLock;
+//! up in a table (`characters`); a mark after an ASCII letter is dropped, as the steps would do in the end; and where a
+//! mark that may compose follows anything else, the letter and its marks are composed (`segment`).
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
-use crate::dlp::vector::{class_masks, end_of_run, printable};
+use crate::dlp::vector::printable;
 
-use super::{is_control, is_invisible, is_nonspacing_mark, norm_dlp_str_by_steps, norm_match_str_by_steps};
+mod characters;
+mod segment;
 
-const PAGES: usize = 0x200;
-/// Entry: the character stays as it is.
-const KEEP: u16 = u16::MAX;
-/// Entry: it depends on what stands before it.
-const MARK: u16 = u16::MAX - 1;
-/// Entry: a context-dependent character that is not a mark.
-const HARD: u16 = u16::MAX - 2;
-
-struct Page {
-    entry: [u16; 256],
-    /// What entries below [`HARD`] stand for.
-    text: Vec<Box<str>>,
-}
+pub(crate) use characters::is_unseen;
+use characters::{Entry, Sort, entry, letters, text};
+use segment::Segment;
 
 /// Which of the two normalisations.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,65 +23,72 @@ pub(super) enum Kind {
     Dlp,
     /// For seed phrases: tab, LF and CR stay, other spaces become U+0020.
     Match,
+    /// What both can be told from: tab, LF and CR stay, other spaces become [`GAP`].
+    Both,
 }
 
-fn page(kind: Kind, code: u32) -> Option<&'static Page> {
-    static TABLES: [[OnceLock<Box<Page>>; PAGES]; 2] = [const { [const { OnceLock::new() }; PAGES] }; 2];
-    let number = code >> 8;
-    let slot = TABLES[kind as usize].get(number as usize)?;
-    Some(slot.get_or_init(|| {
-        let mut page = Box::new(Page { entry: [HARD; 256], text: Vec::new() });
-        for low in 0..256 {
-            let Some(c) = char::from_u32(number << 8 | low) else { continue };
-            page.entry[low as usize] = if !removed(c)
-                && (is_nfkc_quick(std::iter::once(c)) == IsNormalized::Maybe
-                    || unicode_normalization::char::canonical_combining_class(c) != 0)
-            {
-                if is_nonspacing_mark(c) { MARK } else { HARD }
-            } else {
-                let mut utf8 = [0; 4];
-                let alone = c.encode_utf8(&mut utf8);
-                let folded = match kind {
-                    Kind::Dlp => norm_dlp_str_by_steps(alone),
-                    Kind::Match => norm_match_str_by_steps(alone),
-                };
-                if folded.chars().eq(std::iter::once(c)) {
-                    KEEP
-                } else {
-                    page.text.push(folded.into());
-                    page.text.len() as u16 - 1
-                }
-            };
-        }
-        page
-    }))
+/// Stands for white space that goes or becomes U+0020.
+pub(super) const GAP: u8 = 0;
+
+/// What a normalised text is like.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// It is certainly its own normalisation, and stays so when any characters are taken out of it.
+    pub(crate) settled: bool,
+    /// It may hold characters without a glyph.
+    pub(crate) unseen: bool,
+    /// It may hold characters that the search for instructions reads in another way.
+    pub(crate) special: bool,
+    /// Characters may have been removed before any other step.
+    pub(crate) gone: bool,
+    /// Marks may compose across white space that one of the normalisations removes.
+    pub(super) torn: bool,
 }
 
 /// Whether a character stays as it is, whatever stands around it.
 pub(super) fn keeps(c: char) -> bool {
-    matches!(alone(u32::from(c)), Alone::Stays)
+    !c.is_ascii() && entry(u32::from(c)).sort() == Sort::Kept
 }
 
 /// What becomes of a character that is not ASCII.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alone {
     /// It stays as it is.
     Stays,
-    /// It becomes this, whatever stands around it.
-    Text(&'static str),
+    /// It becomes some other text, whatever stands around it.
+    Changes,
+    /// It goes.
+    Goes,
     /// An accent: it goes where it follows an ASCII character.
     Mark,
     /// That depends on what stands around it.
     Unknown,
 }
 
-/// What the normalisation for rules makes of a character.
-pub(crate) fn alone(c: u32) -> Alone {
-    let Some(page) = page(Kind::Dlp, c) else { return Alone::Unknown };
-    match page.entry[(c & 0xff) as usize] {
-        KEEP => Alone::Stays,
-        MARK => Alone::Mark,
-        HARD => Alone::Unknown,
-        i => page.text.get(usize::from(i)).map_or(Alone::Unknown, |text| Alone::Text(text)),
+/// What the normalisation for rules makes of a character. Where it changes, what it becomes is appended.
+pub(crate) fn alone(c: u32, out: &mut Vec<u8>) -> Alone {
+    let entry = entry(c);
+    match entry.sort() {
+        Sort::Kept => Alone::Stays,
+        Sort::Mark | Sort::Drops => Alone::Mark,
+        Sort::Hard => Alone::Unknown,
+        Sort::Gone | Sort::Space => Alone::Goes,
+        Sort::Short => {
+            let before = out.len();
+            if let Some((bytes, length)) = entry.bytes([0; 4], 0) {
+                push(out, bytes, length);
+            }
+            if out.len() == before { Alone::Goes } else { Alone::Changes }
+        }
+        Sort::Long => {
+            out.extend_from_slice(text(c).as_bytes());
+            Alone::Changes
+        }
+        Sort::Hangul => {
+            let (bytes, length) = letters(c);
+            push(out, bytes, length);
+            Alone::Changes
+        }
     }
 }
 
@@ -116,17 +112,33 @@ fn begins(text: &[u8], after_solid: bool) -> bool {
             0x80..0xC0 => return after_solid,
             _ => {
                 let Some((code, len)) = decode(&text[at..]) else { return true };
-                match alone(code) {
+                match alone(code, &mut Vec::new()) {
                     Alone::Stays => return true,
                     Alone::Mark if after_solid => at += len,
-                    Alone::Text("") => at += len,
-                    Alone::Text(_) => return char::from_u32(code).is_some_and(begins_with_a_starter),
+                    Alone::Goes => at += len,
+                    Alone::Changes => return char::from_u32(code).is_some_and(begins_with_a_starter),
                     Alone::Mark | Alone::Unknown => return false,
                 }
             }
         }
     }
     true
+}
+
+/// Whether the character that a text begins with, which is not ASCII, neither composes with what stands before it nor goes, when
+/// the text is normalised, freed from characters without a glyph and normalised again.
+pub(super) fn begins_anew_each_time(text: &[u8]) -> bool {
+    let Some((code, _)) = decode(text) else { return false };
+    let seen = |c: char| matches!(c, ' '..='~') || keeps(c) && !is_unseen(c);
+    let mut becomes = Vec::new();
+    match alone(code, &mut becomes) {
+        Alone::Stays => char::from_u32(code).is_some_and(seen),
+        Alone::Changes => {
+            let first = std::str::from_utf8(&becomes).ok().and_then(|text| text.chars().next());
+            first.is_some_and(seen) && char::from_u32(code).is_some_and(begins_with_a_starter)
+        }
+        Alone::Goes | Alone::Mark | Alone::Unknown => false,
+    }
 }
 
 /// Whether what a character is made of composes with nothing before it.
@@ -152,127 +164,240 @@ pub(super) fn ends_solid(text: &[u8]) -> bool {
     }
 }
 
-/// Whether step 1 removes a character before any other is looked at.
-fn removed(c: char) -> bool {
-    is_control(c) || is_invisible(c)
-}
-
 /// Normalises into `out`, which is cleared first.
-pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) {
-    normalise_with(kind, input, out, true);
+pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> Noted {
+    normalise_with(kind, input, out, true)
 }
 
 /// The same; `vector` is false in tests of what processors without the vector kernel do.
-pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector: bool) {
+pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector: bool) -> Noted {
     out.clear();
-    out.reserve(input.len() + 8);
-    let mut masks = crate::scratch::Buffer::new();
+    out.reserve(input.len() + 16);
+    let lines = kind != Kind::Dlp;
+    let mut segment = Segment::new();
     let mut at = 0;
-    // Whether a mark now would follow an ASCII character or U+FFFD (or nothing).
-    let mut after_ascii = true;
-    // Where the last such character begins, in the text and in what was made of it.
-    let (mut solid_in, mut solid_out) = (0, 0);
+    // Whether a mark now would follow an ASCII character or U+FFFD (or nothing), with which none composes.
+    let mut solid = true;
+    // Whether it would not, were there no white space.
+    let mut apart = false;
+    // Where the last character that was kept begins, in the text and in what was made of it, if it is not solid.
+    let (mut base, mut base_out) = (0, 0);
+    let mut torn = false;
+    let mut flags = 0;
     while at < input.len() {
-        let b = input[at];
-        if b < 0x80 {
+        let word = eight(input, at);
+        if u64::from_le_bytes(word) & HIGH == 0 {
             let before = out.len();
-            let ascii = if vector { printable(&input[at..], kind == Kind::Match, out) } else { None };
-            if let Some(ascii) = ascii {
-                let last = |text: &[u8]| text.iter().rposition(|b| matches!(b, b' '..=b'~'));
-                if let (Some(i), Some(o)) = (last(&input[at..at + ascii]), last(&out[before..])) {
-                    (solid_in, solid_out) = (at + i, before + o);
+            let ascii = if vector { printable(&input[at..], lines, out) } else { None };
+            if let Some(length) = ascii {
+                let added = &out[before..];
+                if added.iter().rev().any(|b| matches!(b, b' '..=b'~')) {
+                    (solid, apart) = (true, false);
+                } else if !added.is_empty() {
+                    (solid, apart) = (true, apart || !solid);
                 }
-                after_ascii |= out.len() > before;
-                at += ascii;
+                flags |= if added.len() < length { Entry::GONE } else { 0 };
+                at += length;
                 continue;
             }
-            // Runs of printable ASCII, found by blocks.
-            if masks.is_empty() {
-                class_masks(&PRINTABLE_LOW, &PRINTABLE_HIGH, input, &mut masks);
+            if are_printable(word) {
+                push(out, word, 8);
+                (solid, apart) = (true, false);
+                at += 8;
+                continue;
             }
-            let end = end_of_run(&masks, at);
-            if end > at {
-                out.extend_from_slice(&input[at..end]);
-                at = end;
-                after_ascii = true;
-                (solid_in, solid_out) = (end - 1, out.len() - 1);
-            } else {
-                if kind == Kind::Match && matches!(b, b'\t' | b'\n' | b'\r') {
-                    out.push(b);
-                    after_ascii = true;
-                }
-                at += 1;
+        }
+        let run = Run::of(input, at, lines);
+        if run.end > at {
+            out.extend_from_slice(&run.out[..run.filled]);
+            flags |= run.flags;
+            if let Some((from, place)) = run.last {
+                (base, base_out) = (from, out.len() - run.filled + place);
+                (solid, apart) = (run.solid, false);
             }
+            at = run.end;
             continue;
         }
+        let [b0, b1, b2, b3, ..] = word;
         // Most of what is no text fails at its second byte.
-        let follows = input.get(at + 1).is_some_and(|b| b & 0xC0 == 0x80);
-        let Some((c, len)) = (if b >= 0xC2 && follows { decode(&input[at..]) } else { None }) else {
-            (solid_in, solid_out) = (at, out.len());
-            out.extend_from_slice("\u{FFFD}".as_bytes());
-            after_ascii = true;
+        let decoded = if b0 >= 0xC2 && b1 & 0xC0 == 0x80 { decode(&[b0, b1, b2, b3]) } else { None };
+        let Some((c, len)) = decoded else {
+            let entry = characters::of_byte(b0, lines);
+            if let Some((bytes, length)) = entry.bytes([0; 4], 0) {
+                push(out, bytes, length);
+                let (kept, line) = (length > 0, b0 < b' ');
+                apart = if kept { line & (apart | !solid) } else { apart };
+                solid |= kept;
+            }
+            flags |= entry.flags();
             at += 1;
             continue;
         };
-        // Beyond the planes that have letters there are no tables.
-        let page = page(kind, c);
-        let entry = page.map_or(HARD, |page| page.entry[(c & 0xff) as usize]);
-        match entry {
-            KEEP => {
-                out.extend_from_slice(&input[at..at + len]);
-                after_ascii = false;
+        let entry = entry(c);
+        let from = out.len();
+        if let Some((bytes, length)) = entry.bytes([b0, b1, b2, b3], len) {
+            push(out, bytes, length);
+            flags |= entry.flags();
+            (base, base_out) = (at, from);
+            (solid, apart) = (false, false);
+            at += len;
+            continue;
+        }
+        match entry.sort() {
+            Sort::Long => out.extend_from_slice(text(c).as_bytes()),
+            Sort::Hangul => {
+                let (bytes, length) = letters(c);
+                push(out, bytes, length);
             }
-            MARK if after_ascii && !out.is_empty() => {}
-            MARK | HARD => {
-                // Nothing composes across printable ASCII or U+FFFD: the stretch up to the next goes through the steps.
-                let end = end_of_stretch(input, at);
-                out.truncate(solid_out);
-                let stretch = &crate::text::lossy(&input[solid_in..end]);
-                let steps = match kind {
-                    Kind::Dlp => norm_dlp_str_by_steps(stretch),
-                    Kind::Match => norm_match_str_by_steps(stretch),
-                };
-                out.extend_from_slice(steps.as_bytes());
-                (solid_in, solid_out) = (end, out.len());
-                after_ascii = false;
+            Sort::Mark | Sort::Hard if !(solid && entry.sort() == Sort::Mark) => {
+                torn |= apart;
+                if solid {
+                    (base, base_out) = (at, from);
+                }
+                out.truncate(base_out);
+                let (end, seen) = segment.normalise(kind, input, base, at, out);
+                flags |= seen;
+                (base, base_out) = (at, out.len());
+                (solid, apart) = (false, false);
                 at = end;
                 continue;
             }
-            i => {
-                if let Some(text) =
-                    page.map(|page| &page.text[usize::from(i)]).filter(|text| !text.is_empty())
-                {
-                    out.extend_from_slice(text.as_bytes());
-                    after_ascii = false;
+            sort => {
+                match (sort, kind) {
+                    (Sort::Mark, _) => torn |= apart,
+                    (Sort::Space, Kind::Match) => out.push(b' '),
+                    (Sort::Space, Kind::Both) => out.push(GAP),
+                    _ => {}
                 }
+                if sort == Sort::Space && lines {
+                    (solid, apart) = (true, apart || !solid);
+                }
+                flags |= entry.flags();
+                at += len;
+                continue;
             }
         }
+        flags |= entry.flags();
+        (base, base_out) = (at, from);
+        (solid, apart) = (false, false);
         at += len;
     }
-}
-
-/// The first position from `at` on of a printable ASCII character or of a byte that is not part of valid UTF-8.
-fn end_of_stretch(input: &[u8], mut at: usize) -> usize {
-    while let Some(&b) = input.get(at) {
-        match b {
-            0x20..=0x7e => break,
-            0..=0x7f => at += 1,
-            _ => match decode(&input[at..]) {
-                Some((_, len)) => at += len,
-                None => break,
-            },
-        }
+    let has = |flag| flags & flag != 0;
+    Noted {
+        settled: !has(Entry::UNSETTLED),
+        unseen: has(Entry::UNSEEN),
+        special: has(Entry::SPECIAL),
+        gone: has(Entry::GONE),
+        torn,
     }
-    at
 }
 
-/// U+0020 to U+007E as nibble tables: each upper half from 2 to 7 has a bit, and 0x7F lacks it.
-const PRINTABLE_HIGH: [u8; 16] = [0, 0, 1, 2, 4, 8, 16, 32, 0, 0, 0, 0, 0, 0, 0, 0];
-const PRINTABLE_LOW: [u8; 16] = [63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 31];
+/// Bytes that are made of one run.
+const ROOM: usize = 256;
+
+/// Characters and stray bytes that each become a short text whatever stands around them, as nearly all do.
+struct Run {
+    out: [u8; ROOM],
+    filled: usize,
+    /// Where the run ends.
+    end: usize,
+    /// Where the last character that was kept begins, in the text and in `out`.
+    last: Option<(usize, usize)>,
+    /// That one is ASCII or U+FFFD.
+    solid: bool,
+    flags: u32,
+}
+
+impl Run {
+    /// Ends early where at least eight ASCII characters follow, and before the last eight bytes.
+    #[inline]
+    fn of(input: &[u8], mut at: usize, lines: bool) -> Run {
+        let mut run = Run { out: [0; ROOM], filled: 0, end: at, last: None, solid: false, flags: 0 };
+        let (mut filled, mut last, mut solid, mut flags) = (0, (usize::MAX, 0), false, 0);
+        while let Some(&word) = input.get(at..).and_then(|rest| rest.first_chunk::<8>())
+            && let Some(place) = run.out.get_mut(filled..).and_then(|rest| rest.first_chunk_mut::<4>())
+        {
+            let [b0, b1, b2, b3, ..] = word;
+            // Most of what is no text fails at its second byte.
+            let decoded = if b0 >= 0xC2 && b1 & 0xC0 == 0x80 { decode(&[b0, b1, b2, b3]) } else { None };
+            let (entry, step) = match decoded {
+                Some((c, length)) => (entry(c), length),
+                None if u64::from_le_bytes(word) & HIGH == 0 => break,
+                None if lines && matches!(b0, b'\t' | b'\n' | b'\r') => break,
+                None => (characters::of_byte(b0, lines), 1),
+            };
+            let Some((bytes, length)) = entry.bytes([b0, b1, b2, b3], step) else { break };
+            *place = bytes;
+            // What is removed is as if it were not there.
+            if decoded.is_some() || length > 0 {
+                last = (at, filled);
+                solid = decoded.is_none();
+            }
+            filled += length;
+            flags |= entry.flags();
+            at += step;
+        }
+        (run.filled, run.end, run.solid, run.flags) = (filled, at, solid, flags);
+        run.last = (last.0 != usize::MAX).then_some(last);
+        run
+    }
+}
+
+/// Appends a text without the characters without a glyph that the normalisation leaves in place.
+pub(super) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 8);
+    let mut at = 0;
+    while at < text.len() {
+        let word = eight(text, at);
+        let length = if u64::from_le_bytes(word) & HIGH == 0 { 8 } else { usize::from(word[0] < 0x80) };
+        if length > 0 {
+            let length = length.min(text.len() - at);
+            push(out, word, length);
+            at += length;
+            continue;
+        }
+        let [b0, b1, b2, b3, ..] = word;
+        let (c, length) = decode(&[b0, b1, b2, b3]).unwrap_or((0x80, 1));
+        let unseen = entry(c).flags() & Entry::UNSEEN != 0 && char::from_u32(c).is_some_and(is_unseen);
+        push(out, [b0, b1, b2, b3], if unseen { 0 } else { length });
+        at += length;
+    }
+}
+
+/// The highest bit of each byte.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Eight bytes from a position on; zeros beyond the text's end.
+#[inline(always)]
+fn eight(text: &[u8], at: usize) -> [u8; 8] {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(rest).for_each(|(byte, &from)| *byte = from);
+        bytes
+    })
+}
+
+/// Whether ASCII characters are printable.
+#[inline(always)]
+fn are_printable(ascii: [u8; 8]) -> bool {
+    let ascii = u64::from_le_bytes(ascii);
+    // The highest bit shows what is at least U+0020, and what is U+007F.
+    let (printable, delete) = (ascii + 0x6060_6060_6060_6060, ascii + 0x0101_0101_0101_0101);
+    (!printable | delete) & HIGH == 0
+}
+
+/// Appends the first bytes of an array.
+#[inline(always)]
+fn push<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], length: usize) {
+    let end = out.len() + length;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
 
 /// The character at the start of `bytes` (which is not ASCII) and its length; `None` when the first byte is not part of
 /// valid UTF-8.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
     let tail = |i: usize| bytes.get(i).filter(|&&b| b & 0xC0 == 0x80).map(|&b| u32::from(b & 0x3F));
     match bytes[0] {

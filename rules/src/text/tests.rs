@@ -107,3 +107,81 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]);
     prop_oneof![4 => text.prop_map(String::into_bytes), 1 => bytes]
 }
+
+#[test]
+fn every_character_is_normalised_as_by_the_steps() {
+    // Alone, after a letter that some marks compose with and that looks like another, and after one that does not.
+    let contexts =
+        ["", "\u{430}", "\u{4e00}", "a", "\u{1100}", "\u{ac00}", "\u{9c7}", "\u{430}\u{323}", "\u{430}\n"];
+    for c in '\u{80}'..=char::MAX {
+        // Most of these are ideographs, syllables, private characters or none.
+        let plain = matches!(c, '\u{3400}'..='\u{9FFF}' | '\u{AC80}'..='\u{F8FF}' | '\u{17000}'..='\u{1CFFF}' | '\u{20000}'..);
+        for before in if plain { &contexts[..1] } else { &contexts } {
+            let text = format!("{before}{c}\u{306}");
+            for text in [text.as_str(), &text[..text.len() - 2]] {
+                assert_eq!(
+                    norm_dlp(text.as_bytes()),
+                    norm_dlp_by_steps(text.as_bytes()),
+                    "{c:?} in {text:?}"
+                );
+                assert!(every_way_normalises_alike(text.as_bytes()), "{c:?} in {text:?}");
+            }
+        }
+    }
+}
+
+/// Characters of every kind, those that depend on others more often than not.
+fn any_character() -> impl Strategy<Value = char> {
+    let marks: Vec<char> = ('\u{300}'..='\u{1E2AE}')
+        .filter(|&c| {
+            unicode_normalization::char::canonical_combining_class(c) != 0
+                || unicode_normalization::is_nfkc_quick(std::iter::once(c))
+                    != unicode_normalization::IsNormalized::Yes
+        })
+        .filter(|c| !('\u{AC00}'..='\u{D7A3}').contains(c))
+        .collect();
+    let composing: Vec<char> = ('\u{80}'..='\u{2FFFF}')
+        .filter(|&c| {
+            let mut parts = 0;
+            unicode_normalization::char::decompose_canonical(c, |_| parts += 1);
+            parts > 1
+        })
+        .filter(|c| !('\u{AC00}'..='\u{D7A3}').contains(c))
+        .collect();
+    let parts: Vec<char> = composing.iter().flat_map(|c| c.nfd()).collect();
+    prop_oneof![
+        3 => prop::sample::select(marks),
+        3 => prop::sample::select(composing),
+        3 => prop::sample::select(parts),
+        1 => proptest::char::range('\u{1100}', '\u{11FF}'),
+        1 => proptest::char::range('\u{AC00}', '\u{D7A3}'),
+        1 => proptest::char::range('\u{FF00}', '\u{FFEF}'),
+        1 => proptest::char::range('\0', '\u{A0}'),
+        1 => proptest::char::range('\u{2000}', '\u{206F}'),
+        1 => prop::sample::select(confusables::TABLE.map(|(c, _)| c).to_vec()),
+        1 => prop::sample::select("\n\n\t\u{200b}\u{a0}\u{3000}\u{2028}ae1 ".chars().collect::<Vec<_>>()),
+        1 => any::<char>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(std::env::var("MUSELET_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000)))]
+
+    #[test]
+    fn characters_in_any_order_are_normalised_as_by_the_steps(
+        text in prop::collection::vec(any_character(), 0..12),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let text: String = text.into_iter().collect();
+        let mut bytes = text.clone().into_bytes();
+        prop_assert_eq!(norm_dlp(&bytes), norm_dlp_by_steps(&bytes), "{:?}", text);
+        prop_assert_eq!(norm_match(&bytes), norm_match_by_steps(&bytes), "{:?}", text);
+        prop_assert!(every_way_normalises_alike(&bytes), "{:?}", text);
+        // Within a character, perhaps.
+        if !bytes.is_empty() {
+            bytes.remove(cut.index(bytes.len()));
+            prop_assert!(every_way_normalises_alike(&bytes), "{:?}", bytes);
+            prop_assert_eq!(norm_dlp(&bytes), norm_dlp_by_steps(&bytes), "{:?}", bytes);
+        }
+    }
+}

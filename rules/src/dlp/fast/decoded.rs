@@ -212,15 +212,13 @@ fn fold(mut text: &[u8], before: usize, out: &mut Vec<u8>) -> (usize, bool) {
             text = rest;
             continue;
         }
+        let from = out.len();
         let (normal, len) = match first_char(text) {
             None => (Alone::Stays, 0),
-            Some((c, len)) => (alone(c), len),
+            Some((c, len)) => (alone(c, out), len),
         };
         match normal {
-            Alone::Text(text) => {
-                out.extend_from_slice(text.as_bytes());
-                length += text.len();
-            }
+            Alone::Changes | Alone::Goes => length += out.len() - from,
             Alone::Stays => {
                 longest = longest.max(length);
                 length = 0;

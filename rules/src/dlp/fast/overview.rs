@@ -35,7 +35,7 @@ pub(in super::super) struct Overview {
     percents: bool,
     pluses: bool,
     /// The normalised text is its own normalisation, and stays so when ASCII characters are taken out of it.
-    pub(super) settled: bool,
+    pub(in super::super) settled: bool,
 }
 
 static SETS: Eight = Eight::new([

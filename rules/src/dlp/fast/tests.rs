@@ -267,6 +267,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
     digits.cards = true;
     let looked = hardened::Looked {
         digits: &digits,
+        views: None,
         overview: &Overview::of_nothing(text),
         no_words: false,
         no_secret: false,
