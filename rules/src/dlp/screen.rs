@@ -20,6 +20,7 @@ use crate::text;
 mod joins;
 mod rows;
 mod shape;
+mod split;
 #[cfg(test)]
 mod tests;
 mod track;
