@@ -5,6 +5,7 @@
 //! ignores a few bytes after its padding. A result of zero bytes counts as failure.
 
 use crate::dlp::{Encoding, vector};
+use crate::scratch::Buffer;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,13 @@ pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     if stops_early(beginning, |byte| B64[usize::from(byte)] < 64) {
         return None;
     }
+    if memchr::memchr2(b'\r', b'\n', text).is_some() {
+        // Without them, groups can be decoded many at a time.
+        let (mut lines, mut plain) = (Buffer::new(), Buffer::new());
+        vector::without(b'\n', text, &mut lines);
+        vector::without(b'\r', &lines, &mut plain);
+        return base64_into(&plain, out);
+    }
     // Whole groups of plain digits first.
     let (grouped, rest) = text.split_at(vector::base64(text, out));
     if stops_early(rest, |byte| B64[usize::from(byte)] < 64) {
@@ -71,7 +79,7 @@ pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     let mut digits = grouped.len();
     let mut standard = memchr::memchr2(b'-', b'_', grouped).is_none();
     let mut url = memchr::memchr2(b'+', b'/', grouped).is_none();
-    let mut chars = rest.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n'));
+    let mut chars = rest.iter().copied();
     let mut padding = 0usize;
     for b in chars.by_ref() {
         if b == b'=' {

@@ -255,6 +255,7 @@ impl Scanner {
             None => {}
         }
         let views = views.as_ref();
+        overview.note_keys(norm.as_bytes());
         let digits = fast::Survey::new(self, norm.as_bytes());
         let texts = fast::Texts { input: text, norm, views };
         let seen = fast::look(self, &texts, &digits, &overview, until_enforced);

@@ -24,6 +24,21 @@ fn base64_accepts_exactly_the_four_variants() {
 }
 
 #[test]
+fn base64_ignores_line_ends_anywhere() {
+    let digits = "QUJDREVGR0hJSktM".repeat(9) + "QQ==";
+    let wanted = base64(digits.as_bytes()).unwrap();
+    for length in [1, 3, 61, 64, 76, 145, 147] {
+        for end in ["\n", "\r\n", "\n\n", "\r"] {
+            let lines: Vec<u8> =
+                digits.as_bytes().chunks(length).flat_map(|l| [l, end.as_bytes()].concat()).collect();
+            assert_eq!(base64(&lines).as_ref(), Some(&wanted), "{length} {end:?}");
+            assert_eq!(base64(&[&lines, b"x".as_slice()].concat()), None);
+        }
+    }
+    assert_eq!(base64(b"\r\n"), None);
+}
+
+#[test]
 fn hex_is_plain_or_delimited() {
     let cases: [(&str, Option<&str>); 13] = [
         ("6162", Some("ab")),

@@ -124,7 +124,7 @@ impl Search<'_> {
     ) -> Found {
         let s = self.s;
         let bytes = texts.norm.as_bytes();
-        let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.keys);
+        let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.plain_keys);
         if self.until_enforced && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
             return Found { forms: [plain, Hits::new(), Hits::new()], ..Found::default() };
@@ -140,7 +140,7 @@ impl Search<'_> {
                 let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
                 let known = hits.is_some();
                 let hits =
-                    hits.unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.keys));
+                    hits.unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.plain_keys));
                 if !known || !hits.is_empty() {
                     // Every piece is looked at.
                     self.places.clear();

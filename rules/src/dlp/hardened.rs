@@ -45,7 +45,7 @@ const MAX_ROUNDS: usize = 4;
 const MIN_GROWING: usize = 16 << 10;
 const MAX_GROWTH: usize = 5;
 /// Starts of wallet keys that are tried in one text.
-const MAX_KEYS: usize = 2048;
+pub(super) const MAX_KEYS: usize = 2048;
 
 /// What is known of a text.
 pub(super) struct Looked<'t> {
@@ -81,7 +81,7 @@ pub(super) fn add(
     if percents {
         extra.lenient_percent(norm);
     }
-    let complete = extra.overlapping(norm, overview.keys, looked.digits.cards);
+    let complete = extra.overlapping(norm, overview.plain_keys, looked.digits.cards);
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     extra.known_secrets((!no_other).then_some(input), norm, percents);
@@ -178,11 +178,12 @@ impl Extra<'_, '_> {
                 }
             }
         };
-        let keys = overview.keys;
+        // Other characters may be normalised in another way beside a space.
+        let keys = if overview.keeps_lines() { overview.plain_keys } else { overview.keys };
         self.view_of(norm, keys, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
         if overview.holds_dots(norm) {
             fast::without(b'.', norm, &mut joined);
-            self.view_of(&joined, keys, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
+            self.view_of(&joined, overview.keys, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
         if joins_runs(input) {
             self.all_encoded_runs(norm);

@@ -3,7 +3,9 @@
 //! The views of a scan differ from the text by characters that are removed, folded or replaced. What no view can hold is told
 //! from the text's own bytes: a long run in a view comes from a run of bytes that belong to it, vanish, or may become anything.
 
+use super::super::hardened::MAX_KEYS;
 use super::super::seed;
+use super::overlap::keys_anywhere;
 use super::runs;
 use super::simd::{self, Blocks, Eight};
 use crate::scratch::Buffer;
@@ -28,6 +30,8 @@ pub(in super::super) struct Overview {
     pub(in super::super) lines: bool,
     /// Some view, other than those that undo escapes, may hold a wallet key.
     pub(in super::super) keys: bool,
+    /// The normalised text may hold one, and what it becomes when some of its characters are replaced by others.
+    pub(in super::super) plain_keys: bool,
     /// Some piece before line ends are removed may be long enough for an encoded phrase.
     pub(super) pieces: bool,
     /// The characters themselves; where the text is not ASCII, they may be there nevertheless.
@@ -75,6 +79,7 @@ impl Overview {
             mixed: controls || !ascii,
             lines,
             keys: keys.found,
+            plain_keys: keys.found,
             pieces: pieces.found,
             dots: dots || !ascii,
             percents: percents || !ascii,
@@ -90,6 +95,7 @@ impl Overview {
             ascii: false,
             mixed: true,
             keys: true,
+            plain_keys: true,
             pieces: true,
             dots: true,
             percents: true,
@@ -112,6 +118,11 @@ impl Overview {
     /// Notes whether normalising the normalised text again changes it.
     pub(in super::super) fn note_settled(&mut self, norm: &str) {
         self.settled = self.ascii || text::is_settled(norm, |_| false);
+    }
+
+    /// Notes whether the normalised text holds a wallet key.
+    pub(in super::super) fn note_keys(&mut self, norm: &[u8]) {
+        self.plain_keys = self.keys && keys_anywhere(norm, MAX_KEYS) != Some(false);
     }
 
     pub(in super::super) fn holds_dots(&self, norm: &[u8]) -> bool {
