@@ -14,6 +14,17 @@ pub(super) const fn full(b: u8) -> u8 {
     }
 }
 
+/// [`full`] by comparisons alone, which a compiler makes for many bytes at once.
+const fn blend(b: u8) -> u8 {
+    let lower = b | ((b.wrapping_sub(b'A') < 26) as u8) << 5;
+    // E and U differ in one bit; 0, 1, 4 and 5 in two, and 5 is set right below.
+    let vowel =
+        (lower & 0xef == b'e') | (lower == b'i') | (lower == b'o') | (lower & 0xfa == b'0') | (lower == b'3');
+    let folded = if vowel { b'a' } else { lower };
+    let folded = if b == b'5' { b's' } else { folded };
+    if b == b'7' { b't' } else { folded }
+}
+
 /// Digits alone: enough for rules that have no vowel-folded variant, and it keeps case.
 pub(super) const fn digits(b: u8) -> u8 {
     match b {
@@ -59,9 +70,8 @@ pub(super) enum Folding {
 
 /// Folds a text into `out`, which it replaces. True when the text has `@` or `$`.
 pub(super) fn into(text: &[u8], out: &mut Vec<u8>) -> bool {
-    static TABLE: [u8; 256] = table(Folding::Full);
     out.clear();
-    out.extend(text.iter().map(|&b| TABLE[b as usize]));
+    out.extend(text.iter().map(|&b| blend(b)));
     memchr::memchr2(b'@', b'$', text).is_some()
 }
 
@@ -124,6 +134,7 @@ mod tests {
                 u8::try_from(super::super::super::rule::fold_vowel(char::from(b)) as u32).unwrap_or(b);
             assert_eq!(full(vowel), full(b), "{b}");
             assert_eq!(full(b.to_ascii_lowercase()), full(b), "{b}");
+            assert_eq!(blend(b), full(b), "{b}");
         }
     }
 }
