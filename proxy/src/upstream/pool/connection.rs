@@ -8,30 +8,32 @@
 //!
 //! The halves speak through channels that wake whoever waits at the other end. Here that is the task that is running already, and
 //! each such call would have it run once more for nothing: so the handle's side waits with a waker that does nothing, and the
-//! work's side with one that is deaf while the handle is used.
+//! work's side with one that is deaf while the handle is used (what the origin does is heard all the same, see `ear`).
+//!
+//! hyper reads a hundred header lines of a response for nothing, and clears a table of 32 KiB for each response where there may
+//! be more. So it is left at the hundred; what is longer is read once more, from memory, by another hyper that was told so.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::ear::{Ear, Listening, Recording, Socket};
 use super::{OutgoingBody, Transport};
 
 /// Longest response head, bytes (spec: http-proxy §6).
 const MAX_HEAD: usize = 10 << 20;
 /// Room for reading beyond a head.
 const READ_AHEAD: usize = 64 * 1024;
-/// Most header lines of a response. hyper clears a table of this many entries for each.
+/// Most header lines of a response.
 const MAX_LINES: usize = 512;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -40,46 +42,31 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Http1 {
     sender: SendRequest<OutgoingBody>,
     worker: Worker,
+    single: bool,
 }
+
+type Failed = TrySendError<Request<OutgoingBody>>;
 
 struct Worker {
     /// What does the work; none once it has ended. The lock only tells the compiler that it is never shared.
     work: Mutex<Option<Work>>,
     ear: Arc<Ear>,
+    socket: Arc<Socket>,
     /// Speaks to `ear`.
     waker: Waker,
 }
 
-/// Hears that the work can go on, and passes it on to the task that drove it last.
-#[derive(Default)]
-struct Ear {
-    deaf: AtomicBool,
-    task: AtomicWaker,
-}
-
-impl Wake for Ear {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.deaf.load(Ordering::Acquire) {
-            self.task.wake();
-        }
-    }
-}
-
 impl Worker {
-    fn new(work: Work) -> Self {
-        let ear = Arc::<Ear>::default();
+    fn new(work: Work, socket: Arc<Socket>) -> Self {
+        let ear = Arc::clone(socket.ear());
         let waker = Arc::clone(&ear).into();
-        Self { work: Mutex::new(Some(work)), ear, waker }
+        Self { work: Mutex::new(Some(work)), ear, socket, waker }
     }
 
     /// Does what can be done now; ready once the work has ended.
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.ear.task.register(cx.waker());
+        self.ear.listen_for(cx.waker());
         let mut cx = Context::from_waker(&self.waker);
         let ended = work.as_mut().is_none_or(|work| work.as_mut().poll(&mut cx).is_ready());
         if ended {
@@ -102,16 +89,21 @@ impl Worker {
 
 impl Http1 {
     pub(super) async fn open(transport: Transport) -> hyper::Result<Self> {
-        let (sender, connection) = Builder::new()
+        let socket = Arc::new(Socket::new(Arc::default()));
+        Self::with(&Builder::new(), Listening::new(transport, &socket), socket).await
+    }
+
+    async fn with(builder: &Builder, transport: Listening, socket: Arc<Socket>) -> hyper::Result<Self> {
+        let (sender, connection) = builder
+            .clone()
             .title_case_headers(true)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_HEAD + READ_AHEAD)
-            .max_headers(MAX_LINES)
             .handshake(TokioIo::new(transport))
             .await?;
         // What goes wrong is reported to the request on the connection.
         let work = async move { drop(connection.with_upgrades().await) };
-        Ok(Self { sender, worker: Worker::new(Box::pin(work)) })
+        Ok(Self { sender, worker: Worker::new(Box::pin(work), socket), single: false })
     }
 
     /// Does what can be done now; ready once the connection has ended.
@@ -139,9 +131,9 @@ impl Http1 {
 
     /// What a look at the body tells the work is dealt with when it is driven next, which is before anybody waits.
     fn look(&self, incoming: &mut Incoming) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.worker.ear.deaf.store(true, Ordering::Release);
+        self.worker.ear.be_deaf(true);
         let polled = Pin::new(incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-        self.worker.ear.deaf.store(false, Ordering::Release);
+        self.worker.ear.be_deaf(false);
         polled
     }
 
@@ -164,24 +156,62 @@ impl Http1 {
         .await
     }
 
+    /// Whether it may be used for another request.
+    pub(super) fn is_single(&self) -> bool {
+        self.single
+    }
+
     /// Sends a request and waits for the head of its response.
     pub(super) async fn send(
         &mut self,
         request: Request<OutgoingBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<OutgoingBody>>> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        let response = poll_fn(|cx| {
-            let _ = self.worker.drive(cx);
-            // When the work has ended, what was not sent and what got no answer has been given back.
-            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await?;
+    ) -> Result<Response<Incoming>, Failed> {
+        let method = request.method().clone();
+        let recording = Recording::of(&self.worker.socket);
+        let mut sent = self.exchange(request).await;
+        if sent.as_ref().is_err_and(|failed| failed.error().is_parse_too_large())
+            && let Some(reread) = self.reread(method).await
+        {
+            sent = reread;
+        }
+        drop(recording);
+        let response = sent?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // What hands the connection over is the end of its work.
+            self.worker.socket.leave();
             if let Some(work) = self.worker.take() {
                 tokio::spawn(work);
             }
         }
         Ok(response)
+    }
+
+    async fn exchange(&mut self, request: Request<OutgoingBody>) -> Result<Response<Incoming>, Failed> {
+        let mut response = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            let _ = self.worker.drive(cx);
+            // When the work has ended, what was not sent and what got no answer has been given back.
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    /// Reads the response to a request of this method once more, when its head may have too many lines for hyper as it is.
+    /// The connection cannot be used again: whether all of the request was sent is not known.
+    async fn reread(&mut self, method: Method) -> Option<Result<Response<Incoming>, Failed>> {
+        let (read, transport) = self.worker.socket.recorded()?;
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let transport = Listening::again(transport, read, &socket);
+        let mut builder = Builder::new();
+        builder.max_headers(MAX_LINES);
+        *self = Self { single: true, ..Self::with(&builder, transport, socket).await.ok()? };
+        let mut request = Request::new(OutgoingBody::Empty);
+        *request.method_mut() = method;
+        let mut reread = self.exchange(request).await;
+        if let Err(failed) = &mut reread {
+            // It stands for another, which must not be sent again.
+            drop(failed.take_message());
+        }
+        Some(reread)
     }
 }

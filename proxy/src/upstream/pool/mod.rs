@@ -14,6 +14,7 @@
 
 mod body;
 mod connection;
+mod ear;
 mod http2;
 mod idle;
 mod target;
@@ -244,6 +245,7 @@ impl Pool {
             Sender::Http1(mut connection) => {
                 let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
                 let sent = connection.send(request).await;
+                let keep = keep && !connection.is_single();
                 let lease = Lease::new(keep.then(|| Arc::clone(&self.idle)), key.clone(), connection);
                 Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, Some(lease))))
             }

@@ -118,3 +118,113 @@ async fn connect_is_sent_as_an_ordinary_request_with_a_body_in_its_answer() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "CONNECT h.test:443 HTTP/1.1");
 }
+
+/// Answers each connection's requests with `answers`, each after a request's blank line, and then waits for the end.
+async fn scripted(answers: Vec<Vec<u8>>) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closed = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&closed);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let (answers, counter) = (answers.clone(), Arc::clone(&counter));
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                for answer in answers {
+                    while !seen.windows(4).any(|w| w == b"\r\n\r\n") {
+                        if socket.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+                            break;
+                        }
+                    }
+                    seen.clear();
+                    for piece in answer.chunks(1000) {
+                        let _ = socket.write_all(piece).await;
+                        tokio::task::yield_now().await;
+                    }
+                }
+                while socket.read_buf(&mut seen).await.unwrap_or(0) > 0 {}
+                counter.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+    });
+    (address, closed)
+}
+
+fn lines(count: usize) -> String {
+    (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect()
+}
+
+#[tokio::test]
+async fn a_response_may_have_five_hundred_and_twelve_header_lines() {
+    let connect = |address| {
+        move || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) }
+    };
+    for count in [0, 98, 99, 100, 300, 510, 511, 512] {
+        let hints = format!("HTTP/1.1 103 Early Hints\r\n{}\r\n", lines(count.min(30)));
+        for early in ["", &hints] {
+            let head = format!("{early}HTTP/1.1 200 OK\r\n{}Content-Length: 7\r\n\r\n", lines(count));
+            let first = [head.as_bytes(), b"payload"].concat();
+            let (address, _) = scripted(vec![first, b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()]).await;
+            let pool = Pool::default();
+            let sent = pool.send(&key(), get("/"), || None, connect(address)).await;
+            if count + 1 > 512 {
+                let Err(SendError::Http(error)) = sent else { panic!("{count} lines") };
+                assert!(error.is_parse_too_large(), "{error}");
+                continue;
+            }
+            let response = sent.unwrap();
+            assert_eq!(response.headers().len(), count + 1);
+            assert_eq!(response.headers().get("x-50").is_some(), count > 50);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "payload", "{count} lines");
+            let response = pool.send(&key(), get("/"), || None, connect(address)).await.unwrap();
+            // A long head ends its connection: the second request is the first of another one.
+            let expected = if count + 1 > 100 { 200 } else { 204 };
+            assert_eq!(response.status(), expected, "{count} lines");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_head_without_a_body_and_a_body_until_the_end_are_read_too() {
+    let connect = |address| {
+        move || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) }
+    };
+    let head = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 9\r\n\r\n", lines(200));
+    let (address, _) = scripted(vec![head.into_bytes()]).await;
+    let request = Outgoing { method: Method::HEAD, ..get("/") };
+    let response = Pool::default().send(&key(), request, || None, connect(address)).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"all of it") {
+            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\n{}\r\nuntil the ", lines(200));
+        socket.write_all(head.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        socket.write_all(b"end").await.unwrap();
+    });
+    let body = OutgoingBody::Full("all of it".into());
+    let request = Outgoing { method: Method::POST, body, ..get("/") };
+    let response = Pool::default().send(&key(), request, || None, connect(address)).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "until the end");
+    origin.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_closes_its_connection() {
+    let (address, closed) = scripted(vec![b"HTTP/1.1 200 O".to_vec()]).await;
+    let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    let pool = Pool::default();
+    let key = key();
+    let sending = pool.send(&key, get("/"), || None, connect);
+    assert!(tokio::time::timeout(Duration::from_millis(50), sending).await.is_err());
+    while closed.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+}

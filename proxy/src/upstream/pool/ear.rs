@@ -1,0 +1,258 @@
+//! What wakes the task that turns a connection.
+//!
+//! Two sides do: hyper's handle, through [`Ear`], and the origin, through [`Socket`]. They are kept apart because the first has
+//! to be ignored at times and the second never. As nobody else's waker is given to the transport, it also need not be asked
+//! for bytes again until [`Socket`] was woken: hyper asks at every turn, several times an exchange, and each time costs locks.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Transport;
+
+/// Room for what is remembered of an answer, kept between two of them.
+const USUAL_READ: usize = 4096;
+
+/// Hears that the work can go on, and passes it on to the task that drove it last.
+#[derive(Debug, Default)]
+pub(super) struct Ear {
+    deaf: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Ear {
+    /// Whom to wake from now on.
+    pub(super) fn listen_for(&self, task: &Waker) {
+        self.task.register(task);
+    }
+
+    /// Whether what the handle says is ignored.
+    pub(super) fn be_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::Release);
+    }
+}
+
+impl Wake for Ear {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.deaf.load(Ordering::Acquire) {
+            self.task.wake();
+        }
+    }
+}
+
+/// Hears that the origin did something, and remembers what it said while the head of a response is awaited.
+#[derive(Debug)]
+pub(super) struct Socket {
+    ear: Arc<Ear>,
+    /// There was nothing to read, and nothing has happened since.
+    silent: AtomicBool,
+    /// The transport is used with other wakers.
+    left: AtomicBool,
+    records: AtomicBool,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    read: Vec<u8>,
+    /// Once hyper has no use for it any more.
+    transport: Option<Transport>,
+}
+
+impl Socket {
+    pub(super) fn new(ear: Arc<Ear>) -> Self {
+        let (silent, left, records) = Default::default();
+        Self { ear, silent, left, records, record: Mutex::default() }
+    }
+
+    /// What it speaks to.
+    pub(super) fn ear(&self) -> &Arc<Ear> {
+        &self.ear
+    }
+
+    /// From now on the transport is asked whenever somebody asks, with their waker.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+        self.silent.store(false, Ordering::Release);
+    }
+
+    /// What has been read, and what it was read from, once hyper has dropped that.
+    pub(super) fn recorded(&self) -> Option<(Vec<u8>, Transport)> {
+        let mut record = self.lock();
+        let transport = record.transport.take()?;
+        Some((std::mem::take(&mut record.read), transport))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        // Whatever a panic leaves is the origin's bytes or a part of them, and the panic ends the exchange.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While it lives, its socket remembers what is read, and the transport when that is dropped. Not for longer: a transport knows
+/// its waker, and so the two would keep each other.
+#[derive(Debug)]
+pub(super) struct Recording(Arc<Socket>);
+
+impl Recording {
+    pub(super) fn of(socket: &Arc<Socket>) -> Self {
+        socket.records.store(true, Ordering::Release);
+        Self(Arc::clone(socket))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.0.records.store(false, Ordering::Release);
+        let mut record = self.0.lock();
+        record.read.clear();
+        record.read.shrink_to(USUAL_READ);
+        record.transport = None;
+    }
+}
+
+impl Wake for Socket {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.silent.store(false, Ordering::Release);
+        self.ear.task.wake();
+    }
+}
+
+/// A transport that speaks to a [`Socket`].
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// None once it has been dropped.
+    transport: Option<Transport>,
+    /// Read before anything else, but not before something was written; and what is written goes nowhere.
+    again: Option<Again>,
+    socket: Arc<Socket>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct Again {
+    bytes: Bytes,
+    asked: bool,
+}
+
+impl Listening {
+    pub(super) fn new(transport: Transport, socket: &Arc<Socket>) -> Self {
+        let waker = Arc::clone(socket).into();
+        Self { transport: Some(transport), again: None, socket: Arc::clone(socket), waker }
+    }
+
+    /// `read` was read from it for a request that it has been sent; the next request is taken for that one.
+    pub(super) fn again(transport: Transport, read: Vec<u8>, socket: &Arc<Socket>) -> Self {
+        let mut listening = Self::new(transport, socket);
+        listening.again = Some(Again { bytes: read.into(), asked: false });
+        listening
+    }
+
+    /// Calls the transport with the waker that is its due.
+    fn call<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(Pin<&mut Transport>, &mut Context<'_>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        let Some(transport) = &mut self.transport else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if self.socket.left.load(Ordering::Acquire) {
+            return call(Pin::new(transport), cx);
+        }
+        call(Pin::new(transport), &mut Context::from_waker(&self.waker))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if self.socket.records.load(Ordering::Acquire) {
+            self.socket.lock().transport = self.transport.take();
+        }
+    }
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.again {
+            Some(again) if !again.asked => return Poll::Pending,
+            Some(again) if !again.bytes.is_empty() => {
+                let n = again.bytes.len().min(buf.remaining());
+                buf.put_slice(&again.bytes.split_to(n));
+                return Poll::Ready(Ok(()));
+            }
+            _ => {}
+        }
+        if self.socket.silent.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        // Beforehand: what happens meanwhile is not to be missed.
+        self.socket.silent.store(!self.socket.left.load(Ordering::Acquire), Ordering::Release);
+        let before = buf.filled().len();
+        let polled = self.call(cx, |transport, cx| transport.poll_read(cx, buf));
+        if polled.is_ready() {
+            self.socket.silent.store(false, Ordering::Release);
+            if self.socket.records.load(Ordering::Acquire) {
+                self.socket.lock().read.extend_from_slice(&buf.filled()[before..]);
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(again) = &mut self.again {
+            again.asked = true;
+            self.waker.wake_by_ref();
+            return Poll::Ready(Ok(buf.len()));
+        }
+        self.call(cx, |transport, cx| transport.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.again.is_some() {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
+            return self.poll_write(cx, first);
+        }
+        self.call(cx, |transport, cx| transport.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.call(cx, |transport, cx| transport.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.socket.records.load(Ordering::Acquire) {
+            // It may be read from once more; else dropping it closes it.
+            return Poll::Ready(Ok(()));
+        }
+        self.call(cx, |transport, cx| transport.poll_shutdown(cx))
+    }
+}
