@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod embed;
 pub mod events;
+mod gather;
 pub mod policy;
 pub mod server;
 mod tls_suites;
