@@ -40,7 +40,7 @@ const WEBSOCKET_HINT_SCORE: f64 = 0.2;
 
 /// The stages of §6.2, in order. A stage that refuses returns the answer; the connection stays usable then.
 pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
-    let Request { mut head, body, takeover } = request;
+    let Request { mut head, body, takeover, .. } = request;
     drop(body);
     // C1: identity, scrub, target.
     scrub::strip_envelope(&mut head.headers);

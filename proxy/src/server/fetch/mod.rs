@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Answer};
 use super::cross_request::CROSS_REQUEST;
@@ -131,7 +131,8 @@ impl Fetch {
         // 10: send, following redirects.
         let deadline = Instant::now() + exchange.shared.fixed.exchange_timeout;
         let sent = tokio::select! {
-            sent = redirect::send(exchange, self.outbound(url), deadline) => sent,
+            sent = timeout_at(deadline, redirect::send(exchange, self.outbound(url))) =>
+                sent.unwrap_or_else(|_| Err(Failure::late())),
             () = exchange.shared.stop.cut.cancelled() => Err(Failure::Transport("context canceled".to_owned())),
         };
         let (response, final_url) = sent.map_err(|failure| self.failed(target, failure))?;

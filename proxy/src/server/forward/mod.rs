@@ -5,6 +5,7 @@ pub(super) mod redirect;
 pub(super) mod request;
 pub(super) mod response;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -16,7 +17,7 @@ use super::exchange::{self, Exchange};
 use super::scrub;
 use super::session::SESSION_DENY;
 use super::shared::Shared;
-use super::wire::Request;
+use super::wire::{Ended, Request};
 use crate::events::Event;
 use crate::policy::cross_request::{BODY_PREFIX, Payload};
 use crate::policy::headers::HeaderFinding;
@@ -24,7 +25,7 @@ use redirect::Failure;
 
 /// One request through the stages of §5.1, in order. A stage that refuses returns the answer.
 pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
-    let Request { mut head, body, takeover: _ } = request;
+    let Request { mut head, body, patience, takeover: _ } = request;
     // F1: identity, scrub.
     scrub::strip_envelope(&mut head.headers);
     let mut exchange = Exchange::begin(shared, client_ip, &head.headers, &head.url.raw_query);
@@ -91,14 +92,17 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     let outbound = request::build(*head, body, shared.fixed.strictness);
     // F17: send, following redirects. The time limit covers the response body too.
     let deadline = Instant::now() + shared.fixed.exchange_timeout;
-    let sent = tokio::select! {
-        biased;
-        sent = redirect::send(&exchange, outbound, deadline) => sent,
-        () = shared.stop.cut.cancelled() => Err(Failure::Transport("context canceled".to_owned())),
+    let sent = {
+        let sending = pin!(redirect::send(&exchange, outbound));
+        patience.wait(sending, deadline, &shared.stop.cut).await
     };
     let (response, url) = match sent {
-        Ok(received) => received,
-        Err(failure) => return failed(&exchange, &host, failure),
+        Ok(Ok(received)) => received,
+        Ok(Err(failure)) => return failed(&exchange, &host, failure),
+        Err(Ended::Late) => return failed(&exchange, &host, Failure::late()),
+        Err(Ended::Cut) => {
+            return failed(&exchange, &host, Failure::Transport("context canceled".to_owned()));
+        }
     };
     // F18: response.
     response::deliver(exchange, &host, &url, response, deadline).await

@@ -7,7 +7,6 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
 
 use super::request::Outbound;
 use crate::events::{Context, Event};
@@ -38,18 +37,26 @@ pub(in crate::server) enum Failure {
     Refused(UrlVerdict),
 }
 
-/// The final response and its URL.
+impl Failure {
+    /// The time limit.
+    pub(in crate::server) fn late() -> Self {
+        Self::Transport(
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
+        )
+    }
+}
+
+/// The final response and its URL. How long to wait for it is for the caller to say.
 pub(in crate::server) async fn send(
     exchange: &Exchange,
     mut outbound: Outbound,
-    deadline: Instant,
 ) -> Result<(Response<IncomingBody>, Box<GoUrl<'static>>), Failure> {
     // Of the first request, once there is a second one.
     let mut first = None;
     let mut credentials_gone = false;
     let mut hop = 1;
     loop {
-        let response = send_one(exchange, &mut outbound, deadline).await?;
+        let response = send_one(exchange, &mut outbound).await?;
         let Some((method, keep_body)) = redirects(response.status(), &outbound) else {
             return Ok((response, outbound.url));
         };
@@ -65,7 +72,7 @@ pub(in crate::server) async fn send(
         if hop >= MAX_REQUESTS {
             return Err(Failure::Location { url: shown, error: "too many redirects (max 5)".to_owned() });
         }
-        drain(response, deadline).await;
+        drain(response).await;
         judge(exchange, &next, hop).await?;
         let (first_host, client_referer) =
             first.get_or_insert_with(|| (host_of(&outbound.url), outbound.headers.get(REFERER).cloned()));
@@ -90,23 +97,14 @@ pub(in crate::server) async fn send(
     }
 }
 
-async fn send_one(
-    exchange: &Exchange,
-    outbound: &mut Outbound,
-    deadline: Instant,
-) -> Result<Response<IncomingBody>, Failure> {
+async fn send_one(exchange: &Exchange, outbound: &mut Outbound) -> Result<Response<IncomingBody>, Failure> {
     // The live rules: a reload that closes a range closes it for dials at once. (spec: http-proxy §4 "Snapshot")
     let policy = exchange.shared.policy.load_full();
     let origin = outbound.origin();
     let request = outbound.prepare();
-    let send = exchange.shared.upstream.send(&policy.dial, &origin, request, || Some(outbound.prepare()));
-    match timeout_at(deadline, send).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(Failure::Transport(error.to_string())),
-        Err(_) => Err(Failure::Transport(
-            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
-        )),
-    }
+    let upstream = &exchange.shared.upstream;
+    let sent = upstream.send(&policy.dial, &origin, request, || Some(outbound.prepare())).await;
+    sent.map_err(|error| Failure::Transport(error.to_string()))
 }
 
 /// The next method and whether the body goes along; `None`: this response is the answer.
@@ -160,12 +158,12 @@ fn referer(from: &GoUrl<'static>, to: &GoUrl<'_>, own: Option<&HeaderValue>) -> 
     HeaderValue::from_bytes(&from.to_bytes()).ok()
 }
 
-async fn drain(response: Response<IncomingBody>, deadline: Instant) {
+async fn drain(response: Response<IncomingBody>) {
     let body = response.into_body();
     // Closing an idle connection is cheaper than waiting for a long page that nobody will read.
     if http_body::Body::size_hint(&body).upper().is_none_or(|n| n <= DRAIN) {
         let limited = http_body_util::Limited::new(body, DRAIN as usize);
-        let _ = timeout_at(deadline, limited.collect()).await;
+        let _ = limited.collect().await;
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn from_http1(request: wire::Request) -> Self {
-        let wire::Request { head, body, takeover } = request;
+        let wire::Request { head, body, takeover, .. } = request;
         let host = head.host.clone().unwrap_or_default();
         let (url, authority) = if head.method == Method::CONNECT {
             (GoUrl::default(), head.url.host.into_owned())

@@ -123,7 +123,7 @@ impl Reverse {
 
 /// The stages of §9.1, in order.
 async fn serve(shared: &Arc<Shared>, origin: &Arc<Origin>, client_ip: &Arc<str>, request: Request) -> Answer {
-    let Request { mut head, body, takeover } = request;
+    let Request { mut head, body, takeover, .. } = request;
     if head.method == Method::CONNECT {
         // A tunnel to whatever the client names is what a reverse proxy is not.
         return answer::text(StatusCode::METHOD_NOT_ALLOWED, "CONNECT not supported");

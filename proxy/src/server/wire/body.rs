@@ -18,7 +18,7 @@ use super::head::{Framing, Head};
 use crate::policy::headers::canonical;
 
 /// Unread bytes that are worth a connection.
-const DRAIN: usize = 256 * 1024;
+pub(super) const DRAIN: usize = 256 * 1024;
 
 /// Why a body could not be read; the texts are those of the reference's language.
 pub type ReadError = io::Error;
@@ -26,10 +26,12 @@ pub type ReadError = io::Error;
 /// The body of a request.
 #[derive(Debug)]
 pub struct RequestBody {
+    /// All of it. Reading it to waste costs nobody anything.
+    whole: Option<Bytes>,
     incoming: Option<Incoming>,
     framing: Framing,
     trailers: Vec<String>,
-    /// None where no body is declared.
+    /// Of `incoming`.
     state: Option<Arc<Mutex<State>>>,
 }
 
@@ -46,10 +48,16 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Unread(Option<Arc<Mutex<State>>>);
 
-/// `waits`: the client sends the body only when asked to (`Expect: 100-continue`).
-pub(super) fn split(incoming: Incoming, head: &Head, waits: bool) -> (RequestBody, Unread) {
-    if head.framing == Framing::None {
-        let body = RequestBody { incoming: None, framing: head.framing, trailers: Vec::new(), state: None };
+/// `whole`: the body, where it is here already. `waits`: the client sends it only when asked to (`Expect: 100-continue`).
+pub(super) fn split(
+    incoming: Incoming,
+    whole: Option<Bytes>,
+    head: &Head,
+    waits: bool,
+) -> (RequestBody, Unread) {
+    let framing = head.framing;
+    if framing == Framing::None || whole.is_some() {
+        let body = RequestBody { whole, incoming: None, framing, trailers: Vec::new(), state: None };
         return (body, Unread(None));
     }
     let state = Some(Arc::new(Mutex::new(State { waits, ..State::default() })));
@@ -57,8 +65,7 @@ pub(super) fn split(incoming: Incoming, head: &Head, waits: bool) -> (RequestBod
         Framing::Chunked => announced(&head.headers),
         _ => Vec::new(),
     };
-    let body =
-        RequestBody { incoming: Some(incoming), framing: head.framing, trailers, state: state.clone() };
+    let body = RequestBody { whole: None, incoming: Some(incoming), framing, trailers, state: state.clone() };
     (body, Unread(state))
 }
 
@@ -101,6 +108,9 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         let this = &mut *self;
+        if let Some(whole) = this.whole.take() {
+            return Poll::Ready(Some(Ok(Frame::data(whole))));
+        }
         let (Some(incoming), Some(state)) = (&mut this.incoming, &this.state) else {
             return Poll::Ready(None);
         };
@@ -117,11 +127,15 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.whole.is_none() && self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+        match (&self.whole, &self.incoming) {
+            (Some(whole), _) => SizeHint::with_exact(whole.len() as u64),
+            (None, Some(incoming)) => incoming.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 //! [`Guard`] sits between the socket and hyper. It reads a whole head, has it judged by [`super::head`], and hands hyper a
 //! minimal head of our own making; it passes exactly the bytes of the body on, and holds everything after it back until the
 //! answer is finished. hyper therefore never parses anything that a client wrote except body bytes whose end is already known,
-//! and the read deadlines of the reference (head, whole request, idle) live where the reads are. The cost is one extra copy
-//! of heads and of chunked bodies. (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
+//! and the read deadlines of the reference (head, whole request, idle) live where the reads are. A body that has come with its
+//! head is handed on with it, and hyper is told of none. The cost is one extra copy of heads and of chunked bodies.
+//! (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
 
 use std::cell::RefCell;
 use std::io;
@@ -22,7 +23,9 @@ use tokio::time::Instant;
 use super::chunks::Chunks;
 use super::deadline::Deadline;
 use super::head::{self, Expect, Framing, Head, Refusal};
+use super::minimal::minimal;
 use super::slot::Slot;
+use crate::gather;
 
 /// The deadlines of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +58,10 @@ const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
 /// Read size.
 const CHUNK: usize = 16 * 1024;
+/// Size of the first read of a request: its head, and usual bodies.
+const FIRST: usize = 68 * 1024;
+/// Bodies of up to this many bytes go past hyper when they are there.
+const WHOLE: u64 = super::body::DRAIN as u64;
 
 thread_local! {
     /// For reads whose size nobody knows yet.
@@ -107,6 +114,8 @@ pub struct Guard<S> {
     ends: (SocketAddr, SocketAddr),
     refusal: &'static [u8],
     closing: Closing,
+    /// An error of the socket that is to be reported by the next read of the body.
+    failed: Option<io::Error>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -138,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             ends,
             refusal: b"",
             closing: Closing::Refusal(0),
+            failed: None,
         }
     }
 
@@ -164,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Reads more into the inbox; 0 at the end of the stream.
     ///
     /// An empty inbox has no memory: most connections wait most of the time. What comes is read into a buffer of the thread
-    /// and copied, except for bodies, which are large.
+    /// and copied, except for bodies that come after their heads, which are large.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if !self.inbox.is_empty() || matches!(self.phase, Phase::Length(_) | Phase::Chunked(_)) {
             self.inbox.reserve(CHUNK);
@@ -175,7 +185,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             return polled;
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(CHUNK, 0);
+            if scratch.is_empty() {
+                *scratch = vec![0; FIRST];
+            }
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             let read = buffer.filled();
@@ -206,11 +218,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     self.refuse(Refusal::TooLarge);
                     return Poll::Ready(Ok(()));
                 }
-                let whole = end == self.inbox.len();
-                let bytes = if whole { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(end) };
+                let bytes = self.take(end);
                 self.searched = 0;
-                match head::parse(&bytes.freeze(), self.strictness) {
-                    Ok(head) => self.begin(Box::new(head)),
+                match head::parse(&bytes, self.strictness) {
+                    Ok(head) => self.meet(Box::new(head), cx),
                     Err(refusal) => self.refuse(refusal),
                 }
                 return Poll::Ready(Ok(()));
@@ -234,10 +245,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
+    /// Hands a head on, with the body where that has come already. One that is to be asked for is hyper's to ask for.
+    fn meet(&mut self, head: Box<Head>, cx: &mut Context<'_>) {
+        let body = match head.framing {
+            _ if head.method == http::Method::CONNECT && !self.inner => None,
+            Framing::Length(n) if n <= WHOLE && head.expect == Expect::Nothing => self.whole(n as usize, cx),
+            _ => None,
+        };
+        self.begin(head, body);
+    }
+
+    /// A body of this length, if it is there to be read without waiting.
+    fn whole(&mut self, length: usize, cx: &mut Context<'_>) -> Option<Bytes> {
+        while self.inbox.len() < length {
+            let polled = if self.inbox.is_empty() {
+                self.fill(cx)
+            } else {
+                // A read that could have been longer tells that there is no more, which saves asking.
+                self.inbox.reserve(length - self.inbox.len() + 1);
+                tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox)
+            };
+            match polled {
+                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(Ok(_)) | Poll::Pending => return None,
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    return None;
+                }
+            }
+        }
+        Some(self.take(length))
+    }
+
+    /// The first `length` bytes of the inbox, which keeps no memory when it is empty then.
+    fn take(&mut self, length: usize) -> Bytes {
+        let all = length == self.inbox.len();
+        let bytes = if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) };
+        bytes.freeze()
+    }
+
     /// Hands a head on: the whole to the handler, what concerns framing to hyper.
-    fn begin(&mut self, head: Box<Head>) {
-        self.outbox = minimal(&head, self.inner);
-        self.phase = match head.framing {
+    fn begin(&mut self, head: Box<Head>, body: Option<Bytes>) {
+        let framing = if body.is_some() { Framing::None } else { head.framing };
+        self.outbox = minimal(&head, framing, self.inner);
+        self.phase = match framing {
             _ if head.method == http::Method::CONNECT && !self.inner => Phase::Answering,
             Framing::None => Phase::Answering,
             Framing::Length(n) => Phase::Length(n),
@@ -251,12 +302,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if let Some(limit) = self.limits.write {
             self.write_deadline.set(Instant::now() + limit);
         }
-        self.slot.put(head);
+        self.slot.put(head, body);
     }
 
     /// Moves body bytes from the inbox to the outbox.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.inbox.is_empty() {
+            if let Some(error) = self.failed.take() {
+                return Poll::Ready(Err(error));
+            }
             self.check_body_deadline(cx)?;
             if ready!(self.fill(cx))? == 0 {
                 self.phase = Phase::Closed;
@@ -279,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             },
             _ => 0,
         };
-        self.outbox = self.inbox.split_to(n).freeze();
+        self.outbox = self.take(n);
         let done = match &self.phase {
             Phase::Length(left) => *left == 0,
             Phase::Chunked(chunks) => chunks.is_done(),
@@ -299,6 +353,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
         self.check_body_deadline(cx)?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut (&mut self.io).take(left)).poll_read(cx, buf))?;
@@ -352,55 +409,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 }
 
-/// Whether the handler may answer with 101; hyper gives a connection away only to those who asked for an upgrade.
-fn wants_upgrade(head: &Head) -> bool {
-    head.version == http::Version::HTTP_11
-        && head.framing == Framing::None
-        && head::has_token(&head.headers, http::header::CONNECTION, b"upgrade")
-        && head::has_token(&head.headers, http::header::UPGRADE, b"websocket")
-}
-
-/// What hyper needs to know of a request: method, version, framing, persistence, expectation.
-fn minimal(head: &Head, inner: bool) -> Bytes {
-    let is_usual = head.method == http::Method::GET
-        && head.version == http::Version::HTTP_11
-        && head.framing == Framing::None
-        && head.keep_alive;
-    if is_usual && !wants_upgrade(head) {
-        return Bytes::from_static(b"GET / HTTP/1.1\r\nte: trailers\r\n\r\n");
-    }
-    let opens_tunnel = head.method == http::Method::CONNECT && !inner;
-    let mut out = Vec::with_capacity(96);
-    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-    // Any other method will do where CONNECT is to be answered with a body.
-    put(if head.method == http::Method::CONNECT && inner { "GET" } else { head.method.as_str() });
-    put(if opens_tunnel { " h:1" } else { " /" });
-    put(if head.version == http::Version::HTTP_10 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" });
-    if !opens_tunnel {
-        match head.framing {
-            Framing::None => {}
-            Framing::Length(n) => put(&format!("content-length: {n}\r\n")),
-            Framing::Chunked => put("transfer-encoding: chunked\r\n"),
-        }
-        if head.expect == Expect::Continue && head.framing != Framing::None {
-            put("expect: 100-continue\r\n");
-        }
-    }
-    // hyper sends trailers only to those who say that they take them; which answers have any is for the handlers to say.
-    put("te: trailers\r\n");
-    if wants_upgrade(head) {
-        put("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
-        return out.into();
-    }
-    put(match (head.version, head.keep_alive) {
-        (http::Version::HTTP_10, true) => "connection: keep-alive\r\n",
-        (http::Version::HTTP_10, false) | (_, true) => "",
-        (_, false) => "connection: close\r\n",
-    });
-    put("\r\n");
-    out.into()
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -442,7 +450,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if self.write_deadline.expired(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        gather::poll_write(&mut self.io, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -11,6 +11,8 @@ mod deadline;
 mod finish;
 mod guard;
 pub mod head;
+mod minimal;
+mod patience;
 mod rarely;
 mod slot;
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub use body::{ReadError, RequestBody};
 pub use finish::{KeepLength, NoDate, http_date, now};
 pub use guard::Limits;
 pub use head::{Expect, Framing, Head};
+pub use patience::{Ended, Patience};
 
 use super::answer::{self, Answer};
 use guard::Guard;
@@ -51,6 +54,8 @@ pub struct Request {
     pub body: RequestBody,
     /// The way to take the connection over after a 2xx to CONNECT (or a 101).
     pub takeover: Takeover,
+    /// The connection's.
+    pub patience: Arc<Patience>,
 }
 
 /// Becomes the raw connection once the answer that accepts it has been written.
@@ -101,6 +106,7 @@ where
     F: Future<Output = Answer> + Send,
 {
     let slot = Arc::new(Slot::default());
+    let patience = Arc::new(Patience::default());
     let ends = (connection.local, connection.peer);
     let inner = connection.inner;
     let mut guard = Guard::new(io, ends, connection.limits, connection.strictness, inner, Arc::clone(&slot));
@@ -111,8 +117,8 @@ where
     }
     let handler = &handler;
     let service = service_fn(|request: http::Request<Incoming>| {
-        let slot = Arc::clone(&slot);
-        async move { Ok::<_, std::convert::Infallible>(handle(request, slot, inner, handler).await) }
+        let (slot, patience) = (Arc::clone(&slot), Arc::clone(&patience));
+        async move { Ok::<_, std::convert::Infallible>(handle(request, slot, patience, inner, handler).await) }
     });
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
@@ -136,6 +142,7 @@ where
 async fn handle<H, F>(
     mut request: http::Request<Incoming>,
     slot: Arc<Slot>,
+    patience: Arc<Patience>,
     inner: bool,
     handler: &H,
 ) -> http::Response<finish::Framed>
@@ -144,7 +151,7 @@ where
     F: Future<Output = Answer>,
 {
     let takeover = Takeover(hyper::upgrade::on(&mut request));
-    let Some(head) = slot.take() else {
+    let Some((head, whole)) = slot.take() else {
         // hyper only sees heads that the guard has put there first.
         return finish::finish(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &Method::GET, inner, slot);
     };
@@ -153,13 +160,13 @@ where
     let waits =
         head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
     let connect_body = !inner && method == Method::CONNECT && head.framing != Framing::None;
-    let (body, unread) = body::split(request.into_body(), &head, waits);
+    let (body, unread) = body::split(request.into_body(), whole, &head, waits);
     let mut answer = match server_layer(&head) {
         Some(answer) => {
             drop((body, takeover));
             answer
         }
-        None => handler(Request { head, body, takeover }).await,
+        None => handler(Request { head, body, takeover, patience }).await,
     };
     if !unread.finish().await || connect_body {
         slot.set_cut_short(waits);

@@ -3,55 +3,71 @@
 //! HTTP/1 answers one request at a time, so one place is enough; the guard does not let a second request in before the first
 //! answer has ended.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::head::Head;
 
+/// An answer is under way.
+const BUSY: u64 = u64::MAX;
+
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slot {
-    state: Mutex<State>,
+    began: Instant,
+    /// The head of a request, and its body where that came with it.
+    head: Mutex<Option<(Box<Head>, Option<Bytes>)>>,
+    /// When the last answer ended, in nanoseconds after `began`; or [`BUSY`].
+    freed: AtomicU64,
+    waiting: Mutex<Option<Waker>>,
+    /// Whether there is somebody in `waiting`. A free slot is asked for often, and nearly never waited for.
+    waits: AtomicBool,
     last_was_post: AtomicBool,
     cut_short: AtomicBool,
     awaited: AtomicBool,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    head: Option<Box<Head>>,
-    busy: bool,
-    /// When the last answer ended.
-    freed: Option<Instant>,
-    waiting: Option<Waker>,
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            head: Mutex::default(),
+            freed: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            waits: AtomicBool::new(false),
+            last_was_post: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Slot {
     /// The guard: a request has come.
-    pub fn put(&self, head: Box<Head>) {
+    pub fn put(&self, head: Box<Head>, body: Option<Bytes>) {
         self.last_was_post.store(head.method == http::Method::POST, Ordering::Relaxed);
-        let mut state = self.lock();
-        state.busy = true;
-        state.head = Some(head);
+        self.freed.store(BUSY, Ordering::SeqCst);
+        *lock(&self.head) = Some((head, body));
     }
 
     /// The service: the request to handle now.
-    pub fn take(&self) -> Option<Box<Head>> {
-        self.lock().head.take()
+    pub fn take(&self) -> Option<(Box<Head>, Option<Bytes>)> {
+        lock(&self.head).take()
     }
 
     /// The answer's body: it has been dropped, so the answer is finished.
     pub fn free(&self) {
-        let waiting = {
-            let mut state = self.lock();
-            state.busy = false;
-            state.freed = Some(Instant::now());
-            state.waiting.take()
-        };
-        if let Some(waker) = waiting {
+        // Half a millennium fits.
+        let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(BUSY - 1);
+        self.freed.store(now, Ordering::SeqCst);
+        if self.waits.swap(false, Ordering::SeqCst)
+            && let Some(waker) = lock(&self.waiting).take()
+        {
             waker.wake();
         }
     }
@@ -59,19 +75,27 @@ impl Slot {
     /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the
     /// task.
     pub fn poll_free(&self, cx: &mut Context<'_>, wake: bool) -> Poll<Instant> {
-        let mut state = self.lock();
-        if !state.busy {
-            return Poll::Ready(state.freed.unwrap_or_else(Instant::now));
+        if let Some(since) = self.since() {
+            return Poll::Ready(since);
         }
         if !wake {
-            state.waiting = None;
+            if self.waits.load(Ordering::Relaxed) {
+                self.waits.store(false, Ordering::SeqCst);
+            }
             return Poll::Pending;
         }
-        match &mut state.waiting {
+        match &mut *lock(&self.waiting) {
             Some(waker) if waker.will_wake(cx.waker()) => {}
             waiting => *waiting = Some(cx.waker().clone()),
         }
-        Poll::Pending
+        self.waits.store(true, Ordering::SeqCst);
+        // It may have ended before it could know who waits.
+        self.since().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn since(&self) -> Option<Instant> {
+        let freed = self.freed.load(Ordering::SeqCst);
+        (freed != BUSY).then(|| self.began + Duration::from_nanos(freed))
     }
 
     /// Whether the request before this one was a POST.
@@ -95,9 +119,9 @@ impl Slot {
     pub fn cut_short(&self) -> bool {
         self.cut_short.load(Ordering::Relaxed)
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // The state is three plain values; a panic elsewhere cannot leave it half-written.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Plain values; a panic elsewhere cannot leave them half-written.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

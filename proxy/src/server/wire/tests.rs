@@ -278,3 +278,35 @@ async fn heads_beyond_the_limit_are_refused_and_large_ones_are_not() {
     let seen = talk(pad(1_060_000).as_bytes(), Strictness::Hardened, true).await;
     assert_eq!(first_line(&seen), "HTTP/1.1 431 Request Header Fields Too Large");
 }
+
+#[tokio::test]
+async fn bodies_arrive_whole_whether_they_come_with_their_heads_or_later() {
+    for length in [1, 100, 16_384, 65_536, 69_600, 69_632, 100_000, 262_144, 262_145, 600_000] {
+        let head = format!("POST /{length} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        let last = "GET /after HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        let all =
+            [head.as_bytes(), &vec![b'b'; length], head.as_bytes(), &vec![b'c'; length], last.as_bytes()]
+                .concat();
+        // Where the client pauses: nowhere, behind the head, within the first body, within the second head.
+        for pause in [0, head.len(), head.len() + length / 2, 2 * head.len() + length - 5] {
+            let (mut client, server) = tokio::io::duplex(80_000);
+            let connection = Connection { limits: Limits::MAIN, ..connection(Strictness::Hardened) };
+            let serving = tokio::spawn(serve(server, connection, CancellationToken::new(), echo));
+            let (mut answers, mut requests) = tokio::io::split(&mut client);
+            let writing = async {
+                requests.write_all(&all[..pause]).await.unwrap();
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                requests.write_all(&all[pause..]).await.unwrap();
+            };
+            let mut seen = String::new();
+            let ((), read) = tokio::join!(writing, answers.read_to_string(&mut seen));
+            read.unwrap();
+            serving.await.unwrap();
+            let bodies: Vec<&str> = seen.lines().filter(|line| line.starts_with('/')).collect();
+            let post = format!("/{length} {length} 0");
+            assert_eq!(bodies, [post.as_str(), &post, "/after 0 0"], "{length} bytes, pause at {pause}");
+        }
+    }
+}

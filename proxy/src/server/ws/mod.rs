@@ -49,7 +49,7 @@ mod code {
 
 /// The stages of §8.1 up to the upgrade, in order. A stage that refuses returns the answer.
 pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: Request) -> Answer {
-    let Request { mut head, body, takeover } = request;
+    let Request { mut head, body, takeover, .. } = request;
     drop(body);
     // W1: switched off.
     if !shared.policy.load().config.websocket_proxy.enabled {
