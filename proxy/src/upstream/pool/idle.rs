@@ -78,16 +78,11 @@ impl Idle {
         None
     }
 
-    /// Takes a connection back that is ready for another request, or drops it when there are enough.
+    /// Takes a connection back that is ready for another request, or drops it when its origin has enough.
     pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Box<Http1>) {
         let now = Instant::now();
         let mut state = self.lock();
-        if state.count >= self.settings.idle {
-            state.sweep(now, &self.settings);
-        }
-        if state.count >= self.settings.idle {
-            return;
-        }
+        state.make_room_http1(now, &self.settings);
         let begin_sweeping = !std::mem::replace(&mut state.swept, true);
         let waiting = match state.origins.get_mut(key) {
             Some(origin) => &mut origin.http1,
@@ -144,6 +139,26 @@ impl State {
         });
         self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
         self.http2_count = self.origins.values().filter(|origin| origin.http2.is_some()).count();
+    }
+
+    /// Closes connections that have waited longest, an eighth at a time: a look at all of them for each would cost more than they
+    /// save.
+    fn make_room_http1(&mut self, now: Instant, settings: &PoolSettings) {
+        if self.count < settings.idle {
+            return;
+        }
+        self.sweep(now, settings);
+        if self.count < settings.idle {
+            return;
+        }
+        let all = self.origins.values().flat_map(|origin| &origin.http1);
+        let mut waiting: Vec<Instant> = all.map(|(since, _)| *since).collect();
+        waiting.sort_unstable();
+        let Some(limit) = waiting.get(settings.idle / 8).copied() else { return };
+        for origin in self.origins.values_mut() {
+            origin.http1.retain(|(since, _)| *since > limit);
+        }
+        self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
     }
 
     /// Forgets shared connections that have not been used for longest, an eighth at a time: a client that visits a new origin with

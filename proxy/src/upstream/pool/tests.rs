@@ -51,8 +51,17 @@ async fn origin(per_connection: usize) -> (std::net::SocketAddr, Arc<AtomicUsize
 }
 
 async fn exchange(pool: &Pool, address: std::net::SocketAddr, request: Outgoing) -> String {
+    exchange_as(&key(), pool, address, request).await
+}
+
+async fn exchange_as(
+    key: &OriginKey,
+    pool: &Pool,
+    address: std::net::SocketAddr,
+    request: Outgoing,
+) -> String {
     let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
-    let response = pool.send(&key(), request, || None, connect).await.unwrap();
+    let response = pool.send(key, request, || None, connect).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(body.to_vec()).unwrap()
 }
@@ -74,6 +83,19 @@ async fn a_dead_pooled_connection_is_replaced_without_the_caller_noticing() {
     for n in 0..4 {
         assert_eq!(exchange(&pool, address, get("/")).await, "GET / HTTP/1.1", "request {n}");
     }
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_full_pool_closes_the_connection_that_has_waited_longest() {
+    let (address, connections) = origin(usize::MAX).await;
+    let pool = Pool::new(PoolSettings { idle: 2, ..PoolSettings::default() });
+    let at = |host: &str| OriginKey { authority: host.into(), ..key() };
+    for host in ["a.test:80", "b.test:80", "c.test:80", "b.test:80", "c.test:80"] {
+        exchange_as(&at(host), &pool, address, get("/")).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+    exchange_as(&at("a.test:80"), &pool, address, get("/")).await;
     assert_eq!(connections.load(Ordering::SeqCst), 4);
 }
 
