@@ -33,6 +33,8 @@ use target::Target;
 
 /// Time for the first bytes of a tunnel.
 const SNI_TIMEOUT: Duration = Duration::from_secs(5);
+/// Room for reading a TLS hello; most fit into one read.
+const USUAL_HELLO: usize = 2048;
 /// Score under which a session remembers a CONNECT that was refused for its headers.
 const HEADER_SCORE: f64 = 0.9;
 /// Score of the hint that a host speaks WebSocket.
@@ -242,6 +244,7 @@ impl Tunnel {
         let join = self.exchange.shared.fixed.strictness == Strictness::Hardened;
         let deadline = Instant::now() + SNI_TIMEOUT;
         while let Need::Bytes(_) = sni::need(seen, join) {
+            seen.reserve(USUAL_HELLO);
             match timeout_at(deadline, client.read_buf(seen)).await {
                 Ok(Ok(n)) if n > 0 => {}
                 _ => break,

@@ -47,6 +47,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
         let n = self.early.len().min(buf.remaining());
         buf.put_slice(&self.early[..n]);
         self.early.advance(n);
+        if self.early.is_empty() {
+            // Gives its memory back: a tunnel may live for hours.
+            self.early = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
