@@ -205,7 +205,12 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["install"] => install::run(deepest),
         ["logs"] => logs::run(deepest),
         ["probe"] => probe::run(deepest),
-        ["run"] => run::run(deepest),
+        ["run"] => {
+            let options = run::read(deepest)?;
+            // The grammar of all commands has no use while the proxy runs.
+            drop((matches, root));
+            run::run(options)
+        }
         ["tls", command] => tls_command::run(command, deepest, home(deepest)),
         ["version"] => version::run(),
         group => Ok(Done::text(help::render(&root, group))),

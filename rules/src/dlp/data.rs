@@ -25,10 +25,20 @@ pub(crate) struct Entry {
     pub(crate) validator: Option<String>,
     /// The pattern and examples are those of the core rule of the same name (injection rules).
     pub(crate) core: bool,
-    pub(crate) examples: Vec<Example>,
+    examples: Vec<Example>,
 }
 
+/// The rules of a file. Their examples are left out: no process but a test wants them in memory.
 pub(crate) fn parse(yaml: &str) -> Vec<Entry> {
+    read(yaml, false)
+}
+
+/// The examples of a file.
+pub(crate) fn examples(yaml: &str) -> impl Iterator<Item = Example> {
+    read(yaml, true).into_iter().flat_map(|entry| entry.examples)
+}
+
+fn read(yaml: &str, with_examples: bool) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut key: Option<String> = None;
     let mut in_list = false;
@@ -47,7 +57,9 @@ pub(crate) fn parse(yaml: &str) -> Vec<Entry> {
                 match key.take() {
                     None => key = Some(value.into_owned()),
                     Some(name) => {
-                        set(entry, &name, value.into_owned());
+                        if with_examples || !in_list {
+                            set(entry, &name, value.into_owned());
+                        }
                         if in_list {
                             key = Some(name);
                         }

@@ -26,57 +26,45 @@ pub struct RuleSpec {
     pub bundle_version: Arc<str>,
 }
 
-struct Builtin {
-    rules: Vec<RuleSpec>,
-    examples: Vec<Example>,
-}
+const BUILTIN: &str = include_str!("../../builtin/dlp.yaml");
+const CORE: &str = include_str!("../../builtin/core.yaml");
 
-fn load(yaml: &str) -> Builtin {
-    let mut builtin = Builtin { rules: Vec::new(), examples: Vec::new() };
-    for entry in data::parse(yaml) {
-        builtin.rules.push(RuleSpec {
-            name: Arc::from(entry.name.as_str()),
-            regex: entry.pattern,
-            severity: Arc::from(entry.severity.as_str()),
-            validator: entry.validator.and_then(|v| Validator::parse(&v)),
-            exempt_domains: Vec::new(),
-            warn: false,
-            bundle: Arc::from(""),
-            bundle_version: Arc::from(""),
-        });
-        builtin.examples.extend(entry.examples);
-    }
-    builtin
-}
-
-fn builtin() -> &'static Builtin {
-    static RULES: OnceLock<Builtin> = OnceLock::new();
-    RULES.get_or_init(|| load(include_str!("../../builtin/dlp.yaml")))
-}
-
-fn core() -> &'static Builtin {
-    static RULES: OnceLock<Builtin> = OnceLock::new();
-    RULES.get_or_init(|| load(include_str!("../../builtin/core.yaml")))
+fn load(yaml: &str) -> Vec<RuleSpec> {
+    let spec = |entry: data::Entry| RuleSpec {
+        name: Arc::from(entry.name.as_str()),
+        regex: entry.pattern,
+        severity: Arc::from(entry.severity.as_str()),
+        validator: entry.validator.and_then(|v| Validator::parse(&v)),
+        exempt_domains: Vec::new(),
+        warn: false,
+        bundle: Arc::from(""),
+        bundle_version: Arc::from(""),
+    };
+    data::parse(yaml).into_iter().map(spec).collect()
 }
 
 /// The 48 built-in rules, in evaluation order.
 pub fn builtin_rules() -> &'static [RuleSpec] {
-    &builtin().rules
+    static RULES: OnceLock<Vec<RuleSpec>> = OnceLock::new();
+    RULES.get_or_init(|| load(BUILTIN))
 }
 
 /// The 8 core rules, in evaluation order.
 pub fn core_rules() -> &'static [RuleSpec] {
-    &core().rules
+    static RULES: OnceLock<Vec<RuleSpec>> = OnceLock::new();
+    RULES.get_or_init(|| load(CORE))
 }
 
 /// The examples that stand beside the built-in rules.
 pub fn builtin_examples() -> &'static [Example] {
-    &builtin().examples
+    static EXAMPLES: OnceLock<Vec<Example>> = OnceLock::new();
+    EXAMPLES.get_or_init(|| data::examples(BUILTIN).collect())
 }
 
 /// The examples that stand beside the core rules.
 pub fn core_examples() -> &'static [Example] {
-    &core().examples
+    static EXAMPLES: OnceLock<Vec<Example>> = OnceLock::new();
+    EXAMPLES.get_or_init(|| data::examples(CORE).collect())
 }
 
 /// The list in force (spec: dlp §4.2): the user's alone without defaults; otherwise the built-ins that no user rule

@@ -7,50 +7,33 @@ use super::RuleSpec;
 use crate::dlp::Example;
 use crate::dlp::data;
 
-struct Builtin {
-    rules: Vec<RuleSpec>,
-    examples: Vec<Example>,
-}
+const CORE: &str = include_str!("../../builtin/injection/core.yaml");
+const STANDARD: &str = include_str!("../../builtin/injection/standard.yaml");
 
 fn spec(name: &str, regex: &str) -> RuleSpec {
     RuleSpec { builtin: true, ..RuleSpec::user(name, regex) }
 }
 
-fn core() -> &'static Builtin {
-    static RULES: OnceLock<Builtin> = OnceLock::new();
-    RULES.get_or_init(|| {
-        let entries = data::parse(include_str!("../../builtin/injection/core.yaml"));
-        Builtin {
-            rules: entries.iter().map(|e| spec(&e.name, &e.pattern)).collect(),
-            examples: entries.into_iter().flat_map(|e| e.examples).collect(),
-        }
-    })
-}
-
-fn standard() -> &'static Builtin {
-    static RULES: OnceLock<Builtin> = OnceLock::new();
-    RULES.get_or_init(|| {
-        let mut builtin = Builtin { rules: Vec::new(), examples: Vec::new() };
-        for entry in data::parse(include_str!("../../builtin/injection/standard.yaml")) {
-            let shared = core_rules().iter().find(|c| entry.core && *c.name == entry.name);
-            builtin.rules.push(shared.cloned().unwrap_or_else(|| spec(&entry.name, &entry.pattern)));
-            builtin.examples.extend(entry.examples);
-        }
-        builtin
-    })
-}
-
 /// The 8 core rules, in evaluation order.
 pub fn core_rules() -> &'static [RuleSpec] {
-    &core().rules
+    static RULES: OnceLock<Vec<RuleSpec>> = OnceLock::new();
+    RULES.get_or_init(|| data::parse(CORE).iter().map(|e| spec(&e.name, &e.pattern)).collect())
 }
 
 /// The 25 built-in standard rules, in evaluation order.
 pub fn builtin_rules() -> &'static [RuleSpec] {
-    &standard().rules
+    static RULES: OnceLock<Vec<RuleSpec>> = OnceLock::new();
+    RULES.get_or_init(|| {
+        let rule = |entry: data::Entry| {
+            let shared = core_rules().iter().find(|c| entry.core && *c.name == entry.name);
+            shared.cloned().unwrap_or_else(|| spec(&entry.name, &entry.pattern))
+        };
+        data::parse(STANDARD).into_iter().map(rule).collect()
+    })
 }
 
 /// The examples that stand beside the core and the standard rules.
 pub fn builtin_examples() -> impl Iterator<Item = &'static Example> {
-    core().examples.iter().chain(&standard().examples)
+    static EXAMPLES: OnceLock<Vec<Example>> = OnceLock::new();
+    EXAMPLES.get_or_init(|| data::examples(CORE).chain(data::examples(STANDARD)).collect()).iter()
 }

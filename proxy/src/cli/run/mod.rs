@@ -18,7 +18,7 @@ use clap::{ArgMatches, Command};
 
 use super::grammar::{boolean, command, duration, string};
 use super::{Done, Failure};
-use options::Options;
+pub(super) use options::Options;
 
 pub(super) fn definition() -> Command {
     command("run", "Start the Pipelock proxy")
@@ -37,8 +37,12 @@ pub(super) fn definition() -> Command {
         .arg(clap::Arg::new("agent").last(true).num_args(0..).hide(true))
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
-    let options = Options::read(matches)?;
+/// What the command line asks for; [`run`] does it.
+pub(super) fn read(matches: &ArgMatches) -> Result<Options, Failure> {
+    Options::read(matches)
+}
+
+pub(super) fn run(options: Options) -> Result<Done, Failure> {
     let prepared = prepare::prepare(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

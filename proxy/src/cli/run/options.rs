@@ -10,7 +10,7 @@ use crate::config::grammar::url_with_host;
 
 /// Parsed and checked flags.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// Path as typed.
     pub(super) config: Option<PathBuf>,
     pub(super) overrides: Overrides,

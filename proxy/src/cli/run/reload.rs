@@ -46,13 +46,14 @@ impl Reloader {
 
     /// Loads at each trigger, for the life of the process. While a loaded file waits to be applied, further ones are dropped.
     pub(super) async fn run(mut self, mut watch: Watch, mut hangups: Signal) {
-        let (queue, mut waiting) = mpsc::channel::<Loaded>(1);
+        // A queue reserves memory for 32 of its items.
+        let (queue, mut waiting) = mpsc::channel::<Box<Loaded>>(1);
         let path = self.path.clone();
         tokio::spawn(async move {
             while let Some(loaded) = waiting.recv().await {
                 // Compiling takes tens of milliseconds of CPU: not on a thread that serves requests.
                 let Ok(back) = tokio::task::spawn_blocking(move || {
-                    self.apply(loaded);
+                    self.apply(*loaded);
                     self
                 })
                 .await
@@ -70,7 +71,7 @@ impl Reloader {
             let path = path.clone();
             match tokio::task::spawn_blocking(move || Config::load(&path)).await {
                 Ok(Ok(loaded)) => {
-                    let _ = queue.try_send(loaded);
+                    let _ = queue.try_send(Box::new(loaded));
                 }
                 Ok(Err(e)) => say(&format!("pipelock: config reload failed: {e}")),
                 Err(e) => say(&format!("pipelock: config reload failed: {e}")),

@@ -23,7 +23,7 @@ mod views;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use muselet_rules::Strictness;
@@ -105,7 +105,8 @@ pub struct Pipeline {
     internal_ranges: AddressSet,
     ip_allowlist: AddressSet,
     dlp: Arc<dlp::Scanner>,
-    quick: Option<Quick>,
+    /// Shortcuts, made for the first URL: a process that waits has no use for their tables. `None`: without them.
+    quick: Option<OnceLock<Quick>>,
     /// Hosts on which a rule does not count, by the rule's place in the merged list.
     exemptions: Vec<(usize, HostList)>,
     rate: RateLimit,
@@ -133,7 +134,7 @@ impl Pipeline {
             internal_ranges,
             ip_allowlist: AddressSet::parse(&settings.ip_allowlist)?,
             exemptions: dlp.rules(RuleList::Main).iter().enumerate().filter_map(exemption).collect(),
-            quick: Some(Quick::new(&dlp)),
+            quick: Some(OnceLock::new()),
             dlp,
             rate: RateLimit::new(settings.max_requests_per_minute),
             budget: DataBudget::new(settings.max_data_per_minute, hardened),
@@ -150,7 +151,11 @@ impl Pipeline {
 
     /// Whether a rule may match `text`; without shortcuts always.
     fn may_match(&self, text: &[u8]) -> bool {
-        self.quick.as_ref().is_none_or(|quick| quick.may_match(&self.dlp, text))
+        self.quick().is_none_or(|quick| quick.may_match(&self.dlp, text))
+    }
+
+    fn quick(&self) -> Option<&Quick> {
+        self.quick.as_ref().map(|quick| quick.get_or_init(|| Quick::new(&self.dlp)))
     }
 
     /// Whether names are resolved and addresses checked; otherwise only internal literals are refused.

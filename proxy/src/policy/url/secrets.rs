@@ -20,7 +20,7 @@ const MIN_SEED_SEGMENT: usize = 20;
 
 /// Layer 8.
 pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
-    if let Some(quick) = &pipeline.quick {
+    if let Some(quick) = pipeline.quick() {
         scan.cleared = quick.clear(&pipeline.dlp, scan);
         if scan.cleared.rules {
             return Step::Pass;
@@ -52,8 +52,7 @@ pub(super) fn visit<B>(
 ) -> ControlFlow<B> {
     let views = if list == RuleList::Core { &views::CORE } else { &views::CONFIGURED };
     views::visit(scan, views, examine)?;
-    let quick =
-        pipeline.quick.as_ref().and_then(|quick| quick.visit_joins(&pipeline.dlp, list, scan, examine));
+    let quick = pipeline.quick().and_then(|quick| quick.visit_joins(&pipeline.dlp, list, scan, examine));
     quick.unwrap_or_else(|| views::visit(scan, &views::LAST, examine))
 }
 

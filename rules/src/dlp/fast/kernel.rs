@@ -86,6 +86,7 @@ impl Kernel {
             known.push((spec, id));
             kernel.add(id, number as u16, rule);
         }
+        kernel.branches.shrink_to_fit();
         let windows: Vec<_> =
             kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, b.tail, i as u32)).collect();
         let at_boundary = |number: u32| kernel.branches[number as usize].1.begins_at_boundary();

@@ -362,10 +362,10 @@ fn branch(row: &[Slot]) -> Option<Branch> {
     while end < row.len() && bytes[end].is_some() {
         end += 1;
     }
-    let mut checks: Vec<(isize, Set)> =
-        (first..end).filter_map(|i| bytes[i].map(|set| (i as isize - at as isize, set))).collect();
+    let mut checks = Vec::with_capacity((end - first).saturating_sub(4));
+    let distances = (first..end).filter_map(|i| bytes[i].map(|set| (i as isize - at as isize, set)));
     // The window itself is known to be there.
-    checks.retain(|(distance, _)| !(0..4).contains(distance));
+    checks.extend(distances.filter(|(distance, _)| !(0..4).contains(distance)));
     // In a run of one class, the far end is likelier to lie beyond what the text has of it.
     checks.sort_by_cached_key(|(distance, set)| (set.weight(), std::cmp::Reverse(distance.abs())));
     let start = if row[..first].iter().all(|s| matches!(s, Slot::Look(_))) { Some(at - first) } else { None };
