@@ -315,19 +315,33 @@ impl Run {
         let mut run = Run { out: [0; ROOM], filled: 0, end: at, last: None, solid: false, flags: 0 };
         let (mut filled, mut last, mut solid, mut flags) = (0, (usize::MAX, 0), false, 0);
         while let Some(&word) = input.get(at..).and_then(|rest| rest.first_chunk::<8>())
-            && let Some(place) = run.out.get_mut(filled..).and_then(|rest| rest.first_chunk_mut::<4>())
+            && let Some(place) = run.out.get_mut(filled..).and_then(|rest| rest.first_chunk_mut::<9>())
         {
             let [b0, b1, b2, b3, ..] = word;
-            // Most of what is no text fails at its second byte.
-            let decoded = if b0 >= 0xC2 && b1 & 0xC0 == 0x80 { decode(&[b0, b1, b2, b3]) } else { None };
+            // U+FFFD is what its first byte alone becomes. Most of what is no text fails at its second byte.
+            let replacement = is_replacement(word);
+            let decoded = match !replacement && b0 >= 0xC2 && b1 & 0xC0 == 0x80 {
+                true => decode(&[b0, b1, b2, b3]),
+                false => None,
+            };
             let (entry, step) = match decoded {
                 Some((c, length)) => (entry(c), length),
                 None if u64::from_le_bytes(word) & HIGH == 0 => break,
                 None if lines && matches!(b0, b'\t' | b'\n' | b'\r') => break,
-                None => (characters::of_byte(b0, lines), 1),
+                None => (characters::of_byte(b0, lines), if replacement { 3 } else { 1 }),
             };
-            let Some((bytes, length)) = entry.bytes([b0, b1, b2, b3], step) else { break };
-            *place = bytes;
+            let length = match (entry.bytes([b0, b1, b2, b3], step), decoded) {
+                (Some((bytes, length)), _) => {
+                    place[..4].copy_from_slice(&bytes);
+                    length
+                }
+                (None, Some((c, _))) if entry.sort() == Sort::Hangul => {
+                    let length;
+                    (*place, length) = letters(c);
+                    length
+                }
+                _ => break,
+            };
             // What is removed is as if it were not there.
             if decoded.is_some() || length > 0 {
                 last = (at, filled);
@@ -349,14 +363,19 @@ pub(super) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
     while at < text.len() {
         let word = eight(text, at);
-        let length = if u64::from_le_bytes(word) & HIGH == 0 { 8 } else { usize::from(word[0] < 0x80) };
-        if length > 0 {
-            let length = length.min(text.len() - at);
+        let [b0, b1, b2, b3, ..] = word;
+        if u64::from_le_bytes(word) & HIGH == 0 {
+            let length = 8.min(text.len() - at);
             push(out, word, length);
             at += length;
             continue;
         }
-        let [b0, b1, b2, b3, ..] = word;
+        let replacement = is_replacement(word);
+        if replacement || b0 < 0x80 {
+            push(out, [b0, b1, b2, b3], usize::from(!replacement));
+            at += if replacement { 3 } else { 1 };
+            continue;
+        }
         let (c, length) = decode(&[b0, b1, b2, b3]).unwrap_or((0x80, 1));
         let unseen = entry(c).flags() & Entry::UNSEEN != 0 && char::from_u32(c).is_some_and(is_unseen);
         push(out, [b0, b1, b2, b3], if unseen { 0 } else { length });
@@ -376,6 +395,12 @@ fn eight(text: &[u8], at: usize) -> [u8; 8] {
         bytes.iter_mut().zip(rest).for_each(|(byte, &from)| *byte = from);
         bytes
     })
+}
+
+/// Whether a text begins with U+FFFD.
+#[inline(always)]
+fn is_replacement(word: [u8; 8]) -> bool {
+    word[..3] == *b"\xEF\xBF\xBD"
 }
 
 /// Whether ASCII characters are printable.
