@@ -145,16 +145,19 @@ impl Extra<'_, '_> {
 
     fn encoded_runs(&mut self, text: &[u8], digits: &Survey) {
         let s = self.s;
-        fast::encoded_runs(s, text, digits, |found| match found {
+        fast::encoded_runs(s, text, digits, |found| self.encoded(found));
+    }
+
+    fn encoded(&mut self, found: Encoded<'_>) {
+        match found {
             Encoded::Rules(norm, encoded) => self.view(norm, encoded, ENCODED_RUNS),
             Encoded::Phrase(decoded, encoded) => {
-                let checks = &mut self.checks;
-                if s.seed.is_some_and(|settings| seed::detect_within(&text::lossy(decoded), settings, checks))
-                {
+                let (seed, checks) = (self.s.seed, &mut self.checks);
+                if seed.is_some_and(|settings| seed::detect_within(&text::lossy(decoded), settings, checks)) {
                     self.push(Match::special(SEED_PHRASE, encoded), ENCODED_RUNS);
                 }
             }
-        });
+        }
     }
 
     fn all_encoded_runs(&mut self, text: &[u8]) {
@@ -185,7 +188,10 @@ impl Extra<'_, '_> {
             fast::without(b'.', norm, &mut joined);
             self.view_of(&joined, overview.keys, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
         }
-        if joins_runs(input) {
+        if overview.keeps_lines() {
+            let s = self.s;
+            fast::runs_at_line_ends(s, input, |found| self.encoded(found));
+        } else if joins_runs(input) {
             self.all_encoded_runs(norm);
         }
     }

@@ -8,7 +8,7 @@
 use super::decoded::least_bytes;
 use super::kernel::LENGTHY;
 use super::overlap::MIN_CARD;
-use super::simd::{self, Digits};
+use super::simd::{self, Blocks, Digits};
 use super::*;
 
 crate::scratch::pooled!(Digits);
@@ -23,22 +23,37 @@ pub(in super::super) struct Survey {
     without_equals: u32,
     /// Two neighbouring blocks may hold the decimal digits of a card number and of a group behind it.
     pub(in super::super) cards: bool,
+    /// Decimal digits of the last block.
+    before: u32,
+}
+
+impl Blocks for Survey {
+    #[inline(always)]
+    fn block(&mut self, sets: [u64; 8], _: u64) {
+        let digits = Digits::of(sets);
+        self.digits.push(digits);
+        self.runs.push(digits.run);
+        // With all their separators they are shorter than a block.
+        let count = digits.decimals().count_ones();
+        self.cards |= self.before + count >= MIN_CARD;
+        self.before = count;
+    }
 }
 
 impl Survey {
     pub(in super::super) fn new(s: &Scanner, text: &[u8]) -> Survey {
-        let (mut digits, mut runs) = (Buffer::new(), Buffer::new());
-        simd::digits(text, &mut digits);
-        // With all their separators they are shorter than a block.
-        let (mut before, mut cards) = (0, false);
-        runs.extend(digits.iter().map(|d: &Digits| {
-            let count = d.decimals().count_ones();
-            cards |= before + count >= MIN_CARD;
-            before = count;
-            d.run
-        }));
-        let (stretch, without_equals) = (s.kernel.stretch(), s.kernel.stretch_without_equals());
-        Survey { digits, runs, stretch, without_equals, cards }
+        let mut survey = Survey {
+            digits: Buffer::new(),
+            runs: Buffer::new(),
+            stretch: s.kernel.stretch(),
+            without_equals: s.kernel.stretch_without_equals(),
+            cards: false,
+            before: 0,
+        };
+        survey.digits.reserve(text.len() / 64 + 1);
+        survey.runs.reserve(text.len() / 64 + 1);
+        simd::digits(text, &mut survey);
+        survey
     }
 
     /// Up to 64 bits of one of the masks from a position on.
@@ -252,6 +267,25 @@ pub(in super::super) fn encoded_runs(
         search.run(&text[start..end], survey.base64(start, end), 0, &mut found);
         false
     });
+}
+
+/// The same for the runs that removing tabs and line ends joins with others, of a text that holds no other control characters
+/// and only ASCII.
+pub(in super::super) fn runs_at_line_ends(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
+    let mut search = Search::new(s);
+    runs::each(text, &RUN, MIN_RUN, &mut Buffer::new(), |start, end| {
+        if meets_run(text[..start].iter().rev()) || meets_run(text[end..].iter()) {
+            search.run(&text[start..end], true, 0, &mut found);
+        }
+        false
+    });
+}
+
+/// Whether there is a run behind one or more tabs and line ends.
+fn meets_run<'t>(beyond: impl Iterator<Item = &'t u8>) -> bool {
+    let lines = |b: u8| matches!(b, b'\t' | b'\n' | b'\r');
+    let mut beyond = beyond.copied().peekable();
+    beyond.next_if(|&b| lines(b)).is_some() && beyond.find(|&b| !lines(b)).is_some_and(is_run)
 }
 
 impl Search<'_> {

@@ -6,13 +6,15 @@
 use super::super::hardened::MAX_KEYS;
 use super::super::seed;
 use super::overlap::keys_anywhere;
-use super::runs;
-use super::simd::{self, Blocks, Eight};
+use super::runs::{self, Class};
+use super::simd::{self, Blocks, Eight, class_masks};
 use crate::scratch::Buffer;
 use crate::text;
 
-/// A wallet key has 51 letters, and no character becomes more letters than four thirds of its bytes.
-const MIN_KEY: u32 = (51u32 * 3).div_ceil(4);
+/// Letters in a wallet key.
+const KEY: usize = 51;
+/// No character becomes more letters than four thirds of its bytes.
+const MIN_KEY: u32 = (KEY as u32 * 3).div_ceil(4);
 /// The same for pieces that decode to a seed phrase.
 const MIN_PIECE: u32 = (super::MIN_ENCODED_PHRASE * 3).div_ceil(4);
 
@@ -46,8 +48,8 @@ static SETS: Eight = Eight::new([
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
     b"\t\n\r",
     CONTROLS,
-    // Letters of wallet keys in any case, and what views are without.
-    b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.\t\n\r",
+    // Letters of wallet keys, and what views are without.
+    b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz.\t\n\r",
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r",
     b".",
     b"%",
@@ -72,14 +74,15 @@ impl Overview {
         let Sweep { letters, others, any, wide, keys, pieces } = sweep;
         let [lines, controls, dots, percents, pluses] = any.map(|any| any != 0);
         let ascii = wide == 0;
+        let keys = keys.found && (!ascii || holds_key_letters(input));
         Overview {
             letters,
             others,
             ascii,
             mixed: controls || !ascii,
             lines,
-            keys: keys.found,
-            plain_keys: keys.found,
+            keys,
+            plain_keys: keys,
             pieces: pieces.found,
             dots: dots || !ascii,
             percents: percents || !ascii,
@@ -143,6 +146,18 @@ impl Overview {
         let others: &[u64] = if self.mixed { &self.others } else { &[] };
         input.len() >= seed::MIN_FOLDED && seed::may_hold(input, &self.letters, others, min_words)
     }
+}
+
+/// Whether some view of a text of ASCII alone, none of them keeping control characters, may hold as many letters of wallet keys in a row as a key has.
+fn holds_key_letters(input: &[u8]) -> bool {
+    const LETTER: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+    const KEPT: Class = Class::new(b" !\"#$%&'()*+,-/0:;<=>?@IOl[\\]^_`{|}~");
+    let mut kept = Buffer::new();
+    class_masks(&KEPT.low, &KEPT.high, input, &mut kept);
+    kept.iter_mut().for_each(|mask| *mask = !*mask);
+    runs::each_in(&kept, KEY as u32, |start, end| {
+        input[start..end.min(input.len())].iter().filter(|&&b| LETTER.has(b)).count() >= KEY
+    })
 }
 
 /// What is gathered in the sweep.

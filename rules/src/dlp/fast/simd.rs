@@ -155,9 +155,7 @@ static DIGITS: Eight = Eight::new([
 ]);
 
 /// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
-pub(super) fn digits(text: &[u8], out: &mut Vec<Digits>) {
-    out.clear();
-    out.reserve(text.len() / 64 + 1);
+pub(super) fn digits(text: &[u8], out: &mut impl Blocks) {
     eight(&DIGITS, text, out);
 }
 
@@ -169,19 +167,25 @@ pub(super) fn narrow_digits(text: &[u8], out: &mut Vec<Digits>) {
 }
 
 impl Digits {
-    /// Decimal digits, and the four characters that are no letters.
+    #[inline(always)]
+    pub(super) fn of([run, b5, b4, b3, b2, b1, b0, percent]: [u64; 8]) -> Digits {
+        Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent }
+    }
+
+    /// Decimal digits.
     #[inline]
     pub(super) fn decimals(&self) -> u64 {
-        let [b5, b4, b3, b2, ..] = self.bits;
-        // From 52 on.
-        self.run & b5 & b4 & (b3 | b2)
+        let [b5, b4, b3, b2, b1, ..] = self.bits;
+        // From 52 to 61.
+        self.run & b5 & b4 & (b3 | b2) & !(b3 & b2 & b1)
     }
 }
 
+#[cfg(test)]
 impl Blocks for Vec<Digits> {
     #[inline(always)]
-    fn block(&mut self, [run, b5, b4, b3, b2, b1, b0, percent]: [u64; 8], _: u64) {
-        self.push(Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent });
+    fn block(&mut self, sets: [u64; 8], _: u64) {
+        self.push(Digits::of(sets));
     }
 }
 

@@ -16,6 +16,7 @@ pub(in super::super) fn available() -> bool {
             && is_x86_feature_detected!("avx512vbmi")
             && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("gfni")
+            && is_x86_feature_detected!("popcnt")
     });
     *AVAILABLE
 }
@@ -87,7 +88,7 @@ pub(super) unsafe fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], m
 
 /// # Safety
 /// The kernels must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,popcnt")]
 pub(super) unsafe fn eight(bits: &[u8; 128], text: &[u8], blocks: &mut impl Blocks) {
     let [low, up] = table(bits);
     // Eight bytes are an 8x8 matrix of bits. Multiplied with the identity it is transposed, if its rows come in reverse.
@@ -114,31 +115,54 @@ pub(super) unsafe fn eight(bits: &[u8; 128], text: &[u8], blocks: &mut impl Bloc
     }
 }
 
-/// Appends the bytes of `bytes` that `keep` has a bit for.
+/// Writes the bytes of `bytes` that `keep` has a bit for, and returns how many those are.
+///
+/// # Safety
+/// There must be room for 64 bytes.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
-fn append(bytes: __m512i, keep: u64, out: &mut Vec<u8>) {
-    out.reserve(64);
-    // SAFETY: there is room for 64 bytes beyond the length, of which those that are kept are initialised first.
-    unsafe {
-        let end = out.as_mut_ptr().add(out.len());
-        _mm512_storeu_si512(end.cast(), _mm512_maskz_compress_epi8(keep, bytes));
-        out.set_len(out.len() + keep.count_ones() as usize);
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+unsafe fn write(bytes: __m512i, keep: u64, to: *mut u8) -> usize {
+    // SAFETY: the caller's promise; no alignment needed.
+    unsafe { _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(keep, bytes)) };
+    keep.count_ones() as usize
+}
+
+/// Appends what `keep` says of each 64 bytes of a text and of what is left, of which it is told the length, up to the first
+/// block of which it says that nothing after it is wanted. Returns where that was.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+unsafe fn append(text: &[u8], out: &mut Vec<u8>, keep: impl Fn(__m512i, u64) -> (u64, usize)) -> usize {
+    out.reserve(text.len() + 64);
+    let mut length = out.len();
+    let to = out.as_mut_ptr();
+    let mut end = text.len();
+    for at in (0..text.len()).step_by(64) {
+        let (bytes, within) = load_at(text, at);
+        let (kept, until) = keep(bytes, within);
+        // SAFETY: no block adds more than it has, so there is room for one more; what is counted is initialised.
+        length += unsafe { write(bytes, kept, to.add(length)) };
+        if until < 64 && at + until < text.len() {
+            end = at + until;
+            break;
+        }
     }
+    // SAFETY: as many bytes were initialised, within what was reserved.
+    unsafe { out.set_len(length) };
+    end
 }
 
 /// Appends a text without one of its bytes.
 ///
 /// # Safety
 /// The kernels must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
 pub(super) unsafe fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
     let byte = _mm512_set1_epi8(byte as i8);
-    out.reserve(text.len() + 64);
-    for block in text.chunks(64) {
-        let bytes = load(block);
-        append(bytes, _mm512_cmpneq_epi8_mask(bytes, byte) & first(block.len()), out);
-    }
+    // SAFETY: the kernels are available.
+    unsafe { append(text, out, |bytes, within| (_mm512_mask_cmpneq_epi8_mask(within, bytes, byte), 64)) };
 }
 
 /// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns
@@ -146,24 +170,19 @@ pub(super) unsafe fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
 ///
 /// # Safety
 /// The kernels must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
 pub(super) unsafe fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> usize {
     let (space, last) = (_mm512_set1_epi8(b' ' as i8), _mm512_set1_epi8(0x5e));
-    for (i, block) in text.chunks(64).enumerate() {
-        let bytes = load(block);
-        let ascii = (_mm512_movepi8_mask(bytes).trailing_zeros() as usize).min(block.len());
-        let mut keep = _mm512_cmple_epu8_mask(_mm512_sub_epi8(bytes, space), last);
-        if lines {
-            for line in [b'\t', b'\n', b'\r'] {
-                keep |= _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(line as i8));
-            }
-        }
-        append(bytes, keep & first(ascii), out);
-        if ascii < block.len() {
-            return i * 64 + ascii;
-        }
-    }
-    text.len()
+    let line = [b'\t', b'\n', b'\r'].map(|line| _mm512_set1_epi8(line as i8));
+    let lines = if lines { u64::MAX } else { 0 };
+    let keep = |bytes: __m512i, within: u64| {
+        let ascii = _mm512_movepi8_mask(bytes).trailing_zeros() as usize;
+        let printable = _mm512_cmple_epu8_mask(_mm512_sub_epi8(bytes, space), last);
+        let [tab, lf, cr] = line.map(|line| _mm512_cmpeq_epi8_mask(bytes, line));
+        ((printable | (tab | lf | cr) & lines) & within & first(ascii), ascii)
+    };
+    // SAFETY: the kernels are available.
+    unsafe { append(text, out, keep) }
 }
 
 /// The tables of a place in registers.
