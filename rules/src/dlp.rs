@@ -211,10 +211,11 @@ impl Scanner {
     pub fn new(settings: Settings) -> Result<Scanner, Error> {
         let core = RuleTable::new(core_rules().to_vec())?;
         let main = RuleTable::new(settings.rules)?;
+        let known = Known::new(&[&settings.env_secrets, &settings.file_secrets]);
         Ok(Scanner {
-            kernel: Kernel::new(&core, &main),
+            kernel: Kernel::new(&core, &main, &known),
             reach: joined::reach(&core, &main),
-            known: Known::new(&[&settings.env_secrets, &settings.file_secrets]),
+            known,
             core,
             main,
             canaries: Canaries::new(&settings.canaries),

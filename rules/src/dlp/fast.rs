@@ -124,7 +124,7 @@ impl Search<'_> {
     ) -> Found {
         let s = self.s;
         let bytes = texts.norm.as_bytes();
-        let plain = s.kernel.hits_and_keys(&self.rules, bytes, overview.plain_keys);
+        let (plain, known) = s.kernel.hits_and_known(&self.rules, bytes, overview.plain_keys, &s.known);
         if self.until_enforced && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
             return Found { forms: [plain, Hits::new(), Hits::new()], ..Found::default() };
@@ -138,10 +138,10 @@ impl Search<'_> {
                 self.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
                 let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
                 let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
-                let known = hits.is_some();
+                let told = hits.is_some();
                 let hits =
                     hits.unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.plain_keys));
-                if !known || !hits.is_empty() {
+                if !told || !hits.is_empty() {
                     // Every piece is looked at.
                     self.places.clear();
                     self.places.extend(memchr::memchr_iter(b'+', bytes).map(|at| at as u64));
@@ -167,7 +167,7 @@ impl Search<'_> {
         found.whole = self.encoded(bytes, 0) || whole;
         self.only_phrases = found.forms.iter().flatten().any(|&number| self.enforces(number));
         self.pieces(bytes, percent, digits, &mut found.pieces);
-        found.known = s.known.possible(bytes);
+        found.known = known;
         found.phrase = self.saw_phrase
             || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings.min_words, no_words));
         found
@@ -619,6 +619,11 @@ fn may_decode(input: &[u8]) -> bool {
 /// The rules of both lists that match a normalised text; `keys` is false where it is known that it holds no wallet key.
 pub(super) fn hits(s: &Scanner, norm: &[u8], keys: bool) -> Hits {
     s.kernel.hits_and_keys(&s.both_lists(), norm, keys)
+}
+
+/// The same for a text that is normalised but for its tabs and line ends, each of which stands for a space.
+pub(super) fn hits_in_lines(s: &Scanner, text: &[u8], keys: bool) -> Hits {
+    s.kernel.hits_in_lines(&s.both_lists(), text, keys)
 }
 
 /// Whether undoing up to three encodings of whole texts may lead to a match of a rule or to a seed phrase: false is certain.

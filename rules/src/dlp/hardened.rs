@@ -4,6 +4,9 @@
 //! named by its id, and has an entry in the list of differences. On clean text a view that does not differ from what was
 //! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::fast::{self, Encoded, Overview, Survey};
 use super::{
     ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator,
@@ -81,7 +84,7 @@ pub(super) fn add(
     if percents {
         extra.lenient_percent(norm);
     }
-    let complete = extra.overlapping(norm, overview.plain_keys, looked.digits.cards);
+    let complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     extra.known_secrets((!no_other).then_some(input), norm, percents);
@@ -113,27 +116,27 @@ impl Extra<'_, '_> {
     }
 
     /// Runs both rule lists on a normalised view.
-    fn view(&mut self, view: &str, encoded: Encoding, id: &'static str) {
-        self.view_of(view.as_bytes(), true, encoded, id, |_| true);
+    fn view(&mut self, view: &[u8], encoded: Encoding, id: &'static str) {
+        let hits = fast::hits(self.s, view, true);
+        let text = || std::str::from_utf8(view).ok().map(Cow::from);
+        self.matching(&hits, &text, encoded, id, |_| true);
     }
 
-    /// The same for some of the rules; `keys` is false where it is known that the view holds no wallet key.
-    fn view_of(
+    /// Takes those that `takes` wants of the rules that match a view.
+    fn matching<'v>(
         &mut self,
-        view: &[u8],
-        keys: bool,
+        hits: &[u16],
+        view: &dyn Fn() -> Option<Cow<'v, str>>,
         encoded: Encoding,
         id: &'static str,
         takes: impl Fn(&super::Rule) -> bool,
     ) {
-        let hits = fast::hits(self.s, view, keys);
         if hits.is_empty() {
             return;
         }
-        let Ok(view) = std::str::from_utf8(view) else { return };
         for list in [RuleList::Core, RuleList::Main] {
             let mut found = Vec::new();
-            self.s.for_each_of(list, &hits, &|| Some(view.into()), |rule, _| {
+            self.s.for_each_of(list, hits, view, |rule, _| {
                 if takes(rule) {
                     found.push(rule.to_match(encoded));
                 }
@@ -150,7 +153,7 @@ impl Extra<'_, '_> {
 
     fn encoded(&mut self, found: Encoded<'_>) {
         match found {
-            Encoded::Rules(norm, encoded) => self.view(norm, encoded, ENCODED_RUNS),
+            Encoded::Rules(norm, encoded) => self.view(norm.as_bytes(), encoded, ENCODED_RUNS),
             Encoded::Phrase(decoded, encoded) => {
                 let (seed, checks) = (self.s.seed, &mut self.checks);
                 if seed.is_some_and(|settings| seed::detect_within(&text::lossy(decoded), settings, checks)) {
@@ -172,28 +175,31 @@ impl Extra<'_, '_> {
         let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
         let norm = match looked.views {
             Some(views) => views.for_rules_by_lines(&mut buffer),
+            None if overview.keeps_lines() => input,
             None => {
                 let space = |&b: &u8| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b };
                 spaced.extend(input.iter().map(space));
-                match overview.keeps_lines() {
-                    true => &spaced,
-                    false => text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced),
-                }
+                text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced)
             }
         };
         // Other characters may be normalised in another way beside a space.
         let keys = if overview.keeps_lines() { overview.plain_keys } else { overview.keys };
-        self.view_of(norm, keys, Encoding::Plain, LINES, |rule| !rule.looks_at_edges());
+        self.view_of_lines(norm, keys, Encoding::Plain);
         if overview.holds_dots(norm) {
             fast::without(b'.', norm, &mut joined);
-            self.view_of(&joined, overview.keys, Encoding::Subdomain, LINES, |rule| !rule.looks_at_edges());
+            self.view_of_lines(&joined, overview.keys, Encoding::Subdomain);
         }
-        if overview.keeps_lines() {
-            let s = self.s;
-            fast::runs_at_line_ends(s, input, |found| self.encoded(found));
-        } else if joins_runs(input) {
+        let s = self.s;
+        if !fast::runs_at_line_ends(s, input, overview, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
+    }
+
+    /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space.
+    fn view_of_lines(&mut self, text: &[u8], keys: bool, encoded: Encoding) {
+        let hits = fast::hits_in_lines(self.s, text, keys);
+        let spaced = || Some(std::str::from_utf8(text).ok()?.replace(['\t', '\n', '\r'], " ").into());
+        self.matching(&hits, &spaced, encoded, LINES, |rule| !rule.looks_at_edges());
     }
 
     fn settled(&mut self, norm: &str, views: Option<&Views>) {
@@ -218,7 +224,7 @@ impl Extra<'_, '_> {
             }
         }
         if *current != *norm.as_bytes() {
-            self.view_of(&current, true, Encoding::Plain, SETTLED, |_| true);
+            self.view(&current, Encoding::Plain, SETTLED);
         }
     }
 
@@ -242,12 +248,12 @@ impl Extra<'_, '_> {
         }
         let mut buffer = Buffer::new();
         let lenient = text::norm_dlp_quick(&lenient, &mut buffer).unwrap_or(&lenient);
-        self.view_of(lenient, true, Encoding::Url, LENIENT_PERCENT, |_| true);
+        self.view(lenient, Encoding::Url, LENIENT_PERCENT);
         self.all_encoded_runs(lenient);
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
-    fn overlapping(&mut self, norm: &str, keys: bool, cards: bool) -> bool {
+    fn overlapping(&mut self, norm: &str, keys: bool, cards: &Range<usize>) -> bool {
         let mut found = Vec::new();
         let mut complete = true;
         for rule in &self.s.main.rules {
@@ -257,7 +263,9 @@ impl Extra<'_, '_> {
                     complete &= keys.is_some();
                     keys == Some(true)
                 }
-                Some(Validator::Luhn) if cards => fast::cards_with_a_tail(norm.as_bytes()),
+                Some(Validator::Luhn) if !cards.is_empty() => {
+                    fast::cards_with_a_tail(norm.as_bytes(), cards.clone())
+                }
                 _ => false,
             };
             if hit && super::builtin_rules().iter().any(|b| b.regex == rule.spec().regex) {
@@ -273,7 +281,7 @@ impl Extra<'_, '_> {
         if self.s.env.is_empty() && self.s.file.is_empty() {
             return;
         }
-        let mut texts: Vec<std::borrow::Cow<'_, [u8]>> = Vec::new();
+        let mut texts: Vec<Cow<'_, [u8]>> = Vec::new();
         if let Some(input) = input.filter(|&input| input != norm.as_bytes()) {
             texts.push(input.into());
         }
@@ -307,24 +315,4 @@ impl Extra<'_, '_> {
             self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
         }
     }
-}
-
-/// Whether removing tabs and line ends may join two runs of encoded text: false is certain. Where it does not, the runs are
-/// those of the normalised text.
-fn joins_runs(input: &[u8]) -> bool {
-    // What is removed or folded may stand between, or become, anything.
-    let joins = |b: Option<&u8>| b.is_some_and(|b| fast::is_run(*b) || !matches!(b, b' '..=b'~'));
-    let mut left = false;
-    let mut next = 0;
-    for at in memchr::memchr3_iter(b'\t', b'\n', b'\r', input) {
-        if at != next || at == 0 {
-            left = at > 0 && joins(input.get(at - 1));
-        }
-        next = at + 1;
-        let goes_on = matches!(input.get(next), Some(b'\t' | b'\n' | b'\r'));
-        if left && !goes_on && joins(input.get(next)) {
-            return true;
-        }
-    }
-    false
 }

@@ -21,8 +21,8 @@ pub(in super::super) struct Survey {
     /// See the kernel.
     stretch: u32,
     without_equals: u32,
-    /// Two neighbouring blocks may hold the decimal digits of a card number and of a group behind it.
-    pub(in super::super) cards: bool,
+    /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
+    pub(in super::super) cards: Range<usize>,
     /// Decimal digits of the last block.
     before: u32,
 }
@@ -35,7 +35,13 @@ impl Blocks for Survey {
         self.runs.push(digits.run);
         // With all their separators they are shorter than a block.
         let count = digits.decimals().count_ones();
-        self.cards |= self.before + count >= MIN_CARD;
+        if self.before + count >= MIN_CARD {
+            let end = self.digits.len() * 64;
+            if self.cards.is_empty() {
+                self.cards.start = end.saturating_sub(128);
+            }
+            self.cards.end = end;
+        }
         self.before = count;
     }
 }
@@ -47,7 +53,7 @@ impl Survey {
             runs: Buffer::new(),
             stretch: s.kernel.stretch(),
             without_equals: s.kernel.stretch_without_equals(),
-            cards: false,
+            cards: 0..0,
             before: 0,
         };
         survey.digits.reserve(text.len() / 64 + 1);
@@ -250,6 +256,8 @@ pub(in super::super) enum Encoded<'d> {
 
 /// Runs of a base64 alphabet of this length are decoded wherever they stand.
 const MIN_RUN: u32 = 16;
+/// Bytes that can become such a run: no character becomes more of ASCII than four thirds of its bytes.
+const MIN_FOLDED_RUN: u32 = (MIN_RUN * 3).div_ceil(4);
 /// Both base64 alphabets, and what counts as one run of them.
 pub(super) const RUN: Class =
     Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
@@ -269,23 +277,37 @@ pub(in super::super) fn encoded_runs(
     });
 }
 
-/// The same for the runs that removing tabs and line ends joins with others, of a text that holds no other control characters
-/// and only ASCII.
-pub(in super::super) fn runs_at_line_ends(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
+/// The same for the runs that removing tabs and line ends joins with others. False when one of these may be another run once
+/// the text is normalised; what follows is then not looked at.
+pub(in super::super) fn runs_at_line_ends(
+    s: &Scanner,
+    text: &[u8],
+    overview: &Overview,
+    mut found: impl FnMut(Encoded<'_>),
+) -> bool {
     let mut search = Search::new(s);
-    runs::each(text, &RUN, MIN_RUN, &mut Buffer::new(), |start, end| {
-        if meets_run(text[..start].iter().rev()) || meets_run(text[end..].iter()) {
-            search.run(&text[start..end], true, 0, &mut found);
+    let mut masks = Buffer::new();
+    class_masks(&RUN.low, &RUN.high, text, &mut masks);
+    masks.iter_mut().zip(overview.others()).for_each(|(mask, other)| *mask |= other);
+    !runs::each_in(&masks, MIN_FOLDED_RUN, |start, end| {
+        if !(meets_run(text[..start].iter().rev()) || meets_run(text[end..].iter())) {
+            return false;
         }
-        false
-    });
+        let run = &text[start..end];
+        let is_kept = overview.keeps_lines() || run.iter().all(|&b| is_run(b));
+        if is_kept && run.len() >= MIN_RUN as usize {
+            search.run(run, true, 0, &mut found);
+        }
+        !is_kept
+    })
 }
 
-/// Whether there is a run behind one or more tabs and line ends.
+/// Whether there is a run, or what may become one, behind one or more tabs and line ends.
 fn meets_run<'t>(beyond: impl Iterator<Item = &'t u8>) -> bool {
-    let lines = |b: u8| matches!(b, b'\t' | b'\n' | b'\r');
+    let is_line = |b: u8| matches!(b, b'\t' | b'\n' | b'\r');
     let mut beyond = beyond.copied().peekable();
-    beyond.next_if(|&b| lines(b)).is_some() && beyond.find(|&b| !lines(b)).is_some_and(is_run)
+    beyond.next_if(|&b| is_line(b)).is_some()
+        && beyond.find(|&b| !is_line(b)).is_some_and(|b| is_run(b) || !matches!(b, b' '..=b'~'))
 }
 
 impl Search<'_> {

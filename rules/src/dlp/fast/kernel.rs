@@ -1,7 +1,11 @@
 //! Which rules match a normalised text: one search for windows, checks around them, then the rule's own regex.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
 use super::super::compiled::{Rule, RuleTable};
 use super::super::{RuleSpec, Validator};
+use super::known::Known;
 use super::overlap;
 use super::runs::{self, Class};
 use super::shape::{self, Branch};
@@ -39,6 +43,8 @@ struct Pattern {
 #[derive(Debug)]
 pub(in super::super) struct Kernel {
     windows: Windows,
+    /// The same with those of known secrets, whose numbers follow the branches', where there are not too many.
+    with_known: Option<Windows>,
     branches: Vec<(u16, Branch)>,
     patterns: Vec<Pattern>,
     /// Patterns without windows: their regex runs on every text.
@@ -62,9 +68,10 @@ pub(in super::super) type Hits = Vec<u16>;
 const BASE58_ANY_CASE: Class = Class::new(b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 impl Kernel {
-    pub(in super::super) fn new(core: &RuleTable, main: &RuleTable) -> Kernel {
+    pub(in super::super) fn new(core: &RuleTable, main: &RuleTable, secrets: &Known) -> Kernel {
         let mut kernel = Kernel {
             windows: Windows::plan(&[]),
+            with_known: None,
             branches: Vec::new(),
             patterns: Vec::new(),
             always: Vec::new(),
@@ -87,10 +94,15 @@ impl Kernel {
             kernel.add(id, number as u16, rule);
         }
         kernel.branches.shrink_to_fit();
-        let windows: Vec<_> =
+        let mut windows: Vec<_> =
             kernel.branches.iter().enumerate().map(|(i, (_, b))| (b.window, b.tail, i as u32)).collect();
-        let at_boundary = |number: u32| kernel.branches[number as usize].1.begins_at_boundary();
+        let at_boundary =
+            |number: u32| kernel.branches.get(number as usize).is_some_and(|(_, b)| b.begins_at_boundary());
         kernel.windows = Windows::plan_apart(&windows, at_boundary);
+        if let Some(known) = secrets.windows(windows.len() as u32) {
+            windows.extend(known);
+            kernel.with_known = Some(Windows::plan_apart(&windows, at_boundary)).filter(Windows::are_exact);
+        }
         kernel
     }
 
@@ -127,7 +139,11 @@ impl Kernel {
                     {
                         decide = Decide::Anchored;
                     }
-                    self.branches.extend(branches.into_iter().map(|b| (id, b)));
+                    let ready = |mut branch: Branch| {
+                        branch.take_lines_for_spaces();
+                        (id, branch)
+                    };
+                    self.branches.extend(branches.into_iter().map(ready));
                 }
                 _ => self.always.push(id),
             }
@@ -185,8 +201,34 @@ impl Kernel {
 
     /// The same; `keys` is false where it is known that the text holds no wallet key.
     pub(in super::super) fn hits_and_keys(&self, rules: &Rules<'_>, text: &[u8], keys: bool) -> Hits {
+        self.hits_in(rules, Text { bytes: text, lines: false, secrets: None }, keys)
+    }
+
+    /// The same for a text that is normalised but for its tabs and line ends, each of which stands for a space.
+    pub(in super::super) fn hits_in_lines(&self, rules: &Rules<'_>, text: &[u8], keys: bool) -> Hits {
+        self.hits_in(rules, Text { bytes: text, lines: true, secrets: None }, keys)
+    }
+
+    /// The same, and whether a known secret may be in the text: false is certain.
+    pub(super) fn hits_and_known(
+        &self,
+        rules: &Rules<'_>,
+        text: &[u8],
+        keys: bool,
+        secrets: &Known,
+    ) -> (Hits, bool) {
+        if self.with_known.is_none() || text.len() < self.min_chars {
+            return (self.hits_and_keys(rules, text, keys), secrets.possible(text));
+        }
+        let seen = Cell::new(false);
+        let hits =
+            self.hits_in(rules, Text { bytes: text, lines: false, secrets: Some((secrets, &seen)) }, keys);
+        (hits, seen.get())
+    }
+
+    fn hits_in(&self, rules: &Rules<'_>, text: Text<'_>, keys: bool) -> Hits {
         let mut hits = Vec::new();
-        if text.len() >= self.min_chars {
+        if text.bytes.len() >= self.min_chars {
             self.search(rules, text, keys, |pattern| {
                 hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
                 false
@@ -199,7 +241,8 @@ impl Kernel {
     /// Whether any rule matches.
     /// True also for what is not UTF-8, which no normalised text is.
     pub(in super::super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
-        text.len() >= self.min_chars && self.search(rules, text, true, |_| true)
+        let text = Text { bytes: text, lines: false, secrets: None };
+        text.bytes.len() >= self.min_chars && self.search(rules, text, true, |_| true)
     }
 
     /// Every rule that matches a text that differs from one with the `plain` hits only by spaces in place of each `+`. Notes
@@ -221,6 +264,7 @@ impl Kernel {
             hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
             false
         };
+        let text = Text { bytes: text, lines: false, secrets: None };
         self.search_windows(rules, text, &mut found, |at| places.push(at as u64));
         // Wallet keys hold neither character.
         if let Some(wif) = self.wif {
@@ -235,16 +279,16 @@ impl Kernel {
     fn search(
         &self,
         rules: &Rules<'_>,
-        bytes: &[u8],
+        text: Text<'_>,
         keys: bool,
         mut found: impl FnMut(u16) -> bool,
     ) -> bool {
-        if self.search_windows(rules, bytes, &mut found, |_| {}) {
+        if self.search_windows(rules, text, &mut found, |_| {}) {
             return true;
         }
-        let text = |bytes| std::str::from_utf8(bytes).ok();
-        let matches = |id: u16| text(bytes).is_none_or(|text| self.rule(rules, id).matches(text));
-        self.wif.is_some_and(|id| keys && wif_in(bytes, &mut crate::scratch::Buffer::new()) && found(id))
+        let matches = |id: u16| text.view().is_none_or(|view| self.rule(rules, id).matches(&view));
+        let wif = || wif_in(text.bytes, &mut crate::scratch::Buffer::new());
+        self.wif.is_some_and(|id| keys && wif() && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }
 
@@ -253,16 +297,24 @@ impl Kernel {
     fn search_windows(
         &self,
         rules: &Rules<'_>,
-        bytes: &[u8],
+        text: Text<'_>,
         found: &mut impl FnMut(u16) -> bool,
         mut note: impl FnMut(usize),
     ) -> bool {
         let mut states: Vec<State> = Vec::new();
         // Looked at when something passes the checks.
-        let mut checked: Option<&str> = None;
-        self.windows.search(bytes, |at, buckets| {
-            self.windows.owners(bytes, at, buckets, |number| {
-                let (pattern, branch) = &self.branches[number as usize];
+        let mut checked: Option<Cow<'_, str>> = None;
+        let bytes = text.bytes;
+        let windows = self.with_known.as_ref().filter(|_| text.secrets.is_some()).unwrap_or(&self.windows);
+        windows.search(bytes, |at, buckets| {
+            windows.owners(bytes, at, buckets, |number| {
+                let Some((pattern, branch)) = self.branches.get(number as usize) else {
+                    if let Some((secrets, seen)) = text.secrets {
+                        let form = number as usize - self.branches.len();
+                        seen.set(seen.get() || secrets.is_at(form, bytes, at));
+                    }
+                    return false;
+                };
                 let context = self.patterns[usize::from(*pattern)].context;
                 if states.get(usize::from(*pattern)).is_some_and(|state| state.decided) {
                     if context {
@@ -282,14 +334,15 @@ impl Kernel {
                 if states.is_empty() {
                     states.resize(self.patterns.len(), State::default());
                 }
-                let text = match checked {
-                    Some(text) => text,
-                    None => match std::str::from_utf8(bytes) {
-                        Ok(text) => *checked.insert(text),
-                        Err(_) => return true,
-                    },
+                if checked.is_none() {
+                    checked = text.view();
+                }
+                let Some(view) = &checked else {
+                    // Not UTF-8.
+                    text.secrets.inspect(|(_, seen)| seen.set(true));
+                    return true;
                 };
-                self.decide(rules, *pattern, branch, text, at, &mut states[usize::from(*pattern)])
+                self.decide(rules, *pattern, branch, view, at, &mut states[usize::from(*pattern)])
                     && found(*pattern)
             })
         })
@@ -334,6 +387,24 @@ impl Kernel {
         let good = validator.is_none_or(|v| v.check(&text[found.range()]));
         state.decided = good;
         good
+    }
+}
+
+/// A text that is searched.
+#[derive(Clone, Copy)]
+struct Text<'t> {
+    bytes: &'t [u8],
+    /// Tabs and line ends stand for spaces.
+    lines: bool,
+    /// Known secrets that are searched for in the same pass, and whether there may be any.
+    secrets: Option<(&'t Known, &'t Cell<bool>)>,
+}
+
+impl<'t> Text<'t> {
+    /// What rules see; `None` when it is not UTF-8.
+    fn view(&self) -> Option<Cow<'t, str>> {
+        let text = std::str::from_utf8(self.bytes).ok()?;
+        Some(if self.lines { text.replace(['\t', '\n', '\r'], " ").into() } else { text.into() })
     }
 }
 

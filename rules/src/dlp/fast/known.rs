@@ -55,23 +55,14 @@ impl Known {
                 AhoCorasick::builder().ascii_case_insensitive(true).build(needles.iter().map(|n| &n.bytes));
             return built.map_or(Known::Unknown, Known::Automaton);
         }
-        let mut planned = Vec::new();
-        for (i, needle) in needles.iter_mut().enumerate() {
+        for needle in &mut needles {
             let rarity = |w: &[u8]| w.iter().map(|&b| frequency(b) as u128).product::<u128>();
             let windows = needle.bytes.windows(4).enumerate();
             let (offset, _) = windows.min_by_key(|(_, w)| rarity(w)).unwrap_or((0, &needle.bytes));
             needle.offset = offset;
-            let set = |b: u8| {
-                let mut set = Set::one(b);
-                if needle.any_case {
-                    set.add(b.to_ascii_uppercase());
-                }
-                set
-            };
-            let at = |i: usize| needle.bytes.get(offset + i).map_or(Set::ALL, |&b| set(b));
-            planned.push((std::array::from_fn(at), std::array::from_fn(|i| at(4 + i)), i as u32));
         }
-        Known::Windowed { windows: Windows::plan(&planned), needles }
+        let windows = Windows::plan(&needles.iter().zip(0..).map(|(n, i)| n.window(i)).collect::<Vec<_>>());
+        Known::Windowed { windows, needles }
     }
 
     /// Whether every form consists of characters that the normalisation leaves as they are, each for itself. What is in no
@@ -81,6 +72,24 @@ impl Known {
             Known::Nothing => true,
             Known::Windowed { needles, .. } => needles.iter().all(|n| crate::text::is_printable(&n.bytes)),
             Known::Automaton(_) | Known::Unknown => false,
+        }
+    }
+
+    /// The windows of all forms, with numbers from one on, where windows are searched for.
+    pub(super) fn windows(&self, first: u32) -> Option<Vec<([Set; 4], [Set; 4], u32)>> {
+        match self {
+            Known::Windowed { needles, .. } => {
+                Some(needles.iter().zip(first..).map(|(n, i)| n.window(i)).collect())
+            }
+            Known::Nothing | Known::Automaton(_) | Known::Unknown => None,
+        }
+    }
+
+    /// Whether the form with a number stands where its window is.
+    pub(super) fn is_at(&self, number: usize, text: &[u8], window: usize) -> bool {
+        match self {
+            Known::Windowed { needles, .. } => needles.get(number).is_none_or(|n| n.is_at(text, window)),
+            Known::Nothing | Known::Automaton(_) | Known::Unknown => true,
         }
     }
 
@@ -98,6 +107,19 @@ impl Known {
 }
 
 impl Needle {
+    /// Its window, what follows that, and a number.
+    fn window(&self, number: u32) -> ([Set; 4], [Set; 4], u32) {
+        let set = |b: u8| {
+            let mut set = Set::one(b);
+            if self.any_case {
+                set.add(b.to_ascii_uppercase());
+            }
+            set
+        };
+        let at = |i: usize| self.bytes.get(self.offset + i).map_or(Set::ALL, |&b| set(b));
+        (std::array::from_fn(at), std::array::from_fn(|i| at(4 + i)), number)
+    }
+
     fn is_at(&self, text: &[u8], window: usize) -> bool {
         let Some(start) = window.checked_sub(self.offset) else { return false };
         let Some(found) = text.get(start..start + self.bytes.len()) else { return false };

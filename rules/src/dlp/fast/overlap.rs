@@ -1,5 +1,7 @@
 //! Matches of validated rules that successive leftmost matches step over (hardened strictness only).
 
+use std::ops::Range;
+
 use super::super::Validator;
 use super::super::validate::may_be_wif;
 use super::runs::{self, Class};
@@ -46,9 +48,15 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> 
 /// between all of the first and before the others make the longest.
 pub(super) const MIN_CARD: u32 = 15 + 3;
 
-/// Whether a valid card number stands before a separate group of up to four digits, as in number and code.
-pub(in super::super) fn cards_with_a_tail(text: &[u8]) -> bool {
+/// Whether a valid card number stands before a separate group of up to four digits, as in number and code, of which some part
+/// is in a range of a text.
+pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> bool {
     const CARD: Class = Class::new(b"0123456789 -");
+    let other = |b: &u8| !CARD.has(*b);
+    let end = range.end.min(text.len());
+    let end = text[end..].iter().position(other).map_or(text.len(), |length| end + length);
+    let start = text[..range.start.min(end)].iter().rposition(other).unwrap_or(0);
+    let text = &text[start..end];
     runs::each(text, &CARD, 17, &mut crate::scratch::Buffer::new(), |start, end| {
         let run = &text[start..end];
         let digit = |i: usize| run.get(i).is_some_and(u8::is_ascii_digit);

@@ -113,6 +113,11 @@ impl Overview {
         !self.mixed && !self.lines
     }
 
+    /// What the normalisation for seed phrases may change, one word for each 64 bytes; nothing where it changes nothing.
+    pub(super) fn others(&self) -> &[u64] {
+        if self.mixed { &self.others } else { &[] }
+    }
+
     /// The normalisation for seed phrases leaves the text as it is.
     pub(in super::super) fn keeps_lines(&self) -> bool {
         !self.mixed
@@ -143,8 +148,7 @@ impl Overview {
     /// Whether the text, normalised for seed phrases, may hold words of one with anything but letters between them: false
     /// is certain.
     pub(super) fn may_hold_words(&self, input: &[u8], min_words: usize) -> bool {
-        let others: &[u64] = if self.mixed { &self.others } else { &[] };
-        input.len() >= seed::MIN_FOLDED && seed::may_hold(input, &self.letters, others, min_words)
+        input.len() >= seed::MIN_FOLDED && seed::may_hold(input, &self.letters, self.others(), min_words)
     }
 }
 

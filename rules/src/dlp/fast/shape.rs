@@ -439,7 +439,13 @@ fn tail_at(bytes: &[Option<Set>], i: usize) -> [Set; 4] {
 
 /// How common four neighbouring sets are, in parts of 2^64.
 fn weight(sets: &[Set; 4]) -> u128 {
-    sets.iter().map(|set| u128::from(set.weight().clamp(1, 65536))).product()
+    let mut before = None;
+    let weight = |set: &Set| {
+        // A character of which there are two is likely one of a row of them.
+        let repeated = before.replace(*set) == Some(*set) && set.bytes().count() == 1;
+        if repeated { 1 << 15 } else { u128::from(set.weight().clamp(1, 65536)) }
+    };
+    sets.iter().map(weight).product()
 }
 
 /// What can be said beyond one end of a stretch, walking away from it.
@@ -507,6 +513,24 @@ impl Branch {
         let (before, after) = (&text[..(at + self.from) as usize], &text[(at + self.to) as usize..]);
         (is_met(&self.before) || self.before.holds(before.iter().rev().copied()))
             && (is_met(&self.after) || self.after.holds(after.iter().copied()))
+    }
+
+    /// Allows tabs and line ends wherever it allows a space. No normalised text holds any.
+    pub(super) fn take_lines_for_spaces(&mut self) {
+        let take = |set: &mut Set| {
+            if set.has(b' ') {
+                b"\t\n\r".iter().for_each(|&b| set.add(b));
+            }
+        };
+        self.window.iter_mut().chain(&mut self.tail).for_each(take);
+        self.checks.iter_mut().for_each(|(_, set)| take(set));
+        for beyond in [&mut self.before, &mut self.after] {
+            match beyond {
+                Beyond::Run(set, _) => take(set),
+                Beyond::Bridge(gap, then, _) => [gap, then].into_iter().for_each(take),
+                Beyond::Any | Beyond::Boundary | Beyond::Edge => {}
+            }
+        }
     }
 
     /// Whether a window never stands behind a character of a word.

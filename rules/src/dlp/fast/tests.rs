@@ -156,7 +156,13 @@ fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
 
 fn runs_at_once(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
     let mut all = Vec::new();
-    encoded_runs(s, norm, &Survey::new(s, norm), |found| match found {
+    encoded_runs(s, norm, &Survey::new(s, norm), |found| name_encoded(s, found, &mut all));
+    all
+}
+
+/// Adds what an encoded run holds by name.
+fn name_encoded(s: &Scanner, found: Encoded<'_>, all: &mut Vec<(String, Encoding)>) {
+    match found {
         Encoded::Phrase(bytes, encoded) => {
             if s.seed_in(&crate::text::lossy(bytes)) {
                 all.push((SEED_PHRASE.into(), encoded));
@@ -170,8 +176,7 @@ fn runs_at_once(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
                 });
             }
         }
-    });
-    all
+    }
 }
 
 /// Bytes as compressed data has them, with a secret somewhere, often.
@@ -264,7 +269,7 @@ fn encoded_binary() -> impl Strategy<Value = Vec<u8>> {
 /// What hardened strictness adds when nothing is known of the text beforehand.
 fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
     let mut digits = Survey::new(s, norm.as_bytes());
-    digits.cards = true;
+    digits.cards = 0..text.len().max(norm.len()).max(1);
     let looked = hardened::Looked {
         digits: &digits,
         views: None,

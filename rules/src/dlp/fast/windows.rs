@@ -226,6 +226,11 @@ impl Windows {
         Windows { tables, members, owners, at_boundary: apart & !together, exact }
     }
 
+    /// Whether the owners of a candidate are looked up by its bytes, not one by one.
+    pub(super) fn are_exact(&self) -> bool {
+        !self.exact.is_empty()
+    }
+
     /// Calls `owner(number)` for every owner of a window of these buckets that is at the position, until it returns true;
     /// returns whether it did.
     #[inline]

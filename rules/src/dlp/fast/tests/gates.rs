@@ -6,8 +6,11 @@ use super::super::super::plain;
 use super::super::super::seed::{Between, possible, word_index};
 use super::super::super::{Scanner, SeedSettings};
 use super::super::overview::Overview;
+use super::super::runs_at_line_ends;
 use super::super::simd::{self, Blocks, Eight};
-use super::{add_ungated, cases, filler, scanner, scanner_of, secrets};
+use super::{
+    add_ungated, cases, encoded_binary, filler, name_encoded, runs_at_once, scanner, scanner_of, secrets,
+};
 use crate::Strictness;
 use crate::text::{norm_dlp, norm_match};
 
@@ -99,6 +102,23 @@ fn has_words_in_a_row(text: &str, min_words: usize) -> bool {
     })
 }
 
+/// What may stand between two lines of encoded text.
+fn line_ends() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "\n",
+        "\r\n",
+        "\t",
+        "\n\t\t",
+        " \n",
+        "\n ",
+        "\u{200b}\n",
+        "é\n",
+        "\nA",
+        "\0\n",
+        "",
+    ])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
@@ -156,5 +176,20 @@ proptest! {
             let dotless = norm.replace('.', "");
             prop_assert_eq!(&*norm_dlp(dotless.as_bytes()), &*dotless);
         }
+    }
+
+    #[test]
+    fn runs_beside_line_ends_are_all_that_these_change(parts in proptest::collection::vec((line_ends(), encoded_binary()), 1..4)) {
+        thread_local!(static SCANNER: Scanner = scanner_of(Strictness::Hardened));
+        let text: Vec<u8> = parts.into_iter().flat_map(|(a, b)| [a.as_bytes(), &b].concat()).collect();
+        let (norm, spaced) = (norm_dlp(&text), text.iter().map(|&b| if b"\t\n\r".contains(&b) { b' ' } else { b }));
+        let lines = norm_dlp(&spaced.collect::<Vec<u8>>()).into_owned();
+        SCANNER.with(|s| {
+            let mut have = runs_at_once(s, norm.as_bytes());
+            let want = runs_at_once(s, lines.as_bytes());
+            let told = runs_at_line_ends(s, &text, &Overview::new(&text), |found| name_encoded(s, found, &mut have));
+            prop_assert!(!told || want.iter().all(|found| have.contains(found)), "{:?}", String::from_utf8_lossy(&text));
+            Ok(())
+        })?;
     }
 }
