@@ -48,7 +48,9 @@ use plain::Matcher;
 
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
-    pub(crate) use super::fast::{Class, Needles, base64, class_masks, each_run, hex, printable, without};
+    pub(crate) use super::fast::{
+        Class, Needles, base64, class_masks, each_run, hex, printable, printable_by_words, without,
+    };
 }
 
 /// Name of a BIP-39 finding.

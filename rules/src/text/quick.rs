@@ -7,7 +7,7 @@
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
-use crate::dlp::vector::printable;
+use crate::dlp::vector::{printable, printable_by_words};
 
 mod characters;
 mod segment;
@@ -188,24 +188,17 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
         let word = eight(input, at);
         if u64::from_le_bytes(word) & HIGH == 0 {
             let before = out.len();
-            let ascii = if vector { printable(&input[at..], lines, out) } else { None };
-            if let Some(length) = ascii {
-                let added = &out[before..];
-                if added.iter().rev().any(|b| matches!(b, b' '..=b'~')) {
-                    (solid, apart) = (true, false);
-                } else if !added.is_empty() {
-                    (solid, apart) = (true, apart || !solid);
-                }
-                flags |= if added.len() < length { Entry::GONE } else { 0 };
-                at += length;
-                continue;
-            }
-            if are_printable(word) {
-                push(out, word, 8);
+            let printable = if vector { printable } else { printable_by_words };
+            let length = printable(&input[at..], lines, out);
+            let added = &out[before..];
+            if added.iter().rev().any(|b| matches!(b, b' '..=b'~')) {
                 (solid, apart) = (true, false);
-                at += 8;
-                continue;
+            } else if !added.is_empty() {
+                (solid, apart) = (true, apart || !solid);
             }
+            flags |= if added.len() < length { Entry::GONE } else { 0 };
+            at += length;
+            continue;
         }
         let run = Run::of(input, at, lines);
         if run.end > at {
@@ -401,15 +394,6 @@ fn eight(text: &[u8], at: usize) -> [u8; 8] {
 #[inline(always)]
 fn is_replacement(word: [u8; 8]) -> bool {
     word[..3] == *b"\xEF\xBF\xBD"
-}
-
-/// Whether ASCII characters are printable.
-#[inline(always)]
-fn are_printable(ascii: [u8; 8]) -> bool {
-    let ascii = u64::from_le_bytes(ascii);
-    // The highest bit shows what is at least U+0020, and what is U+007F.
-    let (printable, delete) = (ascii + 0x6060_6060_6060_6060, ascii + 0x0101_0101_0101_0101);
-    (!printable | delete) & HIGH == 0
 }
 
 /// Appends the first bytes of an array.

@@ -12,7 +12,14 @@ const BASE58: Class = Class::new(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkm
 
 /// Whether some run of such letters is long enough for a wallet key that begins in it as keys do.
 pub(super) fn may_hold_key(text: &[u8], masks: &mut Vec<u64>) -> bool {
-    runs::each(text, &BASE58, 51, masks, |start, end| (start..end - 50).any(|at| may_be_wif(&text[at..end])))
+    memchr::memchr3(b'5', b'K', b'L', text).is_some()
+        && runs::each(text, &BASE58, 51, masks, |start, end| beginnings(text, start..end).next().is_some())
+}
+
+/// Where wallet keys may begin in a run of at least 51 base58 letters.
+fn beginnings(text: &[u8], run: Range<usize>) -> impl Iterator<Item = usize> {
+    let firsts = memchr::memchr3_iter(b'5', b'K', b'L', &text[run.start..run.end - 50]);
+    firsts.map(move |at| run.start + at).filter(move |&at| may_be_wif(&text[at..run.end]))
 }
 
 /// Whether a valid wallet key starts anywhere in a run of base58 letters; at most `most` starts are tried, and `None` says
@@ -20,10 +27,7 @@ pub(super) fn may_hold_key(text: &[u8], masks: &mut Vec<u64>) -> bool {
 pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> {
     let mut left = most;
     let ended = runs::each(text, &BASE58, 51, &mut crate::scratch::Buffer::new(), |start, end| {
-        for at in start..end - 50 {
-            if !may_be_wif(&text[at..end]) {
-                continue;
-            }
+        for at in beginnings(text, start..end) {
             let len = if text[at] == b'5' { 51 } else { 52 };
             if left == 0 {
                 return true;

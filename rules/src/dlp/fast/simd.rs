@@ -99,15 +99,53 @@ pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8]) -> u64 {
 }
 
 /// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns how
-/// much of the text that was. `None` where there is no vector kernel for this.
-pub(crate) fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> Option<usize> {
+/// much of the text that was.
+pub(crate) fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> usize {
     #[cfg(target_arch = "x86_64")]
     if wide::available() {
         // SAFETY: the kernels are available.
-        return Some(unsafe { wide::printable(text, lines, out) });
+        return unsafe { wide::printable(text, lines, out) };
     }
-    let _ = (text, lines, out);
-    None
+    printable_by_words(text, lines, out)
+}
+
+/// The scalar twin.
+pub(crate) fn printable_by_words(text: &[u8], lines: bool, out: &mut Vec<u8>) -> usize {
+    out.reserve(text.len());
+    let mut at = 0;
+    loop {
+        let end = at + printable_run(&text[at..], lines);
+        out.extend_from_slice(&text[at..end]);
+        match text.get(end) {
+            Some(0..0x80) => at = end + 1,
+            _ => return end,
+        }
+    }
+}
+
+/// Length of the printable ASCII that a text begins with; with `lines` also of tabs and line ends.
+fn printable_run(text: &[u8], lines: bool) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    // The highest bit of every byte that is not printable.
+    let others = |word: u64| (!((word | HIGH) - 0x20 * ONES) | ((word & !HIGH) + ONES) | word) & HIGH;
+    let (words, tail) = text.as_chunks::<8>();
+    let mut at = 0;
+    for &word in words {
+        let word = u64::from_le_bytes(word);
+        let mut others = others(word);
+        if others != 0 && lines {
+            for line in *b"\t\n\r" {
+                let zero = word ^ (u64::from(line) * ONES);
+                others &= ((zero & !HIGH) + !HIGH) | zero;
+            }
+        }
+        if others != 0 {
+            return at + (others.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + tail.iter().take_while(|&&b| matches!(b, b' '..=b'~') || lines && b"\t\n\r".contains(&b)).count()
 }
 
 /// Appends a text without one of its bytes.

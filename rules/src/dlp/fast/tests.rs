@@ -454,6 +454,16 @@ proptest! {
         super::simd::without(removed, &text, &mut joined);
         super::simd::without_by_runs(removed, &text, &mut twin);
         prop_assert_eq!(joined, twin);
+        let ascii = &text[..text.iter().position(|b| !b.is_ascii()).unwrap_or(text.len())];
+        for lines in [false, true] {
+            let kept = |b: &&u8| matches!(b, b' '..=b'~') || lines && b"\t\n\r".contains(b);
+            let by_one: Vec<u8> = ascii.iter().filter(kept).copied().collect();
+            for printable in [super::simd::printable, super::simd::printable_by_words] {
+                let mut out = Vec::new();
+                prop_assert_eq!(printable(&text, lines, &mut out), ascii.len());
+                prop_assert_eq!(&out, &by_one);
+            }
+        }
         let mut bytes = Vec::new();
         super::simd::outline(&text, |block| bytes.push(block));
         let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
