@@ -259,11 +259,6 @@ pub(crate) fn are_apart<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> bo
         || texts.clone().all(quick::ends_solid) && texts.into_iter().all(quick::begins_anew_after_solid)
 }
 
-/// Whether nothing at the start of a text belongs to, or changes, what stands before it.
-pub(crate) fn begins_anew(text: &[u8]) -> bool {
-    quick::begins_anew(text)
-}
-
 /// Whether a text that begins with a character that is not ASCII begins in the same way after another one, however often both are
 /// normalised.
 pub(crate) fn begins_anew_each_time(text: &[u8]) -> bool {

@@ -20,7 +20,6 @@ use crate::text;
 mod joins;
 mod rows;
 mod shape;
-mod split;
 #[cfg(test)]
 mod tests;
 mod track;

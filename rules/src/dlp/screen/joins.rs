@@ -13,7 +13,7 @@ use aho_corasick::automaton::{Automaton, StateID};
 use super::rows::{MOST_BYTES, State};
 use super::shape::Counts;
 use super::track::{MOST_JOINED, Tracked};
-use super::{Screen, Set, WORDS, contains, insert, is_empty, numbers, split};
+use super::{Screen, Set, WORDS, contains, insert, is_empty, numbers};
 use crate::dlp::{RuleList, Scanner};
 use crate::scratch::{Buffer, pooled};
 use crate::text;
@@ -105,10 +105,7 @@ impl Screen {
         if self.is_blind {
             return None;
         }
-        with_normalised(values, |values| self.normalised_joins(scanner, values)).or_else(|| {
-            let parts = split::parts(values)?;
-            is_empty(&self.rules_in_joins(None, &parts, usize::MAX)).then_some(false)
-        })
+        with_normalised(values, |values| self.normalised_joins(scanner, values))
     }
 
     /// Gives those joins of two to four values, as they are, to `examine` in order, of two first, that a rule of the list may
@@ -124,7 +121,7 @@ impl Screen {
             return None;
         }
         with_normalised(values, |normalised| {
-            let rules = self.rules_in_joins(Some(list), normalised, MOST_VALUES);
+            let rules = self.rules_in_joins(Some(list), normalised);
             if is_empty(&rules) || values.len() < 3 {
                 return ControlFlow::Continue(());
             }
@@ -157,7 +154,7 @@ impl Screen {
         if are_many && matches(joined) {
             return true;
         }
-        let rules = self.rules_in_joins(None, values, MOST_VALUES);
+        let rules = self.rules_in_joins(None, values);
         if is_empty(&rules) {
             return false;
         }
@@ -167,11 +164,11 @@ impl Screen {
         values.len() >= 3 && Few::new(self, scanner, values, &rules).any_matches()
     }
 
-    /// The rules of a list, or of both, whose conditions are met in joins of so many first values.
-    fn rules_in_joins(&self, list: Option<RuleList>, values: &Values, most: usize) -> Set {
+    /// The rules of a list, or of both, whose conditions are met in joins of the first values.
+    fn rules_in_joins(&self, list: Option<RuleList>, values: &Values) -> Set {
         let mut rules = self.loose;
-        self.add_joined_literals(values, most, &mut rules);
-        self.rows.add_complete(self.joined_rows(values, most), &mut rules);
+        self.add_joined_literals(values, &mut rules);
+        self.rows.add_complete(self.joined_rows(values), &mut rules);
         for (word, core) in rules.iter_mut().zip(self.core) {
             *word &= match list {
                 None => u64::MAX,
@@ -193,9 +190,9 @@ impl Screen {
     }
 
     /// The union of the rows' states in all joins of any number of the first values in order.
-    fn joined_rows(&self, values: &Values, most: usize) -> State {
+    fn joined_rows(&self, values: &Values) -> State {
         let (mut seen, mut before) = (State::default(), State::default());
-        for value in values.iter().take(most) {
+        for value in values.iter().take(MOST_VALUES) {
             let mut state = before;
             let mut last = None;
             for &byte in value {
@@ -210,10 +207,10 @@ impl Screen {
 
     /// Literals in any join of the first values in order: the automaton is run over each value from every state that a join before it
     /// can leave behind. Most runs fall together with the run from the start after a few bytes.
-    fn add_joined_literals(&self, values: &Values, most: usize, found: &mut Set) {
+    fn add_joined_literals(&self, values: &Values, found: &mut Set) {
         let Some((dfa, start)) = &self.literals else { return };
         let (mut before, mut trail) = (Buffer::<StateID>::new(), Buffer::<StateID>::new());
-        for value in values.iter().take(most) {
+        for value in values.iter().take(MOST_VALUES) {
             trail.clear();
             let mut state = *start;
             for &byte in value {
