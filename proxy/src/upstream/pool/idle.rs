@@ -88,7 +88,8 @@ impl Idle {
             Some(origin) => &mut origin.http1,
             None => &mut state.origins.entry(key.clone()).or_default().http1,
         };
-        if waiting.len() < self.settings.idle_per_origin {
+        // A pool may be told to keep none at all.
+        if waiting.len() < self.settings.idle_per_origin.min(self.settings.idle) {
             waiting.push((now, connection));
             state.count += 1;
         }
@@ -127,22 +128,24 @@ async fn keep_swept(idle: Weak<Idle>) {
     }
 }
 
+/// Up to when the oldest eighth of them is: a look at all for each new one would cost more than they save.
+fn oldest(mut times: Vec<Instant>, settings: &PoolSettings) -> Option<Instant> {
+    times.sort_unstable();
+    times.get(settings.idle / 8).copied()
+}
+
 impl State {
     fn sweep(&mut self, now: Instant, settings: &PoolSettings) {
         let fresh = |since: &Instant| now.duration_since(*since) < settings.idle_time;
-        self.origins.retain(|_, origin| {
+        self.rid(|origin| {
             origin.http1.retain_mut(|(since, connection)| fresh(since) && connection.is_alive());
             if origin.http2.as_ref().is_some_and(|(used, sender)| !fresh(used) || sender.is_closed()) {
                 origin.http2 = None;
             }
-            !origin.http1.is_empty() || origin.http2.is_some()
         });
-        self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
-        self.http2_count = self.origins.values().filter(|origin| origin.http2.is_some()).count();
     }
 
-    /// Closes connections that have waited longest, an eighth at a time: a look at all of them for each would cost more than they
-    /// save.
+    /// Closes connections that have waited longest.
     fn make_room_http1(&mut self, now: Instant, settings: &PoolSettings) {
         if self.count < settings.idle {
             return;
@@ -151,18 +154,13 @@ impl State {
         if self.count < settings.idle {
             return;
         }
-        let all = self.origins.values().flat_map(|origin| &origin.http1);
-        let mut waiting: Vec<Instant> = all.map(|(since, _)| *since).collect();
-        waiting.sort_unstable();
-        let Some(limit) = waiting.get(settings.idle / 8).copied() else { return };
-        for origin in self.origins.values_mut() {
-            origin.http1.retain(|(since, _)| *since > limit);
-        }
-        self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
+        let waiting = self.origins.values().flat_map(|origin| &origin.http1);
+        let Some(limit) = oldest(waiting.map(|(since, _)| *since).collect(), settings) else { return };
+        self.rid(|origin| origin.http1.retain(|(since, _)| *since > limit));
     }
 
-    /// Forgets shared connections that have not been used for longest, an eighth at a time: a client that visits a new origin with
-    /// each request must not make us keep them all. Exchanges on a forgotten connection still come to their end.
+    /// Forgets shared connections that have not been used for longest: a client that visits a new origin with each request must
+    /// not make us keep them all. Exchanges on a forgotten connection still come to their end.
     fn make_room_http2(&mut self, now: Instant, settings: &PoolSettings) {
         if self.http2_count < settings.idle {
             return;
@@ -171,16 +169,22 @@ impl State {
         if self.http2_count < settings.idle {
             return;
         }
-        let mut used: Vec<Instant> =
-            self.origins.values().filter_map(|origin| origin.http2.as_ref().map(|(used, _)| *used)).collect();
-        used.sort_unstable();
-        let Some(limit) = used.get(settings.idle / 8).copied() else { return };
-        self.origins.retain(|_, origin| {
+        let shared = self.origins.values().filter_map(|origin| origin.http2.as_ref());
+        let Some(limit) = oldest(shared.map(|(used, _)| *used).collect(), settings) else { return };
+        self.rid(|origin| {
             if origin.http2.as_ref().is_some_and(|(used, _)| *used <= limit) {
                 origin.http2 = None;
             }
+        });
+    }
+
+    /// Rids every origin of connections, and itself of those that have none left.
+    fn rid(&mut self, mut of: impl FnMut(&mut Origin)) {
+        self.origins.retain(|_, origin| {
+            of(origin);
             !origin.http1.is_empty() || origin.http2.is_some()
         });
+        self.count = self.origins.values().map(|origin| origin.http1.len()).sum();
         self.http2_count = self.origins.values().filter(|origin| origin.http2.is_some()).count();
     }
 }
