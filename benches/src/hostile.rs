@@ -58,5 +58,13 @@ pub fn queries() -> Vec<(&'static str, String)> {
         ("combining marks", query(&|at| format!("%CC%81{}", letters(at, 13)))),
         ("stray bytes", query(&|at| format!("%82%A0{}", letters(at, 13)))),
         ("split characters", query(&|at| format!("%A0{}%C2", letters(at, 13)))),
+        (
+            "split characters in many ways",
+            query(&|at| format!("%8{:X}{}%C{:X}", at % 16, letters(at, 13), 2 + at % 14)),
+        ),
+        ("parts of characters", query(&|at| ["%E3", "%82", "%A0"][at % 3].to_owned())),
+        ("GBK", query(&|at| format!("%B5%C4%CA%{:X}", 0xC0 + at))),
+        ("accents between values", query(&|at| format!("%CC%81{}%C3%A9", letters(at, 13)))),
+        ("vowels alone", query(&|at| format!("%E1%85%A{}", 1 + at % 9))),
     ]
 }

@@ -259,6 +259,12 @@ pub(crate) fn are_apart<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> bo
         || texts.clone().all(quick::ends_solid) && texts.into_iter().all(quick::begins_anew_after_solid)
 }
 
+/// The length of a text without the end of it that what follows may belong to or change, and whose normalisation what stands
+/// before it does not change.
+pub(crate) fn decided(text: &[u8]) -> usize {
+    quick::decided(text)
+}
+
 /// Whether a text that begins with a character that is not ASCII begins in the same way after another one, however often both are
 /// normalised.
 pub(crate) fn begins_anew_each_time(text: &[u8]) -> bool {

@@ -19,6 +19,7 @@ use crate::text;
 
 mod joins;
 mod rows;
+mod seams;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -164,6 +164,40 @@ pub(super) fn ends_solid(text: &[u8]) -> bool {
     }
 }
 
+/// The length of a text without the end of it that what follows may belong to or change. What the end becomes does not depend on
+/// what stands before it either.
+pub(super) fn decided(text: &[u8]) -> usize {
+    // Nothing composes across printable ASCII, or a byte that belongs to no character; the last of both, or what stands before
+    // the last character that composes with nothing before it.
+    let mut decided = text.iter().rposition(|b| matches!(b, b' '..=b'~')).map_or(0, |last| last + 1);
+    let mut at = decided;
+    while let Some(&byte) = text.get(at) {
+        let rest = &text[at..];
+        let (alone, len) = match decode(rest) {
+            None if byte < 0x80 => (Alone::Goes, 1),
+            Some((code, len)) => match alone(code, &mut Vec::new()) {
+                Alone::Changes if !char::from_u32(code).is_some_and(begins_with_a_starter) => {
+                    (Alone::Unknown, len)
+                }
+                alone => (alone, len),
+            },
+            // What follows may complete a character.
+            None if byte >= 0xC2 && rest.len() < 4 && rest[1..].iter().all(|b| b & 0xC0 == 0x80) => break,
+            None => {
+                decided = at + 1;
+                (Alone::Goes, 1)
+            }
+        };
+        match alone {
+            Alone::Stays | Alone::Changes => decided = at,
+            Alone::Goes | Alone::Mark if decided == at => decided += len,
+            Alone::Goes | Alone::Mark | Alone::Unknown => {}
+        }
+        at += len;
+    }
+    decided
+}
+
 /// Normalises into `out`, which is cleared first.
 pub(super) fn normalise_into(kind: Kind, input: &[u8], out: &mut Vec<u8>) -> Noted {
     normalise_with(kind, input, out, true)

@@ -11,6 +11,7 @@ use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
 
 use super::rows::{MOST_BYTES, State};
+use super::seams::{NO_REST, Seams};
 use super::shape::Counts;
 use super::track::{MOST_JOINED, Tracked};
 use super::{Screen, Set, WORDS, contains, insert, is_empty, numbers};
@@ -66,7 +67,7 @@ impl Values {
         (0..self.ends.len()).map(|at| self.get(at))
     }
 
-    fn get(&self, at: usize) -> &[u8] {
+    pub(super) fn get(&self, at: usize) -> &[u8] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         &self.text[start..self.ends[at]]
     }
@@ -92,6 +93,9 @@ struct Part {
 struct Join {
     values: [u8; MOST_JOINED],
     len: usize,
+    /// What it leaves for the next value, and its last byte.
+    rest: usize,
+    before: Option<u8>,
     seen: State,
     end: State,
     counts: Counts,
@@ -105,7 +109,11 @@ impl Screen {
         if self.is_blind {
             return None;
         }
-        with_normalised(values, |values| self.normalised_joins(scanner, values))
+        let apart = with_normalised(values, |values| self.normalised_joins(scanner, values));
+        apart.or_else(|| {
+            let seams = Seams::new(values)?;
+            Some(self.may_match(scanner, values.joined()) || self.some_few_match(scanner, values, &seams))
+        })
     }
 
     /// Gives those joins of two to four values, as they are, to `examine` in order, of two first, that a rule of the list may
@@ -120,12 +128,12 @@ impl Screen {
         if self.is_blind {
             return None;
         }
-        with_normalised(values, |normalised| {
-            let rules = self.rules_in_joins(Some(list), normalised);
+        let mut visit = |seams: &Seams<'_>| {
+            let rules = self.rules_in_joins(Some(list), seams);
             if is_empty(&rules) || values.len() < 3 {
                 return ControlFlow::Continue(());
             }
-            let few = Few::new(self, scanner, normalised, &rules);
+            let few = Few::new(self, scanner, seams, &rules);
             let mut text = Buffer::new();
             for size in 2..=MOST_JOINED {
                 let mut examine = |join: &[u8; MOST_JOINED]| {
@@ -139,7 +147,9 @@ impl Screen {
                 few.all(size).iter().filter(|join| **join != first).try_for_each(&mut examine)?;
             }
             ControlFlow::Continue(())
-        })
+        };
+        let apart = with_normalised(values, |values| visit(&Seams::none(values)));
+        apart.or_else(|| Seams::new(values).map(|seams| visit(&seams)))
     }
 
     /// [`Screen::joins`] of values that are normalised and stay so in joins.
@@ -154,21 +164,28 @@ impl Screen {
         if are_many && matches(joined) {
             return true;
         }
-        let rules = self.rules_in_joins(None, values);
+        let seams = Seams::none(values);
+        let rules = self.rules_in_joins(None, &seams);
         if is_empty(&rules) {
             return false;
         }
         if !are_many && matches(joined) {
             return true;
         }
-        values.len() >= 3 && Few::new(self, scanner, values, &rules).any_matches()
+        values.len() >= 3 && Few::new(self, scanner, &seams, &rules).any_matches()
+    }
+
+    /// Whether a rule matches a join of two to four values.
+    fn some_few_match(&self, scanner: &Scanner, values: &Values, seams: &Seams<'_>) -> bool {
+        let rules = self.rules_in_joins(None, seams);
+        !is_empty(&rules) && values.len() >= 3 && Few::new(self, scanner, seams, &rules).any_matches()
     }
 
     /// The rules of a list, or of both, whose conditions are met in joins of the first values.
-    fn rules_in_joins(&self, list: Option<RuleList>, values: &Values) -> Set {
+    fn rules_in_joins(&self, list: Option<RuleList>, seams: &Seams<'_>) -> Set {
         let mut rules = self.loose;
-        self.add_joined_literals(values, &mut rules);
-        self.rows.add_complete(self.joined_rows(values), &mut rules);
+        self.add_joined_literals(seams, &mut rules);
+        self.rows.add_complete(self.joined_rows(seams), &mut rules);
         for (word, core) in rules.iter_mut().zip(self.core) {
             *word &= match list {
                 None => u64::MAX,
@@ -189,10 +206,10 @@ impl Screen {
         run
     }
 
-    /// The union of the rows' states in all joins of any number of the first values in order.
-    fn joined_rows(&self, values: &Values) -> State {
+    /// The union of the rows' states in all joins of any number of the texts in order.
+    fn joined_rows(&self, seams: &Seams<'_>) -> State {
         let (mut seen, mut before) = (State::default(), State::default());
-        for value in values.iter().take(MOST_VALUES) {
+        for value in seams.texts() {
             let mut state = before;
             let mut last = None;
             for &byte in value {
@@ -205,12 +222,12 @@ impl Screen {
         seen
     }
 
-    /// Literals in any join of the first values in order: the automaton is run over each value from every state that a join before it
+    /// Literals in any join of the texts in order: the automaton is run over each value from every state that a join before it
     /// can leave behind. Most runs fall together with the run from the start after a few bytes.
-    fn add_joined_literals(&self, values: &Values, found: &mut Set) {
+    fn add_joined_literals(&self, seams: &Seams<'_>, found: &mut Set) {
         let Some((dfa, start)) = &self.literals else { return };
         let (mut before, mut trail) = (Buffer::<StateID>::new(), Buffer::<StateID>::new());
-        for value in values.iter().take(MOST_VALUES) {
+        for value in seams.texts() {
             trail.clear();
             let mut state = *start;
             for &byte in value {
@@ -261,7 +278,8 @@ fn with_normalised<R>(values: &Values, work: impl FnOnce(&Values) -> R) -> Optio
 struct Few<'s> {
     screen: &'s Screen,
     scanner: &'s Scanner,
-    values: Vec<&'s [u8]>,
+    seams: &'s Seams<'s>,
+    /// Of the texts.
     parts: Vec<Part>,
     tracked: Vec<&'s Tracked>,
     /// Rules that have to be asked about each join.
@@ -269,14 +287,18 @@ struct Few<'s> {
 }
 
 impl<'s> Few<'s> {
-    fn new(screen: &'s Screen, scanner: &'s Scanner, values: &'s Values, rules: &Set) -> Self {
-        let values: Vec<&[u8]> = values.iter().take(MOST_VALUES).collect();
-        let part = |value: &&[u8]| Part {
-            runs: [None, Some(b'a')].map(|before| screen.run(value, before)),
-            counts: Counts::of(value.iter().copied()),
+    fn new(screen: &'s Screen, scanner: &'s Scanner, seams: &'s Seams<'s>, rules: &Set) -> Self {
+        let part = |text: &[u8]| Part {
+            runs: [None, Some(b'a')].map(|before| screen.run(text, before)),
+            counts: Counts::of(text.iter().copied()),
         };
-        let parts: Vec<Part> = values.iter().map(part).collect();
-        let bound = Counts::bound(parts.iter().map(|part| &part.counts));
+        let parts: Vec<Part> = seams.texts().map(part).collect();
+        let counts = parts.iter().map(|part| &part.counts);
+        // A rest at the end of a join is one more text.
+        let bound = match seams.rests() {
+            1 => Counts::bound::<MOST_JOINED>(counts),
+            _ => Counts::bound::<{ MOST_JOINED + 1 }>(counts),
+        };
         let (mut tracked, mut asked, mut seen) = (Vec::new(), [0; WORDS], [0; WORDS]);
         for number in numbers(rules).filter(|&number| screen.shapes[number].allows(&bound)) {
             let number = usize::from(screen.same[number]);
@@ -289,15 +311,15 @@ impl<'s> Few<'s> {
                 None => insert(&mut asked, number),
             }
         }
-        Self { screen, scanner, values, parts, tracked, asked }
+        Self { screen, scanner, seams, parts, tracked, asked }
     }
 
     fn any_matches(&self) -> bool {
         let mut text = Buffer::new();
-        self.tracked.iter().any(|rule| rule.matches_any(&self.values))
+        self.tracked.iter().any(|rule| rule.matches_any(self.seams))
             || self.each_asked(&mut |join| {
                 text.clear();
-                join.iter().for_each(|&at| text.extend_from_slice(self.values[usize::from(at)]));
+                self.seams.join(join.iter().map(|&at| usize::from(at)), &mut text);
                 super::hits(self.scanner, &text)
             })
     }
@@ -314,7 +336,7 @@ impl<'s> Few<'s> {
             is_one
         };
         for rule in &self.tracked {
-            rule.each(&self.values, size, &mut note);
+            rule.each(self.seams, size, &mut note);
         }
         self.each_asked(&mut note);
         first
@@ -330,7 +352,7 @@ impl<'s> Few<'s> {
             false
         };
         for rule in &self.tracked {
-            rule.each(&self.values, size, &mut note);
+            rule.each(self.seams, size, &mut note);
         }
         self.each_asked(&mut note);
         joins.sort_unstable();
@@ -340,8 +362,8 @@ impl<'s> Few<'s> {
 
     /// Calls `found` for each join in which the conditions of a rule are met that has to be asked, until it returns true.
     fn each_asked(&self, found: &mut impl FnMut(&[u8]) -> bool) -> bool {
-        let (parts, values) = (&self.parts, &self.values);
-        !is_empty(&self.asked) && Search { screen: self.screen, values, parts, rules: &self.asked }.any(found)
+        let (parts, seams) = (&self.parts, self.seams);
+        !is_empty(&self.asked) && Search { screen: self.screen, seams, parts, rules: &self.asked }.any(found)
     }
 }
 
@@ -352,7 +374,7 @@ fn padded(join: &[u8]) -> [u8; MOST_JOINED] {
 /// A walk over all joins of two to four values, each as an extension of a shorter one.
 struct Search<'s> {
     screen: &'s Screen,
-    values: &'s [&'s [u8]],
+    seams: &'s Seams<'s>,
     parts: &'s [Part],
     rules: &'s Set,
 }
@@ -360,52 +382,59 @@ struct Search<'s> {
 impl Search<'_> {
     /// Whether `matches` some join in which a rule's conditions are met.
     fn any(&self, matches: &mut impl FnMut(&[u8]) -> bool) -> bool {
-        (0..self.parts.len()).any(|first| {
-            let part = &self.parts[first];
-            let join = Join {
-                values: [first as u8, 0, 0, 0],
-                len: 1,
-                seen: part.runs[0].seen,
-                end: part.runs[0].end,
-                counts: part.counts,
-            };
-            self.extend(&join, matches)
-        })
+        let start = Join {
+            values: [0; MOST_JOINED],
+            len: 0,
+            rest: NO_REST,
+            before: None,
+            seen: State::default(),
+            end: State::default(),
+            counts: Counts::of(std::iter::empty()),
+        };
+        (0..self.seams.count()).any(|first| self.extend(&self.then(&start, first), matches))
     }
 
     fn extend(&self, join: &Join, matches: &mut impl FnMut(&[u8]) -> bool) -> bool {
         let last = usize::from(join.values[join.len - 1]);
-        (last + 1..self.parts.len()).any(|next| {
-            let longer = self.then(join, last, next);
+        (last + 1..self.seams.count()).any(|next| {
+            let longer = self.then(join, next);
             (self.meets(&longer) && matches(&longer.values[..longer.len]))
                 || (longer.len < MOST_JOINED && self.extend(&longer, matches))
         })
     }
 
-    fn then(&self, join: &Join, last: usize, next: usize) -> Join {
-        let rows = &self.screen.rows;
-        let value = self.values[next];
-        let mut before = self.values[last].last().copied();
-        let run = &self.parts[next].runs[usize::from(rows.starts(before) != rows.starts(None))];
+    fn then(&self, join: &Join, next: usize) -> Join {
+        let step = self.seams.step(join.rest, next);
+        let mut values = join.values;
+        values[join.len] = next as u8;
+        Join { values, len: join.len + 1, rest: step.rest, ..self.read(join, step.text) }
+    }
+
+    /// A join with one more text.
+    fn read(&self, join: &Join, text: usize) -> Join {
+        let (rows, part) = (&self.screen.rows, &self.parts[text]);
+        let text = self.seams.text(text);
+        let mut before = join.before;
+        let run = &part.runs[usize::from(rows.starts(before) != rows.starts(None))];
         let (mut seen, mut end) = (join.seen | run.seen, join.end);
         // Rows that began earlier end within these bytes.
-        for &byte in value.iter().take(MOST_BYTES) {
+        for &byte in text.iter().take(MOST_BYTES) {
             end = rows.step(end, rows.starts(before), byte);
             seen |= end;
             before = Some(byte);
         }
-        let mut values = join.values;
-        values[join.len] = next as u8;
         Join {
-            values,
-            len: join.len + 1,
+            before: text.last().copied().or(join.before),
             seen,
-            end: if value.len() > MOST_BYTES { run.end } else { end },
-            counts: join.counts.then(&self.parts[next].counts),
+            end: if text.len() > MOST_BYTES { run.end } else { end },
+            counts: join.counts.then(&part.counts),
+            ..*join
         }
     }
 
     fn meets(&self, join: &Join) -> bool {
+        let ended = self.seams.end(join.rest).map(|end| self.read(join, end));
+        let join = ended.as_ref().unwrap_or(join);
         let mut complete = [0; WORDS];
         self.screen.rows.add_complete(join.seen, &mut complete);
         let waits = |number| contains(&self.screen.rowed, number) && !contains(&complete, number);

@@ -100,10 +100,10 @@ impl Counts {
         }
     }
 
-    /// An upper bound for every join of up to four of `parts`.
-    pub(super) fn bound<'c>(parts: impl Iterator<Item = &'c Self> + Clone) -> Self {
+    /// An upper bound for every join of up to `N` of `parts`.
+    pub(super) fn bound<'c, const N: usize>(parts: impl Iterator<Item = &'c Self> + Clone) -> Self {
         let top = |of: fn(&Self) -> usize| {
-            let mut best = [0usize; 4];
+            let mut best = [0usize; N];
             for value in parts.clone().map(of) {
                 let (least, _) = best.iter().enumerate().min_by_key(|(_, kept)| **kept).unwrap_or((0, &0));
                 best[least] = best[least].max(value);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::dlp::{Settings, builtin_examples, core_examples, merge};
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 
 fn scanner() -> Scanner {
     Scanner::new(Settings { rules: merge(true, &[]), ..Settings::default() }).expect("the built-in rules")
@@ -66,26 +67,125 @@ proptest! {
 
     #[test]
     fn never_says_no_to_a_join_that_matches(values in prop::collection::vec(near(), 3..6)) {
-        let scanner = scanner_once();
-        let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
-        let mut joined = Values::default();
-        values.iter().for_each(|value| joined.push_with(|out| out.extend_from_slice(value)));
-        if scanner.1.joins(&scanner.0, &joined) == Some(false) {
-            prop_assert!(!plain(&scanner.0, &values.concat()));
-            for a in 0..values.len() {
-                for b in a + 1..values.len() {
-                    prop_assert!(!plain(&scanner.0, &[values[a], values[b]].concat()));
-                    for c in b + 1..values.len() {
-                        prop_assert!(!plain(&scanner.0, &[values[a], values[b], values[c]].concat()));
-                        for d in c + 1..values.len() {
-                            let joined = [values[a], values[b], values[c], values[d]].concat();
-                            prop_assert!(!plain(&scanner.0, &joined));
-                        }
-                    }
-                }
+        joins_are_screened(&values.iter().map(|value| value.clone().into_bytes()).collect::<Vec<_>>())?;
+    }
+
+    #[test]
+    fn never_says_no_to_a_join_of_split_characters_that_matches(
+        values in prop::collection::vec((pieces_of_characters(), near(), pieces_of_characters()), 3..6),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 4),
+        example in prop::sample::select(builtin_examples()),
+        between in prop::sample::select(vec!["\u{a0}", "\u{3000}", "\u{e0020}", "\u{301}", "\u{212a}", "\u{1f1e6}"]),
+    ) {
+        let around = |(a, b, c): (Vec<u8>, String, Vec<u8>)| [a, b.into_bytes(), c].concat();
+        joins_are_screened(&values.into_iter().map(around).collect::<Vec<_>>())?;
+        // A secret with characters between its parts, cut in the midst of those.
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(example.text.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut parts = vec![Vec::new()];
+        for (at, &byte) in example.text.as_bytes().iter().enumerate() {
+            for _ in cuts.iter().filter(|&&cut| cut == at) {
+                let (before, after) = between.as_bytes().split_at(1 + at % (between.len() - 1));
+                parts.last_mut().expect("there is one").extend_from_slice(before);
+                parts.push(after.to_vec());
+            }
+            parts.last_mut().expect("there is one").push(byte);
+        }
+        joins_are_screened(&parts)?;
+    }
+}
+
+/// Characters, some of which change with what stands beside them, and parts of some.
+pub(super) fn pieces_of_characters() -> impl Strategy<Value = Vec<u8>> {
+    let whole = prop::sample::select(vec![
+        "",
+        "a",
+        "K",
+        "e",
+        " ",
+        "\u{430}",
+        "\u{301}",
+        "\u{338}",
+        "\u{e9}",
+        "\u{200b}",
+        "\u{a0}",
+        "\u{212a}",
+        "\u{ff21}",
+        "\u{fb01}",
+        "\u{1100}",
+        "\u{1161}",
+        "\u{11a8}",
+        "\u{ac00}",
+        "\u{3b1}",
+        "\u{345}",
+        "\u{10a}",
+        "\u{93f}",
+        "\u{915}",
+        "\u{1f1e6}",
+        "\u{e0020}",
+        "\n",
+        "\u{2126}",
+        "\u{fffd}",
+        "\u{3164}",
+        "\u{4e2d}",
+    ]);
+    let stray = prop::sample::select(vec![
+        &b"\xC2"[..],
+        b"\xA0",
+        b"\xE3",
+        b"\xE3\x80",
+        b"\x80\x80",
+        b"\x80",
+        b"\xF0\x9F",
+        b"\xCC",
+        b"\x81",
+        b"\xFF",
+        b"\xC0",
+        b"\xB5\xC4",
+        b"\xF4",
+        b"\xE1\x85",
+        b"\xA1",
+    ]);
+    let piece = prop_oneof![
+        3 => whole.prop_map(|text| text.as_bytes().to_vec()),
+        2 => stray.prop_map(<[u8]>::to_vec),
+        1 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
+        1 => any::<char>().prop_map(|c| {
+            let bytes = c.to_string().into_bytes();
+            bytes[bytes.len() / 2..].to_vec()
+        }),
+    ];
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+/// Compares what the screen says of all joins, and which ones it names, with the rules themselves.
+fn joins_are_screened(values: &[Vec<u8>]) -> Result<(), TestCaseError> {
+    let (scanner, screen) = scanner_once();
+    let mut joined = Values::default();
+    values.iter().for_each(|value| joined.push_with(|out| out.extend_from_slice(value)));
+    let answer = screen.joins(scanner, &joined);
+    prop_assert!(answer != Some(false) || !plain(scanner, &values.concat()), "{:?}", values);
+    let mut named: Vec<Vec<u8>> = Vec::new();
+    for list in [RuleList::Core, RuleList::Main] {
+        let visited = screen.visit_joins(scanner, list, &joined, &mut |text| {
+            named.push(text.to_vec());
+            ControlFlow::<()>::Continue(())
+        });
+        if visited.is_none() {
+            return Ok(());
+        }
+    }
+    for chosen in 0u32..1 << values.len().min(MOST_VALUES) {
+        if values.len() > 2 && (2..=4).contains(&chosen.count_ones()) {
+            let chosen = values.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
+            let join: Vec<u8> = chosen.flat_map(|(_, value)| value.clone()).collect();
+            if plain(scanner, &join) {
+                prop_assert!(answer != Some(false), "{:?}", values);
+                prop_assert!(named.contains(&join), "{:?}", values);
             }
         }
     }
+    Ok(())
 }
 
 proptest! {
@@ -127,6 +227,6 @@ fn follows_every_rule_without_a_literal() {
     assert_eq!(numbers(&screen.rowed).count(), 8);
 }
 
-fn cases(usual: u32) -> u32 {
+pub(super) fn cases(usual: u32) -> u32 {
     std::env::var("MUSELET_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }

@@ -14,21 +14,21 @@ mod positions;
 mod tests;
 mod wallet;
 
-use super::joins::MOST_VALUES;
+use super::seams::{NO_REST, Seams};
 use positions::{Followed, Positions};
 
 /// Most values of a join.
 pub(super) const MOST_JOINED: usize = 4;
 
-/// Reads joins value by value.
+/// Reads joins text by text; a text stands for a value after what stands before it ([`Seams`]).
 trait Track {
     /// What is left of a join that has not matched so far.
     type State;
 
     fn start(&self) -> Self::State;
 
-    /// One more value; `None` when the rule matches whatever follows.
-    fn then(&mut self, state: &Self::State, value: usize) -> Option<Self::State>;
+    /// One more text; `None` when the rule matches whatever follows.
+    fn then(&mut self, state: &Self::State, text: usize) -> Option<Self::State>;
 
     /// Whether the rule matches a join that ends here.
     fn ends(&self, state: &Self::State) -> bool;
@@ -68,20 +68,22 @@ impl Tracked {
     }
 
     /// Whether the rule matches some join of two to four values, in order.
-    pub(super) fn matches_any(&self, values: &[&[u8]]) -> bool {
-        Followed::new(&self.positions, values).matches_any()
-            && (self.sums.is_none() || self.each(values, MOST_JOINED, &mut |_| true))
+    pub(super) fn matches_any(&self, seams: &Seams<'_>) -> bool {
+        let texts: Vec<&[u8]> = seams.texts().collect();
+        Followed::new(&self.positions, &texts).matches_any(seams)
+            && (self.sums.is_none() || self.each(seams, MOST_JOINED, &mut |_| true))
     }
 
     /// Calls `found` for each of those joins of at most so many values, by their places, until it returns true. Returns whether
     /// it did.
-    pub(super) fn each(&self, values: &[&[u8]], most: usize, found: &mut impl FnMut(&[u8]) -> bool) -> bool {
-        let joins = Joins { count: values.len(), most };
+    pub(super) fn each(&self, seams: &Seams<'_>, most: usize, found: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let texts: Vec<&[u8]> = seams.texts().collect();
+        let joins = Joins { seams, most };
         match self.sums {
-            Some(Sums::Card) => joins.walk(&mut card::Cards::new(values), found),
-            Some(Sums::Account) => joins.walk(&mut account::Accounts::new(values), found),
-            Some(Sums::Wallet) => joins.walk(&mut wallet::Wallets::new(values), found),
-            None => joins.walk(&mut Followed::new(&self.positions, values), found),
+            Some(Sums::Card) => joins.walk(&mut card::Cards::new(&texts), found),
+            Some(Sums::Account) => joins.walk(&mut account::Accounts::new(&texts), found),
+            Some(Sums::Wallet) => joins.walk(&mut wallet::Wallets::new(&texts), found),
+            None => joins.walk(&mut Followed::new(&self.positions, &texts), found),
         }
     }
 }
@@ -104,35 +106,41 @@ fn sums(rule: &Rule, validator: Validator) -> Option<Sums> {
 
 /// Joins of some values.
 #[derive(Debug, Clone, Copy)]
-struct Joins {
-    count: usize,
+struct Joins<'s> {
+    seams: &'s Seams<'s>,
     most: usize,
 }
 
-impl Joins {
+impl Joins<'_> {
     fn walk<T: Track>(self, track: &mut T, found: &mut impl FnMut(&[u8]) -> bool) -> bool {
         let start = track.start();
-        self.extend(track, Some(&start), &mut [0; MOST_JOINED], 0, found)
+        self.extend(track, (Some(&start), NO_REST), &mut [0; MOST_JOINED], 0, found)
     }
 
-    /// Goes on from a join of `len` values, of which the track is in a state or has found a match.
+    /// Goes on from a join of `len` values and the rest that it leaves, of which the track is in a state or has found a match.
     fn extend<T: Track>(
         self,
         track: &mut T,
-        state: Option<&T::State>,
+        (state, rest): (Option<&T::State>, usize),
         join: &mut [u8; MOST_JOINED],
         len: usize,
         found: &mut impl FnMut(&[u8]) -> bool,
     ) -> bool {
         let first = if len == 0 { 0 } else { usize::from(join[len - 1]) + 1 };
-        for value in first..self.count {
+        for value in first..self.seams.count() {
             join[len] = value as u8;
-            let longer = state.and_then(|state| track.then(state, value));
-            let matches = len > 0 && longer.as_ref().is_none_or(|state| track.ends(state));
+            let step = self.seams.step(rest, value);
+            let longer = state.and_then(|state| track.then(state, step.text));
+            let ends = |state: &T::State| match self.seams.end(step.rest) {
+                None => track.ends(state),
+                Some(end) => track.then(state, end).is_none_or(|state| track.ends(&state)),
+            };
+            let matches = len > 0 && longer.as_ref().is_none_or(ends);
             if matches && found(&join[..=len]) {
                 return true;
             }
-            if len + 1 < self.most && self.extend(track, longer.as_ref(), join, len + 1, found) {
+            let longer = (longer.as_ref(), step.rest);
+            if len + 1 < self.most && self.extend(track, longer, join, len + 1, found) {
                 return true;
             }
         }

@@ -119,6 +119,8 @@ fn joins() -> impl Strategy<Value = Vec<u8>> {
         "(AKIA|[A-Z0-9]{8})",
         "(token|secret|=|[a-z]{4})",
         "(%C3|%A9|%CC%81|e|é|Ａ|[0-9]{4})",
+        "(%A0|%80)?(AKIA|[A-Z0-9]{8}|sk-ant-)(%C2|%E3%80|%E3)?",
+        "(%CC%81|%A0|%85%A1)?([0-9]{4}|4111)(%C3%A9|%CC|%E1)?",
     ]);
     (value, 3..11usize).prop_flat_map(|(value, count)| {
         prop::collection::vec(value, count).prop_map(|values| {

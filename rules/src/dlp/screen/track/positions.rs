@@ -6,6 +6,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::super::super::fast::shape::is_word;
+use super::super::seams::{NO_REST, Seams};
 use super::{MOST_JOINED, Track};
 
 /// Bit 0 is the place before a match.
@@ -334,24 +335,33 @@ impl<'p> Followed<'p> {
     }
 
     /// Whether some join of two to four values matches: all joins of as many values are read at once.
-    pub(super) fn matches_any(&self) -> bool {
-        // What joins of as many values lead to, by what they end in.
-        let mut joins = [[None::<Bits>; ENDS.len()]; MOST_JOINED + 1];
-        joins[0][0] = Some(0);
-        for value in 0..self.values.len() {
+    pub(super) fn matches_any(&self, seams: &Seams<'_>) -> bool {
+        // What joins of as many values lead to, by the rest that they leave and what they end in.
+        let mut joins = vec![[[None::<Bits>; ENDS.len()]; MOST_JOINED + 1]; seams.rests()];
+        joins[NO_REST][0][0] = Some(0);
+        for value in 0..seams.count() {
             for len in (1..=MOST_JOINED).rev() {
-                let before = joins[len - 1];
-                for (places, end) in before.into_iter().zip(ENDS) {
-                    let Some(places) = places else { continue };
-                    let Some(after) = self.read(Places { places, end }, value) else { return true };
-                    if len > 1 && self.accepts(after) {
-                        return true;
+                for rest in 0..joins.len() {
+                    let before = joins[rest][len - 1];
+                    let step = seams.step(rest, value);
+                    for (places, end) in before.into_iter().zip(ENDS) {
+                        let Some(places) = places else { continue };
+                        let Some(after) = self.read(Places { places, end }, step.text) else { return true };
+                        if len > 1 && self.ends(&after, seams.end(step.rest)) {
+                            return true;
+                        }
+                        *joins[step.rest][len][after.end as usize].get_or_insert(0) |= after.places;
                     }
-                    *joins[len][after.end as usize].get_or_insert(0) |= after.places;
                 }
             }
         }
         false
+    }
+
+    /// Whether the expression matches a join that ends here, but for one more text.
+    fn ends(&self, after: &Places, end: Option<usize>) -> bool {
+        let after = end.map_or(Some(*after), |end| self.read(*after, end));
+        after.is_none_or(|after| self.accepts(after))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::super::Validator;
 use super::super::super::validate::may_be_wif;
-use super::{MOST_VALUES, Track};
+use super::Track;
 
 const LONGEST: usize = 52;
 
@@ -33,7 +33,7 @@ pub(super) struct Begun {
     text: [u8; LONGEST],
     len: usize,
     /// The value and the place in it where it begins, while it lies in one value.
-    from: Option<(u8, u32)>,
+    from: Option<(u16, u32)>,
 }
 
 const NOTHING: Begun = Begun { text: [0; LONGEST], len: 0, from: None };
@@ -53,14 +53,14 @@ struct Part {
     head: usize,
     /// For each place, once it is known, what follows when a search begins there.
     from: Vec<Option<Rest>>,
-    /// For each value before this one, where a candidate began last that ended in this value and was no key.
-    refused: [Option<u32>; MOST_VALUES],
+    /// For each other value, where a candidate began last that ended in this value and was no key.
+    refused: Vec<Option<u32>>,
 }
 
 impl Part {
-    fn of(value: &[u8]) -> Self {
+    fn of(value: &[u8], count: usize) -> Self {
         let head = value.iter().position(|&byte| !is_letter(byte)).unwrap_or(value.len());
-        Self { text: value.to_vec(), head, from: vec![None; value.len() + 1], refused: [None; MOST_VALUES] }
+        Self { text: value.to_vec(), head, from: vec![None; value.len() + 1], refused: vec![None; count] }
     }
 
     fn from(&mut self, place: usize) -> Rest {
@@ -100,7 +100,7 @@ pub(super) struct Wallets(Vec<Part>);
 
 impl Wallets {
     pub(super) fn new(values: &[&[u8]]) -> Self {
-        Self(values.iter().map(|value| Part::of(value)).collect())
+        Self(values.iter().map(|value| Part::of(value, values.len())).collect())
     }
 }
 
@@ -144,7 +144,7 @@ impl Track for Wallets {
                 let mut begun = NOTHING;
                 begun.len = part.text.len() - at;
                 begun.text[..begun.len].copy_from_slice(&part.text[at..]);
-                begun.from = Some((value as u8, at as u32));
+                begun.from = Some((value as u16, at as u32));
                 Some(begun)
             }
         }
