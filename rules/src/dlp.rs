@@ -49,7 +49,8 @@ use plain::Matcher;
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
     pub(crate) use super::fast::{
-        Class, Needles, base64, class_masks, each_run, hex, printable, printable_by_words, without,
+        Class, Needles, base64, class_masks, compresses, each_run, hex, printable, printable_by_words,
+        without, without_replacements,
     };
 }
 

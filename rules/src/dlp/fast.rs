@@ -39,7 +39,9 @@ pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
-pub(crate) use simd::{base64, class_masks, hex, printable, printable_by_words, without};
+pub(crate) use simd::{
+    base64, class_masks, compresses, hex, printable, printable_by_words, without, without_replacements,
+};
 
 use kernel::{Hits, Rules};
 

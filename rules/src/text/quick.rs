@@ -7,7 +7,8 @@
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
-use crate::dlp::vector::{printable, printable_by_words};
+use crate::dlp::vector::{compresses, printable, printable_by_words, without_replacements};
+use crate::scratch::Buffer;
 
 mod characters;
 mod segment;
@@ -208,6 +209,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
     out.clear();
     out.reserve(input.len() + 16);
     let lines = kind != Kind::Dlp;
+    let wide = vector && compresses();
     let mut segment = Segment::new();
     let mut at = 0;
     // Whether a mark now would follow an ASCII character or U+FFFD (or nothing), with which none composes.
@@ -220,12 +222,15 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
     let mut flags = 0;
     while at < input.len() {
         let word = eight(input, at);
-        if u64::from_le_bytes(word) & HIGH == 0 {
+        if u64::from_le_bytes(word) & HIGH == 0 || wide && is_replacement(word) {
             let before = out.len();
             let printable = if vector { printable } else { printable_by_words };
             let length = printable(&input[at..], lines, out);
             let added = &out[before..];
-            if added.iter().rev().any(|b| matches!(b, b' '..=b'~')) {
+            if memchr::memchr(REPLACEMENT[0], added).is_some() {
+                flags |= characters::of_byte(REPLACEMENT[0], lines).flags();
+            }
+            if added.iter().rev().any(|b| matches!(b, b' '..=b'~' | 0x80..)) {
                 (solid, apart) = (true, false);
             } else if !added.is_empty() {
                 (solid, apart) = (true, apart || !solid);
@@ -234,7 +239,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
             at += length;
             continue;
         }
-        let run = Run::of(input, at, lines);
+        let run = Run::of(input, at, lines, wide);
         if run.end > at {
             out.extend_from_slice(&run.out[..run.filled]);
             flags |= run.flags;
@@ -336,44 +341,52 @@ struct Run {
 }
 
 impl Run {
-    /// Ends early where at least eight ASCII characters follow, and before the last eight bytes.
+    /// Ends early where at least eight ASCII characters follow, or U+FFFD if `wide`, and before the last eight bytes.
     #[inline]
-    fn of(input: &[u8], mut at: usize, lines: bool) -> Run {
+    fn of(input: &[u8], mut at: usize, lines: bool, wide: bool) -> Run {
         let mut run = Run { out: [0; ROOM], filled: 0, end: at, last: None, solid: false, flags: 0 };
         let (mut filled, mut last, mut solid, mut flags) = (0, (usize::MAX, 0), false, 0);
         while let Some(&word) = input.get(at..).and_then(|rest| rest.first_chunk::<8>())
             && let Some(place) = run.out.get_mut(filled..).and_then(|rest| rest.first_chunk_mut::<9>())
         {
             let [b0, b1, b2, b3, ..] = word;
-            // U+FFFD is what its first byte alone becomes. Most of what is no text fails at its second byte.
+            // U+FFFD is what its first byte alone becomes.
             let replacement = is_replacement(word);
-            let decoded = match !replacement && b0 >= 0xC2 && b1 & 0xC0 == 0x80 {
+            // Bytes at random are told apart without a branch on each: most of what is no text fails at its second byte.
+            let character = match !replacement & (b0 >= 0xC2) & (b1 & 0xC0 == 0x80) {
                 true => decode(&[b0, b1, b2, b3]),
                 false => None,
             };
-            let (entry, step) = match decoded {
-                Some((c, length)) => (entry(c), length),
-                None if u64::from_le_bytes(word) & HIGH == 0 => break,
-                None if lines && matches!(b0, b'\t' | b'\n' | b'\r') => break,
-                None => (characters::of_byte(b0, lines), if replacement { 3 } else { 1 }),
+            let Some((c, step)) = character else {
+                let line = lines & matches!(b0, b'\t' | b'\n' | b'\r');
+                if (u64::from_le_bytes(word) & HIGH == 0) | line | (wide & replacement) {
+                    break;
+                }
+                let entry = characters::of_byte(b0, lines);
+                let (bytes, length) = entry.short_bytes();
+                place[..4].copy_from_slice(&bytes);
+                // What is removed is as if it were not there.
+                last = if length > 0 { (at, filled) } else { last };
+                solid |= length > 0;
+                filled += length;
+                flags |= entry.flags();
+                at += if replacement { REPLACEMENT.len() } else { 1 };
+                continue;
             };
-            let length = match (entry.bytes([b0, b1, b2, b3], step), decoded) {
-                (Some((bytes, length)), _) => {
+            let entry = entry(c);
+            let length = match entry.bytes([b0, b1, b2, b3], step) {
+                Some((bytes, length)) => {
                     place[..4].copy_from_slice(&bytes);
                     length
                 }
-                (None, Some((c, _))) if entry.sort() == Sort::Hangul => {
+                None if entry.sort() == Sort::Hangul => {
                     let length;
                     (*place, length) = letters(c);
                     length
                 }
-                _ => break,
+                None => break,
             };
-            // What is removed is as if it were not there.
-            if decoded.is_some() || length > 0 {
-                last = (at, filled);
-                solid = decoded.is_none();
-            }
+            (last, solid) = ((at, filled), false);
             filled += length;
             flags |= entry.flags();
             at += step;
@@ -386,22 +399,19 @@ impl Run {
 
 /// Appends a text without the characters without a glyph that the normalisation leaves in place.
 pub(super) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
+    // Nearly all of them, in binary data.
+    let mut rest = Buffer::new();
+    without_replacements(text, &mut rest);
+    let text = &**rest;
     out.reserve(text.len() + 8);
     let mut at = 0;
     while at < text.len() {
-        let word = eight(text, at);
-        let [b0, b1, b2, b3, ..] = word;
-        if u64::from_le_bytes(word) & HIGH == 0 {
-            let length = 8.min(text.len() - at);
-            push(out, word, length);
-            at += length;
-            continue;
-        }
-        let replacement = is_replacement(word);
-        if replacement || b0 < 0x80 {
-            push(out, [b0, b1, b2, b3], usize::from(!replacement));
-            at += if replacement { 3 } else { 1 };
-            continue;
+        let ascii = text[at..].iter().take_while(|b| b.is_ascii()).count();
+        out.extend_from_slice(&text[at..at + ascii]);
+        at += ascii;
+        let [b0, b1, b2, b3, ..] = eight(text, at);
+        if at == text.len() {
+            break;
         }
         let (c, length) = decode(&[b0, b1, b2, b3]).unwrap_or((0x80, 1));
         let unseen = entry(c).flags() & Entry::UNSEEN != 0 && char::from_u32(c).is_some_and(is_unseen);
@@ -409,6 +419,9 @@ pub(super) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
         at += length;
     }
 }
+
+/// U+FFFD, which stands for bytes that belong to no character.
+const REPLACEMENT: [u8; 3] = *b"\xEF\xBF\xBD";
 
 /// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -427,7 +440,7 @@ fn eight(text: &[u8], at: usize) -> [u8; 8] {
 /// Whether a text begins with U+FFFD.
 #[inline(always)]
 fn is_replacement(word: [u8; 8]) -> bool {
-    word[..3] == *b"\xEF\xBF\xBD"
+    word[..3] == REPLACEMENT
 }
 
 /// Appends the first bytes of an array.

@@ -98,8 +98,16 @@ pub(super) fn class_mask(low: &[u8; 16], high: &[u8; 16], block: &[u8]) -> u64 {
     })
 }
 
-/// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns how
-/// much of the text that was.
+/// Whether [`printable`] and the like take 64 bytes at once.
+pub(crate) fn compresses() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return wide::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Appends the printable characters of the ASCII and U+FFFD that a text begins with, and tabs and line ends if `lines`;
+/// returns how much of the text that was.
 pub(crate) fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> usize {
     #[cfg(target_arch = "x86_64")]
     if wide::available() {
@@ -116,12 +124,19 @@ pub(crate) fn printable_by_words(text: &[u8], lines: bool, out: &mut Vec<u8>) ->
     loop {
         let end = at + printable_run(&text[at..], lines);
         out.extend_from_slice(&text[at..end]);
-        match text.get(end) {
-            Some(0..0x80) => at = end + 1,
+        at = match text.get(end) {
+            Some(0..0x80) => end + 1,
+            _ if text[end..].starts_with(REPLACEMENT) => {
+                out.extend_from_slice(REPLACEMENT);
+                end + REPLACEMENT.len()
+            }
             _ => return end,
-        }
+        };
     }
 }
+
+/// U+FFFD.
+const REPLACEMENT: &[u8] = b"\xEF\xBF\xBD";
 
 /// Length of the printable ASCII that a text begins with; with `lines` also of tabs and line ends.
 fn printable_run(text: &[u8], lines: bool) -> usize {
@@ -165,6 +180,26 @@ pub(super) fn without_by_runs(byte: u8, text: &[u8], out: &mut Vec<u8>) {
     for at in memchr::memchr_iter(byte, text) {
         out.extend_from_slice(&text[from..at]);
         from = at + 1;
+    }
+    out.extend_from_slice(&text[from..]);
+}
+
+/// Appends a text without U+FFFD.
+pub(crate) fn without_replacements(text: &[u8], out: &mut Vec<u8>) {
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        // SAFETY: the kernels are available.
+        return unsafe { wide::without_replacements(text, out) };
+    }
+    without_replacements_by_runs(text, out);
+}
+
+/// The scalar twin.
+pub(super) fn without_replacements_by_runs(text: &[u8], out: &mut Vec<u8>) {
+    let mut from = 0;
+    for at in memchr::memchr_iter(REPLACEMENT[0], text).filter(|&at| text[at..].starts_with(REPLACEMENT)) {
+        out.extend_from_slice(&text[from..at]);
+        from = at + REPLACEMENT.len();
     }
     out.extend_from_slice(&text[from..]);
 }

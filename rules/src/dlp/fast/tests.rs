@@ -454,14 +454,31 @@ proptest! {
         super::simd::without(removed, &text, &mut joined);
         super::simd::without_by_runs(removed, &text, &mut twin);
         prop_assert_eq!(joined, twin);
-        let ascii = &text[..text.iter().position(|b| !b.is_ascii()).unwrap_or(text.len())];
-        for lines in [false, true] {
-            let kept = |b: &&u8| matches!(b, b' '..=b'~') || lines && b"\t\n\r".contains(b);
-            let by_one: Vec<u8> = ascii.iter().filter(kept).copied().collect();
-            for printable in [super::simd::printable, super::simd::printable_by_words] {
-                let mut out = Vec::new();
-                prop_assert_eq!(printable(&text, lines, &mut out), ascii.len());
-                prop_assert_eq!(&out, &by_one);
+        let replaced: Vec<u8> = text
+            .iter()
+            .flat_map(|b| match b {
+                0xE0.. => "\u{FFFD}".as_bytes(),
+                b => std::slice::from_ref(b),
+            })
+            .copied()
+            .collect();
+        for text in [&text, &replaced] {
+            let (mut rest, mut twin) = (b"before".to_vec(), b"before".to_vec());
+            super::simd::without_replacements(text, &mut rest);
+            super::simd::without_replacements_by_runs(text, &mut twin);
+            prop_assert_eq!(rest, twin);
+            let mut end = 0;
+            while text.get(end).is_some_and(u8::is_ascii) || text[end..].starts_with("\u{FFFD}".as_bytes()) {
+                end += if text[end].is_ascii() { 1 } else { 3 };
+            }
+            for lines in [false, true] {
+                let kept = |b: &&u8| matches!(b, b' '..=b'~' | 0x80..) || lines && b"\t\n\r".contains(b);
+                let by_one: Vec<u8> = text[..end].iter().filter(kept).copied().collect();
+                for printable in [super::simd::printable, super::simd::printable_by_words] {
+                    let mut out = Vec::new();
+                    prop_assert_eq!(printable(text, lines, &mut out), end);
+                    prop_assert_eq!(&out, &by_one);
+                }
             }
         }
         let mut bytes = Vec::new();

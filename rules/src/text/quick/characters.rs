@@ -85,6 +85,12 @@ impl Entry {
         self.0 & Entry::FLAGS
     }
 
+    /// What a byte becomes.
+    #[inline(always)]
+    pub(super) fn short_bytes(self) -> ([u8; 4], usize) {
+        (self.0.to_le_bytes(), (self.code() & 3) as usize)
+    }
+
     /// What a character that is given as its bytes becomes, if that is short or itself.
     #[inline(always)]
     pub(super) fn bytes(self, character: [u8; 4], length: usize) -> Option<([u8; 4], usize)> {

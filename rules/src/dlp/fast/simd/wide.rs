@@ -127,21 +127,25 @@ unsafe fn write(bytes: __m512i, keep: u64, to: *mut u8) -> usize {
     keep.count_ones() as usize
 }
 
-/// Appends what `keep` says of each 64 bytes of a text and of what is left, of which it is told the length, up to the first
+/// Appends what `keep` says of each 64 bytes of a text and of what is left, of which it is told where they are, up to the first
 /// block of which it says that nothing after it is wanted. Returns where that was.
 ///
 /// # Safety
 /// The kernels must be [`available`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn append(text: &[u8], out: &mut Vec<u8>, keep: impl Fn(__m512i, u64) -> (u64, usize)) -> usize {
+unsafe fn append(
+    text: &[u8],
+    out: &mut Vec<u8>,
+    mut keep: impl FnMut(usize, __m512i, u64) -> (u64, usize),
+) -> usize {
     out.reserve(text.len() + 64);
     let mut length = out.len();
     let to = out.as_mut_ptr();
     let mut end = text.len();
     for at in (0..text.len()).step_by(64) {
         let (bytes, within) = load_at(text, at);
-        let (kept, until) = keep(bytes, within);
+        let (kept, until) = keep(at, bytes, within);
         // SAFETY: no block adds more than it has, so there is room for one more; what is counted is initialised.
         length += unsafe { write(bytes, kept, to.add(length)) };
         if until < 64 && at + until < text.len() {
@@ -162,11 +166,38 @@ unsafe fn append(text: &[u8], out: &mut Vec<u8>, keep: impl Fn(__m512i, u64) -> 
 pub(super) unsafe fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
     let byte = _mm512_set1_epi8(byte as i8);
     // SAFETY: the kernels are available.
-    unsafe { append(text, out, |bytes, within| (_mm512_mask_cmpneq_epi8_mask(within, bytes, byte), 64)) };
+    unsafe { append(text, out, |_, bytes, within| (_mm512_mask_cmpneq_epi8_mask(within, bytes, byte), 64)) };
 }
 
-/// Appends the printable characters of the ASCII that a text begins with, and tabs and line ends if `lines`; returns
-/// how much of the text that was.
+/// The bytes of U+FFFD among 64 from a position on. `begun` has bits for those of a character that began before it, and then for
+/// those of one that goes on after them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn replacements(text: &[u8], at: usize, begun: &mut u64) -> u64 {
+    let [first, second, third] = [(0, 0xEF), (1, 0xBF), (2, 0xBD)].map(|(place, byte)| {
+        let (bytes, within) = load_at(text, at + place);
+        _mm512_mask_cmpeq_epi8_mask(within, bytes, _mm512_set1_epi8(byte as u8 as i8))
+    });
+    let starts = first & second & third;
+    let all = starts | starts << 1 | starts << 2 | *begun;
+    *begun = (starts >> 63 | starts >> 62) & 1 | starts >> 63 << 1;
+    all
+}
+
+/// Appends a text without U+FFFD.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+pub(super) unsafe fn without_replacements(text: &[u8], out: &mut Vec<u8>) {
+    let mut begun = 0;
+    let keep = |at: usize, _, within: u64| (within & !replacements(text, at, &mut begun), 64);
+    // SAFETY: the kernels are available.
+    unsafe { append(text, out, keep) };
+}
+
+/// Appends the printable characters of the ASCII and U+FFFD that a text begins with, and tabs and line ends if `lines`;
+/// returns how much of the text that was.
 ///
 /// # Safety
 /// The kernels must be [`available`].
@@ -175,11 +206,14 @@ pub(super) unsafe fn printable(text: &[u8], lines: bool, out: &mut Vec<u8>) -> u
     let (space, last) = (_mm512_set1_epi8(b' ' as i8), _mm512_set1_epi8(0x5e));
     let line = [b'\t', b'\n', b'\r'].map(|line| _mm512_set1_epi8(line as i8));
     let lines = if lines { u64::MAX } else { 0 };
-    let keep = |bytes: __m512i, within: u64| {
-        let ascii = _mm512_movepi8_mask(bytes).trailing_zeros() as usize;
+    let mut begun = 0;
+    let keep = |at: usize, bytes: __m512i, within: u64| {
+        let high = _mm512_movepi8_mask(bytes);
+        let replaced = if high == 0 { 0 } else { replacements(text, at, &mut begun) };
+        let until = (high & !replaced).trailing_zeros() as usize;
         let printable = _mm512_cmple_epu8_mask(_mm512_sub_epi8(bytes, space), last);
         let [tab, lf, cr] = line.map(|line| _mm512_cmpeq_epi8_mask(bytes, line));
-        ((printable | (tab | lf | cr) & lines) & within & first(ascii), ascii)
+        ((printable | (tab | lf | cr) & lines | replaced) & within & first(until), until)
     };
     // SAFETY: the kernels are available.
     unsafe { append(text, out, keep) }
