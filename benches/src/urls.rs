@@ -21,7 +21,7 @@ pub fn pipeline() -> Pipeline {
     let (scanner, _) = scanner(&config, ENVIRONMENT, None).expect("the built-in rules compile");
     let mut settings = Settings::from(&config);
     settings.max_requests_per_minute = 1_000_000_000;
-    Pipeline::new(settings, Arc::new(scanner)).expect("the built-in ranges are valid")
+    Pipeline::new(settings, Arc::new(scanner)).expect("the built-in ranges are valid").forgetful()
 }
 
 /// One scan as the server makes it, with the address at hand. Whether the URL is allowed.

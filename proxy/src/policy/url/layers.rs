@@ -73,8 +73,12 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
         warn_matches: std::mem::take(&mut scan.warn_matches),
     };
     match difference {
-        None if needs_lookup => Outcome::NeedsDns(pending),
-        None => Outcome::Done(limits(pipeline, pending, now)),
+        None => {
+            if let Some(passed) = &pipeline.passed {
+                passed.note(scan.raw, &pending, needs_lookup);
+            }
+            lookup_or_limits(pipeline, pending, needs_lookup, now)
+        }
         Some(block) => {
             let verdict = limits(pipeline, pending, now);
             Outcome::Done(if verdict.allowed {
@@ -84,6 +88,16 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
             })
         }
     }
+}
+
+/// What follows once no layer up to the look-up has objected.
+pub(super) fn lookup_or_limits<'u>(
+    pipeline: &Pipeline,
+    pending: Pending<'u>,
+    needs_lookup: bool,
+    now: Instant,
+) -> Outcome<'u> {
+    if needs_lookup { Outcome::NeedsDns(pending) } else { Outcome::Done(limits(pipeline, pending, now)) }
 }
 
 pub(super) fn after_lookup(

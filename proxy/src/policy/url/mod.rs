@@ -11,6 +11,7 @@ mod entropy;
 mod hardened;
 mod layers;
 pub mod parse;
+mod passed;
 mod quick;
 mod quote;
 mod scan;
@@ -37,6 +38,7 @@ use crate::policy::address::AddressSet;
 use crate::policy::host::{Dialect, HostList};
 use crate::policy::limits::{DataBudget, RateLimit};
 use crate::policy::verdict::{UrlVerdict, WarnMatch};
+use passed::Passed;
 use quick::Quick;
 use scan::Scan;
 
@@ -107,6 +109,8 @@ pub struct Pipeline {
     dlp: Arc<dlp::Scanner>,
     /// Shortcuts, made for the first URL: a process that waits has no use for their tables. `None`: without them.
     quick: Option<OnceLock<Quick>>,
+    /// What URLs have passed. `None`: each is scanned as if it were new.
+    passed: Option<Passed>,
     /// Hosts on which a rule does not count, by the rule's place in the merged list.
     exemptions: Vec<(usize, HostList)>,
     rate: RateLimit,
@@ -135,6 +139,7 @@ impl Pipeline {
             ip_allowlist: AddressSet::parse(&settings.ip_allowlist)?,
             exemptions: dlp.rules(RuleList::Main).iter().enumerate().filter_map(exemption).collect(),
             quick: Some(OnceLock::new()),
+            passed: Some(Passed::default()),
             dlp,
             rate: RateLimit::new(settings.max_requests_per_minute),
             budget: DataBudget::new(settings.max_data_per_minute, hardened),
@@ -146,7 +151,13 @@ impl Pipeline {
     /// Slower, with the same verdicts; tests and benchmarks compare the two.
     #[must_use]
     pub fn plain(self) -> Self {
-        Self { quick: None, ..self }
+        Self { quick: None, passed: None, ..self }
+    }
+
+    /// The same pipeline without a memory of earlier URLs, for benchmarks that scan one URL again and again.
+    #[must_use]
+    pub fn forgetful(self) -> Self {
+        Self { passed: None, ..self }
     }
 
     /// Whether a rule may match `text`; without shortcuts always.
@@ -170,6 +181,9 @@ impl Pipeline {
     /// [`UrlVerdict::context_cancelled`] instead of an allow when it is cancelled by the time the scan ends.
     #[must_use]
     pub fn begin<'u>(&self, url: &'u [u8], now: Instant) -> Outcome<'u> {
+        if let Some((pending, needs_lookup)) = self.passed.as_ref().and_then(|passed| passed.recall(url)) {
+            return layers::lookup_or_limits(self, pending, needs_lookup, now);
+        }
         let mut scan = match Scan::new(url) {
             Ok(scan) => scan,
             Err(_) => return Outcome::Done(layers::parser()),

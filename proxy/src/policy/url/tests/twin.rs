@@ -39,8 +39,11 @@ fn assert_same(url: &[u8]) -> Result<(), TestCaseError> {
 pub(super) fn assert_same_of(url: &[u8], twin: usize) -> Result<(), TestCaseError> {
     let now = Instant::now();
     let (name, quick, plain) = &twins()[twin % twins().len()];
-    let (quick, plain) = (quick.scan(url, now, resolve), plain.scan(url, now, resolve));
-    prop_assert_eq!(quick, plain, "{} {}", name, String::from_utf8_lossy(url));
+    // The second time it is a known URL.
+    for time in 1..=2 {
+        let (quick, plain) = (quick.scan(url, now, resolve), plain.scan(url, now, resolve));
+        prop_assert_eq!(quick, plain, "{} {}, time {}", name, String::from_utf8_lossy(url), time);
+    }
     Ok(())
 }
 
