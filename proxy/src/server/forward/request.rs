@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, PRAGMA,
-    USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
 };
 
 use crate::Strictness;
@@ -60,11 +59,7 @@ impl Outbound {
     /// As the pool takes it, and what is needed to follow a redirect.
     pub(in crate::server) fn prepare(&mut self) -> Outgoing {
         let host = host_value(&self.url.host);
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
-        headers.insert(HOST, host.clone());
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
-        }
+        let mut headers = self.headers.clone();
         if let Some(user) = &self.url.user
             && !headers.contains_key(AUTHORIZATION)
         {

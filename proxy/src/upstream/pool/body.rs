@@ -12,9 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 
-use super::connection::Http1;
+use super::connection::Connection;
 use super::idle::Idle;
-use super::{OriginKey, io_error};
+use super::usual::Rest;
+use super::{OriginKey, Transport, io_error};
 use crate::server::peek::Peeked;
 use crate::server::wire::RequestBody;
 
@@ -109,56 +110,81 @@ pub(super) struct Lease {
     /// None: it is closed then.
     idle: Option<Arc<Idle>>,
     key: OriginKey,
-    connection: Box<Http1>,
+    connection: Connection,
 }
 
 impl Lease {
-    pub(super) fn new(idle: Option<Arc<Idle>>, key: OriginKey, connection: Box<Http1>) -> Self {
+    pub(super) fn new(idle: Option<Arc<Idle>>, key: OriginKey, connection: Connection) -> Self {
         Self { idle, key, connection }
     }
 
-    fn give_back(mut self) {
-        let Some(idle) = self.idle.take() else { return };
+    fn give_back(self) {
+        let Some(idle) = self.idle else { return };
+        let mut connection = match self.connection {
+            Connection::Turned(connection) => connection,
+            usual @ Connection::Usual(_) => return idle.put(&self.key, usual),
+        };
         // It has to see the end of the exchange before it takes another one.
         let mut cx = Context::from_waker(Waker::noop());
-        if self.connection.drive(&mut cx).is_ready() {
+        if connection.drive(&mut cx).is_ready() {
             return;
         }
-        if self.connection.is_ready() {
-            return idle.put(&self.key, self.connection);
+        if connection.is_ready() {
+            return idle.put(&self.key, Connection::Turned(connection));
         }
         // The request is still being sent, although its answer is complete.
         tokio::spawn(async move {
-            if self.connection.settle().await {
-                idle.put(&self.key, self.connection);
+            if connection.settle().await {
+                idle.put(&self.key, Connection::Turned(connection));
             }
         });
+    }
+
+    fn transport(&mut self) -> Option<&mut Transport> {
+        match &mut self.connection {
+            Connection::Usual(transport) => Some(transport),
+            Connection::Turned(_) => None,
+        }
     }
 }
 
 /// The body of an origin's response. See [`super::Pool::send`].
 pub struct IncomingBody {
-    incoming: Incoming,
+    source: Source,
     lease: Option<Lease>,
+}
+
+enum Source {
+    Hyper(Incoming),
+    Usual(Rest),
 }
 
 impl fmt::Debug for IncomingBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingBody").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("IncomingBody").finish_non_exhaustive()
     }
 }
 
 impl IncomingBody {
     pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut body = Self { incoming, lease };
-        if body.incoming.is_end_stream() {
-            body.give_back();
+        Self { source: Source::Hyper(incoming), lease }.begun()
+    }
+
+    pub(super) fn usual(rest: Rest, lease: Lease) -> Self {
+        Self { source: Source::Usual(rest), lease: Some(lease) }.begun()
+    }
+
+    fn begun(mut self) -> Self {
+        if self.is_end_stream() {
+            self.give_back();
         }
-        body
+        self
     }
 
     fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        if let Some(lease) = self.lease.take()
+            && !matches!(&self.source, Source::Usual(rest) if !rest.keeps_connection())
+        {
             lease.give_back();
         }
     }
@@ -173,24 +199,41 @@ impl Body for IncomingBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        let polled = match &mut this.lease {
-            Some(lease) => lease.connection.poll_frame(&mut this.incoming, cx),
-            None => Pin::new(&mut this.incoming).poll_frame(cx),
+        let polled = match (&mut this.source, &mut this.lease) {
+            (Source::Usual(rest), lease) => {
+                let polled = rest.poll(lease.as_mut().and_then(Lease::transport), cx);
+                polled.map(|piece| piece.map(|read| read.map(Frame::data)))
+            }
+            (Source::Hyper(incoming), lease) => {
+                let polled = match lease {
+                    Some(Lease { connection: Connection::Turned(connection), .. }) => {
+                        connection.poll_frame(incoming, cx)
+                    }
+                    _ => Pin::new(incoming).poll_frame(cx),
+                };
+                polled.map(|frame| frame.map(|result| result.map_err(io_error)))
+            }
         };
         match &polled {
-            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.give_back(),
+            Poll::Ready(Some(Ok(_))) if this.is_end_stream() => this.give_back(),
             Poll::Ready(None) => this.give_back(),
             Poll::Ready(Some(Err(_))) => this.lease = None,
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
-        polled.map(|frame| frame.map(|result| result.map_err(io_error)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.source {
+            Source::Hyper(incoming) => incoming.is_end_stream(),
+            Source::Usual(rest) => rest.left() == 0,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Hyper(incoming) => incoming.size_hint(),
+            Source::Usual(rest) => SizeHint::with_exact(rest.left()),
+        }
     }
 }

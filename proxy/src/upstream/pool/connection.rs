@@ -1,4 +1,5 @@
-//! An HTTP/1.1 connection that is turned by whoever uses it.
+//! An HTTP/1.1 connection that is turned by whoever uses it. It is hyper's from the first exchange on that is not a usual one
+//! (see `usual`).
 //!
 //! hyper gives a connection as two halves: a handle that takes requests, and a future that does the work. The usual thing is
 //! to spawn that future; every exchange then crosses from one task to another at least three times (request, head, each piece of
@@ -27,6 +28,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::ear::{Ear, Listening, Recording, Socket};
+use super::usual::{self, Other};
 use super::{OutgoingBody, Transport};
 
 /// Longest response head, bytes (spec: http-proxy §6).
@@ -38,6 +40,23 @@ const MAX_LINES: usize = 512;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// An HTTP/1.1 connection.
+pub(super) enum Connection {
+    /// Without hyper so far.
+    Usual(Box<Transport>),
+    Turned(Box<Http1>),
+}
+
+impl Connection {
+    /// Looks whether the origin has closed the connection meanwhile, or said something that nobody asked for.
+    pub(super) fn is_alive(&mut self) -> bool {
+        match self {
+            Self::Usual(transport) => usual::is_silent(transport),
+            Self::Turned(connection) => connection.is_alive(),
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct Http1 {
     sender: SendRequest<OutgoingBody>,
@@ -45,7 +64,7 @@ pub(super) struct Http1 {
     single: bool,
 }
 
-type Failed = TrySendError<Request<OutgoingBody>>;
+pub(super) type Failed = TrySendError<Request<OutgoingBody>>;
 
 struct Worker {
     /// What does the work; none once it has ended. The lock only tells the compiler that it is never shared.
@@ -142,8 +161,7 @@ impl Http1 {
         self.sender.is_ready()
     }
 
-    /// Looks whether the origin has closed the connection meanwhile, or said something that nobody asked for.
-    pub(super) fn is_alive(&mut self) -> bool {
+    fn is_alive(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop())).is_pending() && self.sender.is_ready()
     }
 
@@ -175,15 +193,14 @@ impl Http1 {
             sent = reread;
         }
         drop(recording);
-        let response = sent?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if sent.as_ref().is_ok_and(|response| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
             // What hands the connection over is the end of its work.
             self.worker.socket.leave();
             if let Some(work) = self.worker.take() {
                 tokio::spawn(work);
             }
         }
-        Ok(response)
+        sent
     }
 
     async fn exchange(&mut self, request: Request<OutgoingBody>) -> Result<Response<Incoming>, Failed> {
@@ -200,18 +217,41 @@ impl Http1 {
     /// The connection cannot be used again: whether all of the request was sent is not known.
     async fn reread(&mut self, method: Method) -> Option<Result<Response<Incoming>, Failed>> {
         let (read, transport) = self.worker.socket.recorded()?;
-        let socket = Arc::new(Socket::new(Arc::default()));
-        let transport = Listening::again(transport, read, &socket);
         let mut builder = Builder::new();
         builder.max_headers(MAX_LINES);
-        *self = Self { single: true, ..Self::with(&builder, transport, socket).await.ok()? };
-        let mut request = Request::new(OutgoingBody::Empty);
-        *request.method_mut() = method;
-        let mut reread = self.exchange(request).await;
-        if let Err(failed) = &mut reread {
-            // It stands for another, which must not be sent again.
-            drop(failed.take_message());
-        }
-        Some(reread)
+        let other = Other { read: read.into(), failed: None };
+        *self = Self { single: true, ..Self::again(&builder, transport, other).await.ok()? };
+        Some(unrepeatable(self.exchange(stand_in(method)).await))
     }
+
+    /// Reads the response to a request of this method that has been sent without hyper.
+    pub(super) async fn resume(
+        transport: Transport,
+        other: Other,
+        method: Method,
+    ) -> hyper::Result<(Self, Result<Response<Incoming>, Failed>)> {
+        let mut connection = Self::again(&Builder::new(), transport, other).await?;
+        let resumed = connection.send(stand_in(method)).await;
+        Ok((connection, unrepeatable(resumed)))
+    }
+
+    /// On which the next request is taken for one that has been sent.
+    async fn again(builder: &Builder, transport: Transport, other: Other) -> hyper::Result<Self> {
+        let socket = Arc::new(Socket::new(Arc::default()));
+        Self::with(builder, Listening::again(transport, other, &socket), socket).await
+    }
+}
+
+fn stand_in(method: Method) -> Request<OutgoingBody> {
+    let mut request = Request::new(OutgoingBody::Empty);
+    *request.method_mut() = method;
+    request
+}
+
+/// What stands for another request must not be sent again.
+fn unrepeatable<T>(mut sent: Result<T, Failed>) -> Result<T, Failed> {
+    if let Err(failed) = &mut sent {
+        drop(failed.take_message());
+    }
+    sent
 }

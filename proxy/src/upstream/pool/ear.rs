@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Transport;
+use super::usual::Other;
 
 /// Room for what is remembered of an answer, kept between two of them.
 const USUAL_READ: usize = 4096;
@@ -93,6 +93,12 @@ impl Socket {
         Some((std::mem::take(&mut record.read), transport))
     }
 
+    fn record(&self, read: &[u8]) {
+        if self.records.load(Ordering::Acquire) {
+            self.lock().read.extend_from_slice(read);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         // Whatever a panic leaves is the origin's bytes or a part of them, and the panic ends the exchange.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +143,7 @@ impl Wake for Socket {
 pub(super) struct Listening {
     /// None once it has been dropped.
     transport: Option<Transport>,
-    /// Read before anything else, but not before something was written; and what is written goes nowhere.
+    /// Read before anything else, but not before something was written; and what is written until then goes nowhere.
     again: Option<Again>,
     socket: Arc<Socket>,
     waker: Waker,
@@ -145,7 +151,7 @@ pub(super) struct Listening {
 
 #[derive(Debug)]
 struct Again {
-    bytes: Bytes,
+    other: Other,
     asked: bool,
 }
 
@@ -155,10 +161,10 @@ impl Listening {
         Self { transport: Some(transport), again: None, socket: Arc::clone(socket), waker }
     }
 
-    /// `read` was read from it for a request that it has been sent; the next request is taken for that one.
-    pub(super) fn again(transport: Transport, read: Vec<u8>, socket: &Arc<Socket>) -> Self {
+    /// `other` was read from it for a request that it has been sent; the next request is taken for that one.
+    pub(super) fn again(transport: Transport, other: Other, socket: &Arc<Socket>) -> Self {
         let mut listening = Self::new(transport, socket);
-        listening.again = Some(Again { bytes: read.into(), asked: false });
+        listening.again = Some(Again { other, asked: false });
         listening
     }
 
@@ -194,12 +200,19 @@ impl AsyncRead for Listening {
     ) -> Poll<io::Result<()>> {
         match &mut self.again {
             Some(again) if !again.asked => return Poll::Pending,
-            Some(again) if !again.bytes.is_empty() => {
-                let n = again.bytes.len().min(buf.remaining());
-                buf.put_slice(&again.bytes.split_to(n));
+            Some(again) if !again.other.read.is_empty() => {
+                let n = again.other.read.len().min(buf.remaining());
+                let read = again.other.read.split_to(n);
+                buf.put_slice(&read);
+                self.socket.record(&read);
                 return Poll::Ready(Ok(()));
             }
-            _ => {}
+            Some(_) => {
+                if let Some(error) = self.again.take().and_then(|again| again.other.failed) {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            None => {}
         }
         if self.socket.silent.load(Ordering::Acquire) {
             return Poll::Pending;
@@ -210,9 +223,7 @@ impl AsyncRead for Listening {
         let polled = self.call(cx, |transport, cx| transport.poll_read(cx, buf));
         if polled.is_ready() {
             self.socket.silent.store(false, Ordering::Release);
-            if self.socket.records.load(Ordering::Acquire) {
-                self.socket.lock().read.extend_from_slice(&buf.filled()[before..]);
-            }
+            self.socket.record(&buf.filled()[before..]);
         }
         polled
     }

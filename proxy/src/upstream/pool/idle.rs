@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2;
 
-use super::connection::Http1;
+use super::connection::Connection;
 use super::{OriginKey, OutgoingBody, PoolSettings, Sender};
 
 type Http2 = http2::SendRequest<OutgoingBody>;
@@ -33,7 +33,7 @@ struct State {
 #[derive(Default)]
 struct Origin {
     /// Oldest first; the youngest is used first, so that the others can expire.
-    http1: Vec<(Instant, Box<Http1>)>,
+    http1: Vec<(Instant, Connection)>,
     http2: Option<(Instant, Http2)>,
 }
 
@@ -79,7 +79,7 @@ impl Idle {
     }
 
     /// Takes a connection back that is ready for another request, or drops it when its origin has enough.
-    pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Box<Http1>) {
+    pub(super) fn put(self: &Arc<Self>, key: &OriginKey, connection: Connection) {
         let now = Instant::now();
         let mut state = self.lock();
         state.make_room_http1(now, &self.settings);

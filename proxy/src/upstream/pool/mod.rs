@@ -19,6 +19,7 @@ mod http2;
 mod idle;
 mod target;
 mod transport;
+mod usual;
 
 use std::future::Future;
 use std::hash::{Hash, Hasher};
@@ -35,8 +36,9 @@ pub use target::request_target;
 pub use transport::Transport;
 
 use body::Lease;
-use connection::Http1;
+use connection::{Connection, Failed, Http1};
 use idle::Idle;
+use usual::Exchanged;
 
 /// Bounds of a [`Pool`].
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +136,7 @@ fn chain(error: &hyper::Error) -> String {
 }
 
 enum Sender {
-    Http1(Box<Http1>),
+    Http1(Connection),
     Http2(hyper::client::conn::http2::SendRequest<OutgoingBody>),
 }
 
@@ -231,7 +233,7 @@ impl Pool {
             self.idle.share(key, sender.clone());
             return Ok(Sender::Http2(sender));
         }
-        Ok(Sender::Http1(Box::new(Http1::open(transport).await.map_err(SendError::Http)?)))
+        Ok(Sender::Http1(Connection::Usual(Box::new(transport))))
     }
 
     async fn send_on<E>(
@@ -242,12 +244,15 @@ impl Pool {
         keep: bool,
     ) -> Result<Sent, SendError<E>> {
         match sender {
-            Sender::Http1(mut connection) => {
-                let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
-                let sent = connection.send(request).await;
-                let keep = keep && !connection.is_single();
-                let lease = Lease::new(keep.then(|| Arc::clone(&self.idle)), key.clone(), connection);
-                Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, Some(lease))))
+            Sender::Http1(Connection::Usual(transport)) => match usual::request(&outgoing) {
+                Some(request) => self.send_usual(key, transport, &request, outgoing.method, keep).await,
+                None => {
+                    let connection = Http1::open(*transport).await.map_err(SendError::Http)?;
+                    self.send_turned(key, Box::new(connection), outgoing, keep).await
+                }
+            },
+            Sender::Http1(Connection::Turned(connection)) => {
+                self.send_turned(key, connection, outgoing, keep).await
             }
             Sender::Http2(mut sender) => {
                 let (request, original) =
@@ -260,6 +265,50 @@ impl Pool {
             }
         }
     }
+
+    async fn send_usual<E>(
+        &self,
+        key: &OriginKey,
+        mut transport: Box<Transport>,
+        request: &[u8],
+        method: Method,
+        keep: bool,
+    ) -> Result<Sent, SendError<E>> {
+        match usual::exchange(&mut transport, request, &method).await {
+            Exchanged::Response(response) => {
+                let lease = self.lease(key, Connection::Usual(transport), keep);
+                Ok(Sent::Done(response.map(|rest| IncomingBody::usual(rest, lease))))
+            }
+            Exchanged::Other(other) => {
+                let resumed = Http1::resume(*transport, other, method).await;
+                let (connection, sent) = resumed.map_err(SendError::Http)?;
+                let keep = keep && !connection.is_single();
+                let lease = self.lease(key, Connection::Turned(Box::new(connection)), keep);
+                Ok(match sent {
+                    Ok(response) => Sent::Done(response.map(|body| IncomingBody::new(body, Some(lease)))),
+                    Err(failed) => Sent::Failed(failed.into_error()),
+                })
+            }
+        }
+    }
+
+    async fn send_turned<E>(
+        &self,
+        key: &OriginKey,
+        mut connection: Box<Http1>,
+        outgoing: Outgoing,
+        keep: bool,
+    ) -> Result<Sent, SendError<E>> {
+        let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
+        let sent = connection.send(request).await;
+        let keep = keep && !connection.is_single();
+        let lease = self.lease(key, Connection::Turned(connection), keep);
+        Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, Some(lease))))
+    }
+
+    fn lease(&self, key: &OriginKey, connection: Connection, keep: bool) -> Lease {
+        Lease::new(keep.then(|| Arc::clone(&self.idle)), key.clone(), connection)
+    }
 }
 
 enum Sent {
@@ -269,7 +318,7 @@ enum Sent {
 }
 
 fn sent_or_not(
-    result: Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<OutgoingBody>>>,
+    result: Result<Response<Incoming>, Failed>,
     original: Original,
     wrap: impl FnOnce(Incoming) -> IncomingBody,
 ) -> Sent {
