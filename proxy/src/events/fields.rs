@@ -8,12 +8,12 @@ use super::event::{Context, Event, technique};
 use super::redact;
 
 /// The request fields in the order that most events have them; the agent's place differs and is the caller's.
-fn request(out: &mut impl Fields, ctx: &Context<'_>, hide: bool) {
+fn request(out: &mut dyn Fields, ctx: &Context<'_>, hide: bool) {
     place(out, ctx, hide);
     client(out, ctx);
 }
 
-fn place(out: &mut impl Fields, ctx: &Context<'_>, hide: bool) {
+fn place(out: &mut dyn Fields, ctx: &Context<'_>, hide: bool) {
     if hide {
         out.opt("url", &redact::url(ctx.url));
         out.opt("target", &redact::url(ctx.target));
@@ -25,14 +25,14 @@ fn place(out: &mut impl Fields, ctx: &Context<'_>, hide: bool) {
     }
 }
 
-fn client(out: &mut impl Fields, ctx: &Context<'_>) {
+fn client(out: &mut dyn Fields, ctx: &Context<'_>) {
     out.opt("client_ip", ctx.client_ip);
     out.opt("request_id", ctx.request_id);
 }
 
 impl Event<'_> {
     /// Hands every field to `out`, in the order of the table. `strictness` decides what is redacted.
-    pub(super) fn fields(&self, strictness: Strictness, out: &mut impl Fields) {
+    pub(super) fn fields(&self, strictness: Strictness, out: &mut dyn Fields) {
         let hide = out.redacts(strictness) && self.hides_url(strictness);
         let mut difference = "";
         match self {

@@ -114,7 +114,11 @@ pub fn text(status: StatusCode, message: &str) -> Answer {
 #[must_use]
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
     // Our values are plain structs and maps with string keys: serialising them cannot fail. An empty object stands for the impossible.
-    let mut body = escape_html(&serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned()));
+    json_text(status, &serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned()))
+}
+
+fn json_text(status: StatusCode, text: &str) -> Answer {
+    let mut body = escape_html(text);
     body.push('\n');
     let mut answer = Response::new(Body::Full(body.into()));
     *answer.status_mut() = status;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,15 +91,26 @@ impl Server {
     pub async fn serve(self) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(session::keep(Arc::clone(&shared)));
-        self.serve_with(move |client_ip, request| {
+        self.serve_all(move |client_ip, request| {
             let shared = Arc::clone(&shared);
             async move { routing::route(&shared, &client_ip, request).await }
         })
         .await;
     }
 
-    /// Serves another set of routes with the same care.
+    /// Serves another set of routes with the same care. All such sets share one copy of the code that serves a connection: what
+    /// they are for does not mind a box for each answer.
     pub async fn serve_with<H, F>(self, handler: H)
+    where
+        H: Fn(Arc<str>, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let boxed = move |client_ip, request| Box::pin(handler(client_ip, request)) as BoxedAnswer;
+        let handler: Arc<dyn Fn(Arc<str>, Request) -> BoxedAnswer + Send + Sync> = Arc::new(boxed);
+        self.serve_all(move |client_ip, request| handler(client_ip, request)).await;
+    }
+
+    async fn serve_all<H, F>(self, handler: H)
     where
         H: Fn(Arc<str>, Request) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
@@ -140,6 +152,8 @@ impl Server {
         }
     }
 }
+
+type BoxedAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 async fn run<H, F>(stream: TcpStream, connection: Connection, drain: CancellationToken, handler: H)
 where

@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::names;
 use crate::upstream::Resolver;
+use crate::upstream::pool::Transport;
 use crate::upstream::tls::{Protocols, TlsClient, TrustLocations};
 
 /// Redirects that are followed.
@@ -98,22 +99,22 @@ impl Poster {
         let authority = url.authority().map_or("", |a| a.as_str());
         let authority = authority.rsplit('@').next().unwrap_or(authority);
         request.headers_mut().insert(HOST, HeaderValue::from_str(authority).map_err(|_| "unusable host")?);
-        if secure {
-            let stream =
-                self.tls.connect(&host, Protocols::Http1, stream).await.map_err(|e| e.to_string())?;
-            exchange(TokioIo::new(stream), request).await
+        let transport = if secure {
+            let stream = self.tls.connect(&host, Protocols::Http1, stream).await;
+            Transport::Tls(Box::new(stream.map_err(|e| e.to_string())?))
         } else {
-            exchange(TokioIo::new(stream), request).await
-        }
+            Transport::Plain(stream)
+        };
+        exchange(transport, request).await
     }
 }
 
-async fn exchange<S>(io: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Option<String>), String>
-where
-    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(io).await.map_err(|e| e.to_string())?;
+async fn exchange(
+    transport: Transport,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Option<String>), String> {
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(transport));
+    let (mut sender, connection) = handshake.await.map_err(|e| e.to_string())?;
     let driver = tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(|e| e.to_string());
     let outcome = match response {
