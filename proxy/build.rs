@@ -16,6 +16,9 @@ fn main() {
     if links_with_own_lld() {
         // One copy of functions that came out the same.
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
+        let order = Path::new(&variable("CARGO_MANIFEST_DIR")).join("rare.ld");
+        println!("cargo::rerun-if-changed={}", order.display());
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", order.display());
     }
 }
 
