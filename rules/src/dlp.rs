@@ -8,12 +8,14 @@
 //! `plain` follows the specification step by step and is the oracle for the fast path.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::scratch::Buffer;
 use crate::text::Views;
 use crate::{Strictness, goregex};
 
+mod blocks;
 mod canary;
 mod compiled;
 pub mod crossreq;
@@ -40,6 +42,7 @@ pub use secrets::{FileSecretsError, FileWarning, Secret, SecretForm, Secrets};
 pub use seed::SeedSettings;
 pub use validate::Validator;
 
+use blocks::{Noted, Told};
 use canary::Canaries;
 use compiled::RuleTable;
 use fast::kernel::{Kernel, Rules};
@@ -207,6 +210,8 @@ pub struct Scanner {
     known: Known,
     /// How far the ends of a text have a part in matches, characters.
     reach: Option<usize>,
+    /// How far a match goes across words.
+    span: Option<usize>,
 }
 
 impl Scanner {
@@ -215,9 +220,13 @@ impl Scanner {
         let core = RuleTable::new(core_rules().to_vec())?;
         let main = RuleTable::new(settings.rules)?;
         let known = Known::new(&[&settings.env_secrets, &settings.file_secrets]);
+        let reach = joined::reach(&core, &main);
+        let span = blocks::span(&core, &main, &[&settings.env_secrets, &settings.file_secrets])
+            .filter(|_| reach.is_some() && settings.canaries.is_empty());
         Ok(Scanner {
             kernel: Kernel::new(&core, &main, &known),
-            reach: joined::reach(&core, &main),
+            reach,
+            span,
             known,
             core,
             main,
@@ -231,12 +240,20 @@ impl Scanner {
 
     /// Scans one text (spec: dlp §8).
     pub fn scan_text(&self, text: &[u8]) -> TextResult {
-        self.scan(text, false).map(|(found, _)| found).unwrap_or_default()
+        if self.told_in_blocks(text) == Told::Nothing {
+            return TextResult::default();
+        }
+        self.scan(text, false, None).map(|(found, _)| found).unwrap_or_default()
     }
 
     /// The same, and whether every search went to its end; with `until_enforced` `None` if some match enforces, as far as a
-    /// look at what there is tells.
-    fn scan(&self, text: &[u8], until_enforced: bool) -> Option<(TextResult, bool)> {
+    /// look at what there is tells. `part`: the text is a block of a longer one, of which nothing but silence is asked.
+    fn scan(
+        &self,
+        text: &[u8],
+        until_enforced: bool,
+        part: Option<&mut Noted>,
+    ) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
         let views = if overview.ascii { None } else { Views::new(text) };
@@ -248,7 +265,7 @@ impl Scanner {
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
         let Ok(norm) = std::str::from_utf8(norm) else { return Some((plain::scan_text(self, text), false)) };
         if self.strictness == Strictness::Hardened
-            && let Some(found) = hardened::expanding(text, norm)
+            && let Some(found) = hardened::expanding(text, norm, part.is_some())
         {
             return Some((TextResult { matches: vec![found], ..TextResult::default() }, false));
         }
@@ -258,12 +275,14 @@ impl Scanner {
             None if overview.holds_dots(norm.as_bytes()) => overview.note_settled(norm),
             None => {}
         }
+        let is_part = part.is_some();
+        let spent = Cell::new(0);
         let views = views.as_ref();
         overview.note_keys(norm.as_bytes());
         let digits = fast::Survey::new(self, norm.as_bytes());
         let texts = fast::Texts { input: text, norm, views };
         let seen = fast::look(self, &texts, &digits, &overview, until_enforced);
-        if until_enforced && seen.enforced {
+        if until_enforced && seen.enforced || is_part && !seen.clean {
             return None;
         }
         let mut result =
@@ -274,9 +293,17 @@ impl Scanner {
             views,
             no_words: seen.no_words,
             no_secret: !seen.found.known,
+            part: is_part.then_some(&spent),
         };
         let complete =
             self.strictness == Strictness::Reference || hardened::add(self, text, norm, &looked, &mut result);
+        if let Some(noted) = part {
+            noted.spend(seen.checks_spent);
+            noted.spend(spent.get());
+            if overview.holds_percents(norm.as_bytes()) {
+                noted.escapes(norm.as_bytes());
+            }
+        }
         Some((result, complete))
     }
 

@@ -11,9 +11,9 @@ use std::ops::Range;
 use super::seed::{
     self,
     Between::{AnyPunctuation, Separators},
-    MIN_PHRASE,
+    Checks, MIN_PHRASE,
 };
-use super::{Encoding, Scanner};
+use super::{Encoding, Scanner, SeedSettings};
 use crate::decode;
 use crate::scratch::Buffer;
 use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
@@ -69,6 +69,8 @@ pub(super) struct Seen {
     pub(super) enforced: bool,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
+    /// What was spent on checks of word sequences that are no phrase.
+    pub(super) checks_spent: u32,
     /// Where there is something to be found.
     pub(super) found: Found,
 }
@@ -113,7 +115,7 @@ pub(super) fn look(
         && found.forms.iter().all(Vec::is_empty)
         && found.pieces.is_empty()
         && !(found.whole || found.phrase || found.known);
-    Seen { clean, enforced: search.only_phrases, no_words, found }
+    Seen { clean, enforced: search.only_phrases, no_words, checks_spent: search.checks_spent, found }
 }
 
 impl Search<'_> {
@@ -171,7 +173,7 @@ impl Search<'_> {
         self.pieces(bytes, percent, digits, &mut found.pieces);
         found.known = known;
         found.phrase = self.saw_phrase
-            || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings.min_words, no_words));
+            || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings, no_words));
         found
     }
 
@@ -230,6 +232,8 @@ struct Search<'s> {
     until_enforced: bool,
     /// Something decoded may hold a seed phrase.
     saw_phrase: bool,
+    /// On word sequences that are no phrase.
+    checks_spent: u32,
 }
 
 fn is_delimiter(b: u8) -> bool {
@@ -322,6 +326,7 @@ impl<'s> Search<'s> {
             only_phrases: false,
             until_enforced: false,
             saw_phrase: false,
+            checks_spent: 0,
         }
     }
 }
@@ -534,9 +539,10 @@ impl Search<'_> {
         &mut self,
         &Texts { input, norm, views }: &Texts<'_>,
         overview: &Overview,
-        min_words: usize,
+        settings: SeedSettings,
         no_words: &mut bool,
     ) -> bool {
+        let min_words = settings.min_words;
         let mut kept = Buffer::new();
         let kept = views.map(|views| views.for_phrases(&mut kept));
         *no_words = match kept {
@@ -555,16 +561,23 @@ impl Search<'_> {
             Some(kept) => kept,
             None => norm_match_quick(input, &mut buffer).unwrap_or(input),
         };
+        let mut checks = Checks::of(self.s.strictness);
+        // In a few megabytes of prose there are enough words in a row by chance.
+        let mut holds = |text: &[u8]| {
+            seed::possible(text, min_words, Separators)
+                && (seed::holds_disguised_letter(text) || seed::detect_in_rows(text, settings, &mut checks))
+        };
         // Words with separators between them are words with anything between them.
-        if !*no_words && seed::possible(text, min_words, Separators) {
+        if !*no_words && holds(text) {
             return false;
         }
         if (escapes || !*no_words)
             && let Cow::Owned(decoded) = percent_decode_all(text)
-            && seed::possible(&decoded, min_words, Separators)
+            && holds(&decoded)
         {
             return false;
         }
+        self.checks_spent = checks.spent();
         if text.len() < MIN_PHRASE {
             return true;
         }

@@ -5,6 +5,7 @@
 //! searched already is never made. D-100 and D-101 change the step-by-step scan itself and live there.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::fast::{self, Encoded, Overview, Survey};
@@ -60,6 +61,8 @@ pub(super) struct Looked<'t> {
     pub(super) no_words: bool,
     /// No known secret is in the normalised text. False says nothing.
     pub(super) no_secret: bool,
+    /// Of a block of a longer text, where other rounds of decoding may be made: what depends on the whole of it.
+    pub(super) part: Option<&'t Cell<u32>>,
 }
 
 /// Adds what the differences find. `norm` is the normalised input. False when a bound ended a search before its end.
@@ -82,7 +85,7 @@ pub(super) fn add(
     }
     let percents = overview.holds_percents(norm.as_bytes());
     if percents {
-        extra.lenient_percent(norm);
+        extra.lenient_percent(norm, looked.part.is_some());
     }
     let complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
     // The text as it was sent holds no more of a secret that no normalisation changes.
@@ -92,12 +95,17 @@ pub(super) fn add(
     if !looked.no_words {
         extra.seeds(input);
     }
+    if let Some(spent) = looked.part {
+        spent.set(spent.get().saturating_add(extra.checks.spent()));
+    }
     complete
 }
 
 /// What is found in a text for its growth alone. Whole words in one character, as U+FDFA, make nearly half of such a text.
-pub(super) fn expanding(text: &[u8], norm: &str) -> Option<Match> {
-    let grows = text.len() >= MIN_GROWING && norm.len() / MAX_GROWTH > text.len();
+/// Of a `part` less is asked, since it shares text with others.
+pub(super) fn expanding(text: &[u8], norm: &str, part: bool) -> Option<Match> {
+    let most = MAX_GROWTH - usize::from(part);
+    let grows = text.len() >= MIN_GROWING && norm.len() / most > text.len();
     grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
 }
 
@@ -241,9 +249,10 @@ impl Extra<'_, '_> {
         rules.into_iter().for_each(|m| self.push(m, UNNORMALISED));
     }
 
-    fn lenient_percent(&mut self, norm: &str) {
+    /// `always`: also where the text as the specification decodes it is the same, but perhaps not searched for runs.
+    fn lenient_percent(&mut self, norm: &str, always: bool) {
         let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
-        if *lenient == *norm.as_bytes() || *lenient == *text::percent_decode_all(norm.as_bytes()) {
+        if *lenient == *norm.as_bytes() || !always && *lenient == *text::percent_decode_all(norm.as_bytes()) {
             return;
         }
         let mut buffer = Buffer::new();

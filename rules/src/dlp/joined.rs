@@ -14,6 +14,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
+use super::blocks::{BLOCK, Noted, Told};
 use super::compiled::{Rule, RuleTable};
 use super::fast;
 use super::{Scanner, TextResult, builtin_rules, core_rules};
@@ -43,7 +44,8 @@ fn reach_of(rule: &Rule) -> Option<usize> {
     if spec.validator.is_some() {
         // Of successive matches each depends on those before it. The built-in rules' do not go across a space between two
         // letters, which is where texts are cut.
-        return longest(hir, false).filter(|_| builtin_rules().iter().chain(core_rules()).any(same));
+        return longest(hir, false, |_| None)
+            .filter(|_| builtin_rules().iter().chain(core_rules()).any(same));
     }
     if !looks_outside(hir) {
         return Some(0);
@@ -51,7 +53,7 @@ fn reach_of(rule: &Rule) -> Option<usize> {
     if rule.looks_at_edges() && !begins_like_a_parameter(hir) {
         return None;
     }
-    longest(hir, true)
+    longest(hir, true, |_| None)
 }
 
 /// Whether an assertion may look at what stands before or behind a match.
@@ -89,8 +91,13 @@ fn begins_like_a_parameter(hir: &Hir) -> bool {
 }
 
 /// An upper bound of the characters of the shortest match that begins where some match begins: only at its end a match can
-/// be made shorter (`last`). Stretches of nothing but spaces are not counted.
-fn longest(hir: &Hir, last: bool) -> Option<usize> {
+/// be made shorter (`last`). Stretches of nothing but spaces are not counted, and what is repeated without bound as `unbounded`
+/// says.
+pub(super) fn longest(
+    hir: &Hir,
+    last: bool,
+    unbounded: impl Fn(&Hir) -> Option<usize> + Copy,
+) -> Option<usize> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Some(0),
         HirKind::Literal(literal) => Some(literal.0.len()),
@@ -104,18 +111,17 @@ fn longest(hir: &Hir, last: bool) -> Option<usize> {
                     0
                 }
                 (None, _) if last => repetition.min,
-                (None, _) => return None,
+                (None, _) => return unbounded(&repetition.sub),
             };
-            longest(&repetition.sub, false)?.checked_mul(times as usize)
+            longest(&repetition.sub, false, unbounded)?.checked_mul(times as usize)
         }
-        HirKind::Concat(parts) => parts
-            .iter()
-            .enumerate()
-            .try_fold(0usize, |sum, (i, part)| sum.checked_add(longest(part, last && i + 1 == parts.len())?)),
+        HirKind::Concat(parts) => parts.iter().enumerate().try_fold(0usize, |sum, (i, part)| {
+            sum.checked_add(longest(part, last && i + 1 == parts.len(), unbounded)?)
+        }),
         HirKind::Alternation(parts) => {
-            parts.iter().try_fold(0, |most: usize, part| Some(most.max(longest(part, last)?)))
+            parts.iter().try_fold(0, |most: usize, part| Some(most.max(longest(part, last, unbounded)?)))
         }
-        HirKind::Capture(group) => longest(&group.sub, last),
+        HirKind::Capture(group) => longest(&group.sub, last, unbounded),
     }
 }
 
@@ -130,21 +136,26 @@ impl Scanner {
         apart: impl Iterator<Item = &'t [u8]> + Clone,
     ) -> bool {
         let Some(reach) = self.reach else { return false };
-        if !strings.clone().all(begins_alone) || !self.is_silent(joined) {
+        if !strings.clone().all(begins_alone) {
             return false;
         }
-        let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None };
+        let mut noted = Noted::default();
+        let disabled = match self.tell_in_blocks(joined, &mut noted) {
+            Told::Nothing => noted.may_be_escaped(),
+            Told::Unknown if self.is_silent_whole(joined) => decoding_is_disabled(joined),
+            Told::Something | Told::Unknown => return false,
+        };
+        let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None, disabled };
         let mut last = None;
         for string in strings.clone() {
             if last.replace(string) != Some(string) && !ends.add(string, false) {
                 return false;
             }
         }
-        if !apart.clone().all(|string| ends.add(string, true)) || !self.is_silent(&ends.text) {
+        if !apart.clone().all(|string| ends.add(string, true)) || !ends.flush() {
             return false;
         }
-        let texts = [joined, &ends.text];
-        if !texts.iter().any(|text| decoding_is_disabled(text)) {
+        if !ends.disabled {
             return true;
         }
         // A malformed escape in one string keeps the others from being decoded here, but not alone.
@@ -155,7 +166,16 @@ impl Scanner {
     }
 
     fn is_silent(&self, text: &[u8]) -> bool {
-        self.scan(text, true).is_some_and(|(found, complete)| complete && found == TextResult::default())
+        match self.told_in_blocks(text) {
+            Told::Nothing => true,
+            Told::Something => false,
+            Told::Unknown => self.is_silent_whole(text),
+        }
+    }
+
+    fn is_silent_whole(&self, text: &[u8]) -> bool {
+        self.scan(text, true, None)
+            .is_some_and(|(found, complete)| complete && found == TextResult::default())
     }
 }
 
@@ -165,11 +185,21 @@ struct Ends<'s> {
     reach: usize,
     text: Buffer<u8>,
     whole: Option<fast::Whole<'s>>,
+    /// Some text was not percent-decoded to its end.
+    disabled: bool,
 }
 
 impl<'s> Ends<'s> {
     fn whole(&mut self) -> &mut fast::Whole<'s> {
         self.whole.get_or_insert_with(|| fast::Whole::new(self.s))
+    }
+
+    /// Whether there is nothing in the ends so far, which are then forgotten: nothing goes across what is between them.
+    fn flush(&mut self) -> bool {
+        let silent = self.s.is_silent(&self.text);
+        self.disabled |= silent && decoding_is_disabled(&self.text);
+        self.text.clear();
+        silent
     }
 
     /// Adds the ends of a string, or all of it where it is short, nowhere to be cut, or in no other text (`apart`). False when
@@ -207,13 +237,13 @@ impl<'s> Ends<'s> {
             self.text.extend_from_slice(part);
             self.text.push(BETWEEN);
         }
-        true
+        self.text.len() < BLOCK || self.flush()
     }
 }
 
 /// Whether a string may decode as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whole {
+pub(super) enum Whole {
     /// It does not.
     Plain,
     /// It may, and between two delimiters it is decoded in the same way.
@@ -256,7 +286,7 @@ const MEMBER: [u8; 256] = {
 
 /// Looks whether a string consists of nothing but one alphabet, whatever normalisation and percent-decoding make of it. Of a
 /// long `single` token this may say that it decodes although it does not.
-fn whole(string: &[u8], single: bool) -> Whole {
+pub(super) fn whole(string: &[u8], single: bool) -> Whole {
     if single {
         let begins = string[..LONG].iter().fold(u8::MAX, |left, &b| left & MEMBER[usize::from(b)]);
         return match begins & (BASE64 | HEX | BASE32) {
@@ -397,4 +427,4 @@ fn is_decoded(string: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -166,10 +166,7 @@ fn recurse(pass: Pass<'_>, text: &[u8], depth: u32, url_steps: bool, out: &mut V
 
 fn main_pass(pass: Pass<'_>, input: &[u8], norm: &str, out: &mut Vec<Match>) {
     let s = pass.s;
-    let mut checks = match s.strictness {
-        Strictness::Reference => seed::Checks::unlimited(),
-        Strictness::Hardened => seed::Checks::limited(),
-    };
+    let mut checks = seed::Checks::of(s.strictness);
     if pass.may(|found| found.phrase)
         && let Some(encoded) = seed_in_text(s, input, &mut checks)
     {

@@ -1,6 +1,6 @@
 //! BIP-39 seed phrases (spec: dlp §10).
 
-use crate::text::lower_simple;
+use crate::text::{lossy, lower_simple};
 
 mod checks;
 mod search;
@@ -55,11 +55,10 @@ pub(super) fn detect(text: &str, settings: SeedSettings) -> bool {
 
 /// The same with a limit to what it costs.
 pub(super) fn detect_within(text: &str, settings: SeedSettings, checks: &mut Checks) -> bool {
-    let separator = |c: char| matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':');
     let mut tokens: Vec<Option<u16>> = Vec::new();
     // Names of members come many times in a row.
     let (mut last, mut index) = ("", None);
-    for piece in text.split(separator) {
+    for piece in text.split(separates) {
         if piece.is_ascii() {
             let word = piece.trim();
             if !word.is_empty() {
@@ -77,6 +76,22 @@ pub(super) fn detect_within(text: &str, settings: SeedSettings, checks: &mut Che
         }
     }
     checks.phrase_in(&tokens, settings)
+}
+
+fn separates(c: char) -> bool {
+    matches!(c, '-' | '\t' | '\n' | '\x0c' | '\r' | ' ' | ',' | '|' | ';' | ':')
+}
+
+/// [`detect_within`] of a text without disguised letters, which looks only at rows of words and at what touches them.
+pub(super) fn detect_in_rows(text: &[u8], settings: SeedSettings, checks: &mut Checks) -> bool {
+    // With more characters at it, it is no word.
+    const LONGEST: usize = 9;
+    let touching = |b: &&u8| !separates(char::from(**b));
+    search::each_row(text, settings.min_words, |start, end| {
+        let before = text[..start].iter().rev().take(LONGEST).take_while(touching).count();
+        let after = text[end..].iter().take(LONGEST).take_while(touching).count();
+        detect_within(&lossy(&text[start - before..end + after]), settings, checks)
+    })
 }
 
 /// Like [`detect`], but the words are the runs of ASCII letters, with up to eight other characters between two.

@@ -276,6 +276,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
         overview: &Overview::of_nothing(text),
         no_words: false,
         no_secret: false,
+        part: None,
     };
     hardened::add(s, text, norm, &looked, result);
 }

@@ -16,7 +16,7 @@ fn scanner(strictness: Strictness, own: &[&str]) -> Scanner {
     scanner_with(strictness, own, vec![Canary { name: "decoy".into(), value: "canary7f3a9b2c4d".into() }])
 }
 
-fn scanner_with(strictness: Strictness, own: &[&str], canaries: Vec<Canary>) -> Scanner {
+pub(in super::super) fn scanner_with(strictness: Strictness, own: &[&str], canaries: Vec<Canary>) -> Scanner {
     let own = own.iter().map(|regex| rule(regex));
     Scanner::new(Settings {
         rules: builtin_rules().iter().cloned().chain(own).collect(),
@@ -30,7 +30,7 @@ fn scanner_with(strictness: Strictness, own: &[&str], canaries: Vec<Canary>) -> 
 }
 
 /// Parts that strings are made of: what rules match, its encodings, all of it whole or cut in two; what stands around it.
-fn part() -> impl Strategy<Value = Vec<u8>> {
+pub(in super::super) fn part() -> impl Strategy<Value = Vec<u8>> {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let examples: Vec<&'static str> = builtin_examples().iter().map(|e| e.text.as_str()).collect();
@@ -178,7 +178,7 @@ fn strings() -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-fn cases() -> u32 {
+pub(in super::super) fn cases() -> u32 {
     std::env::var("JOINED_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000)
 }
 

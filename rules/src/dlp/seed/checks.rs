@@ -7,6 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{LENGTHS, MAX_LENGTH, SeedSettings};
+use crate::Strictness;
 
 /// Checksums that would have held by chance, after which a text counts as made up, in parts of 256.
 const LIMIT: u32 = 64 << 8;
@@ -28,12 +29,30 @@ pub(in super::super) struct Checks {
 }
 
 impl Checks {
+    /// As many as a scan makes.
+    pub(in super::super) fn of(strictness: Strictness) -> Checks {
+        match strictness {
+            Strictness::Reference => Checks::unlimited(),
+            Strictness::Hardened => Checks::limited(),
+        }
+    }
+
     pub(in super::super) fn unlimited() -> Checks {
         Checks { left: None, exhausted: false, failed: [0; REMEMBERED] }
     }
 
     pub(in super::super) fn limited() -> Checks {
         Checks { left: Some(LIMIT), ..Checks::unlimited() }
+    }
+
+    /// How much of the limit they took.
+    pub(in super::super) fn spent(&self) -> u32 {
+        self.left.map_or(0, |left| LIMIT - left)
+    }
+
+    /// Whether as many as were spent on several texts are more than are made for one.
+    pub(in super::super) fn are_too_many(spent: u32) -> bool {
+        spent >= LIMIT
     }
 
     /// Whether the answer was only that more checks than that are not made.
