@@ -75,6 +75,10 @@ impl<'a> Strings<'a> {
 
     /// Adds a string that `write` appends to the arena.
     pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.arena.capacity() == 0 {
+            // Decoded strings are hardly ever longer than the body; growing step by step would copy all of them again.
+            self.arena.reserve_exact(self.body.len());
+        }
         let start = self.arena.len();
         write(&mut self.arena);
         if let Some(span) = self.arena_span(start) {
