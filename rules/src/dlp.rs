@@ -53,7 +53,7 @@ use plain::Matcher;
 pub(crate) mod vector {
     pub(crate) use super::fast::{
         Class, Needles, base64, class_masks, compresses, each_run, hex, printable, printable_by_words,
-        without, without_replacements,
+        translate, without, without_replacements,
     };
 }
 

@@ -9,6 +9,7 @@ use super::windows::Tables;
 mod bases;
 mod eight;
 mod outline;
+mod translate;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
@@ -21,6 +22,7 @@ pub(super) use eight::{narrow_eight, sets_of};
 #[cfg(test)]
 pub(super) use outline::bytes_of;
 pub(super) use outline::{Bytes, outline, outline_short};
+pub(crate) use translate::translate;
 
 /// A candidate's owner has seen enough.
 pub(super) struct Stopped;

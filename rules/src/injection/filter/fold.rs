@@ -3,6 +3,8 @@
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
 
+use crate::dlp::vector::translate;
+
 /// Case, digits that stand for letters, and vowels: the folding of passes 1, 3, 4 and 5 at once.
 pub(super) const fn full(b: u8) -> u8 {
     let lower = if b.is_ascii_uppercase() { b | 0x20 } else { b };
@@ -70,8 +72,18 @@ pub(super) enum Folding {
 
 /// Folds a text into `out`, which it replaces. True when the text has `@` or `$`.
 pub(super) fn into(text: &[u8], out: &mut Vec<u8>) -> bool {
-    out.clear();
-    out.extend(text.iter().map(|&b| blend(b)));
+    const ASCII: [u8; 128] = {
+        let (mut table, mut b) = ([0; 128], 0);
+        while b < table.len() {
+            table[b] = full(b as u8);
+            b += 1;
+        }
+        table
+    };
+    if !translate(&ASCII, text, out) {
+        out.clear();
+        out.extend(text.iter().map(|&b| blend(b)));
+    }
     memchr::memchr2(b'@', b'$', text).is_some()
 }
 
@@ -135,6 +147,19 @@ mod tests {
             assert_eq!(full(vowel), full(b), "{b}");
             assert_eq!(full(b.to_ascii_lowercase()), full(b), "{b}");
             assert_eq!(blend(b), full(b), "{b}");
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_are_folded_byte_by_byte() {
+        let text: Vec<u8> = (0..=255u8).chain(0..=255).collect();
+        let mut folded = Vec::new();
+        for start in [0, 1, 100] {
+            for end in start..text.len() {
+                into(&text[start..end], &mut folded);
+                let twin: Vec<u8> = text[start..end].iter().map(|&b| full(b)).collect();
+                assert_eq!(folded, twin, "{start}..{end}");
+            }
         }
     }
 }
