@@ -255,6 +255,11 @@ fn begins_an_escape(text: &[u8]) -> bool {
     })
 }
 
+/// Whether there is a `%` with two hex digits.
+fn holds_an_escape(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text).any(|at| begins_an_escape(&text[at..]))
+}
+
 /// Whether a text is, as far as its characters tell, a piece that is decoded between delimiters.
 pub(super) fn is_piece(text: &[u8]) -> bool {
     consists_of(text, &PIECE)
@@ -339,7 +344,12 @@ impl Search<'_> {
             return self.stretches.possible(&self.s.kernel, decoded);
         }
         let rule = decoded.len() >= self.s.kernel.min_chars();
-        Possible { rule, phrase: decoded.len() >= MIN_PHRASE, encoded: rule }
+        Possible {
+            rule,
+            phrase: decoded.len() >= MIN_PHRASE,
+            encoded: rule,
+            nested: decoded.len() >= encoded::MIN_RUN as usize,
+        }
     }
 
     /// Whether a rule matches the text after another normalisation.
@@ -389,8 +399,8 @@ impl Search<'_> {
     fn is_noise(&mut self, digits: &[u8]) -> bool {
         let mut decoded = std::mem::replace(&mut self.noise, Buffer::empty());
         decode::base64_digits_into(digits, &mut decoded);
-        let Possible { rule, phrase, encoded } = self.possible(&decoded);
-        let noise = !(rule || phrase || encoded || begins_an_escape(&decoded));
+        let Possible { rule, phrase, encoded, nested } = self.possible(&decoded);
+        let noise = !(rule || phrase || encoded || nested);
         self.noise = decoded;
         noise
     }

@@ -249,15 +249,18 @@ impl Extra<'_, '_> {
         rules.into_iter().for_each(|m| self.push(m, UNNORMALISED));
     }
 
-    /// `always`: also where the text as the specification decodes it is the same, but perhaps not searched for runs.
+    /// `always`: also where the text as the specification decodes it is the same.
     fn lenient_percent(&mut self, norm: &str, always: bool) {
         let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
-        if *lenient == *norm.as_bytes() || !always && *lenient == *text::percent_decode_all(norm.as_bytes()) {
+        if *lenient == *norm.as_bytes() {
             return;
         }
+        let is_new = always || *lenient != *text::percent_decode_all(norm.as_bytes());
         let mut buffer = Buffer::new();
         let lenient = text::norm_dlp_quick(&lenient, &mut buffer).unwrap_or(&lenient);
-        self.view(lenient, Encoding::Url, LENIENT_PERCENT);
+        if is_new {
+            self.view(lenient, Encoding::Url, LENIENT_PERCENT);
+        }
         self.all_encoded_runs(lenient);
     }
 

@@ -6,6 +6,7 @@
 //! valid UTF-8 are they looked at, each such stretch alone. Binary data is normalised and searched as a whole only when
 //! a rule's window, and all that can be said about its surroundings, is found in one of them.
 
+use super::encoded::MIN_RUN;
 use super::kernel::LENGTHY;
 use super::simd::{self, Bytes};
 use super::*;
@@ -25,6 +26,8 @@ pub(super) struct Possible {
     pub(super) phrase: bool,
     /// Encoded data, or a match where each `+` stands for a space.
     pub(super) encoded: bool,
+    /// Encoded data between other bytes: a run of digits, or an escape.
+    pub(super) nested: bool,
 }
 
 /// The work space of [`Stretches::possible`].
@@ -44,7 +47,7 @@ impl Stretches {
 
     pub(super) fn possible(&mut self, kernel: &kernel::Kernel, data: &[u8]) -> Possible {
         if kernel.stretch() < 4 {
-            return Possible { rule: true, phrase: data.len() >= MIN_PHRASE, encoded: true };
+            return Possible { rule: true, phrase: data.len() >= MIN_PHRASE, encoded: true, nested: true };
         }
         if data.len() <= 64 {
             let (good, equals) = marks(&simd::outline_short(data), 0, &mut 0);
@@ -89,8 +92,12 @@ impl Stretches {
     ) -> Possible {
         let (solid, long) = (kernel.stretch(), kernel.stretch_without_equals());
         // Encoded data is ASCII, and base32, which may be followed by other bytes, has at least eight characters.
-        let mut possible =
-            Possible { rule: false, phrase: false, encoded: data[..data.len().min(8)].is_ascii() };
+        let mut possible = Possible {
+            rule: false,
+            phrase: false,
+            encoded: data[..data.len().min(8)].is_ascii(),
+            nested: runs::each_in(good, MIN_RUN, |_, _| true) || holds_an_escape(data),
+        };
         let mut look = |solid: u32, start: usize, end: usize| {
             possible.phrase |= end - start >= MIN_PHRASE;
             if !possible.rule && is_long_enough(data, solid as usize, start, end) {

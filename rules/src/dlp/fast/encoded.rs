@@ -104,7 +104,7 @@ impl Survey {
             let (good, signs) = both.good();
             // At the start of the text a stretch may be shorter.
             at == start && (good >> 64).trailing_ones() + 1 >= places(least_bytes(self.stretch))
-                || holds_stretch(good, places(self.without_equals.min(least_bytes(LENGTHY))))
+                || holds_stretch(good, places(self.without_equals.min(least_bytes(LENGTHY)).min(MIN_RUN)))
                 || signs != 0 && signs & in_stretches(good, places(least_bytes(self.stretch))) != 0
                 || both.may_hold_escape()
         })
@@ -255,15 +255,15 @@ pub(in super::super) enum Encoded<'d> {
 }
 
 /// Runs of a base64 alphabet of this length are decoded wherever they stand.
-const MIN_RUN: u32 = 16;
+pub(super) const MIN_RUN: u32 = 16;
 /// Bytes that can become such a run: no character becomes more of ASCII than four thirds of its bytes.
 const MIN_FOLDED_RUN: u32 = (MIN_RUN * 3).div_ceil(4);
 /// Both base64 alphabets, and what counts as one run of them.
 pub(super) const RUN: Class =
     Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
 
-/// Decodes every run of base64, hex or base32 letters, whatever stands around it, one level deep and from there as the
-/// specification does with whole texts.
+/// Decodes every run of base64, hex or base32 letters, whatever stands around it, and in what that gives every run, escape
+/// and delimited hex in turn, as often as the specification does with whole texts.
 pub(in super::super) fn encoded_runs(
     s: &Scanner,
     text: &[u8],
@@ -322,37 +322,69 @@ impl Search<'_> {
 
     /// Decodes one run; `base64` is false where it is known that its base64 form holds nothing.
     fn run(&mut self, run: &[u8], base64: bool, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
-        let take =
-            |search: &mut Self, decoded: &[u8], encoded: Encoding, found: &mut dyn FnMut(Encoded<'_>)| {
-                let possible = search.possible(decoded);
-                if possible.phrase && search.phrase_in(decoded) {
-                    found(Encoded::Phrase(decoded, encoded));
-                }
-                if possible.rule && search.in_normalised(decoded) {
-                    found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
-                }
-                if depth + 1 < MAX_DEPTH && decoded.len() >= MIN_RUN as usize && consists_of(decoded, &RUN) {
-                    search.run(decoded, true, depth + 1, found);
-                }
-            };
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
         let base64 = base64 && !self.is_noise(whole);
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
         if base64 && decode::base64_into(whole, &mut decoded).is_some() {
-            take(self, &decoded, Encoding::Base64, found);
+            self.decoded_run(&decoded, Encoding::Base64, depth, found);
         }
         if run.iter().all(u8::is_ascii_hexdigit)
             && decode::hex_plain_into(&run[..run.len() & !1], &mut decoded)
         {
-            take(self, &decoded, Encoding::Hex, found);
+            self.decoded_run(&decoded, Encoding::Hex, depth, found);
         }
         if run.iter().all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
             // Without its padding, down to a length that base32 has.
             let whole = &run[..run.len() - [0, 1, 0, 1, 0, 0, 1, 0][run.len() % 8]];
             decode::base32_letters(whole, &mut decoded);
-            take(self, &decoded, Encoding::Base32, found);
+            self.decoded_run(&decoded, Encoding::Base32, depth, found);
         }
         self.decoded[depth as usize] = decoded;
+    }
+
+    /// Looks at what a run decodes to, and at what is encoded in that.
+    fn decoded_run(
+        &mut self,
+        decoded: &[u8],
+        encoded: Encoding,
+        depth: u32,
+        found: &mut dyn FnMut(Encoded<'_>),
+    ) {
+        let possible = self.possible(decoded);
+        if possible.phrase && self.phrase_in(decoded) {
+            found(Encoded::Phrase(decoded, encoded));
+        }
+        if possible.rule && self.in_normalised(decoded) {
+            found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
+        }
+        let depth = depth + 1;
+        if depth == MAX_DEPTH || !possible.nested {
+            return;
+        }
+        self.runs_in(decoded, depth, found);
+        // Line ends, invisible characters and look-alikes in a text; never in binary data, which is long and costs much.
+        if !is_printable(decoded)
+            && let Ok(text) = std::str::from_utf8(decoded)
+            && let norm = crate::text::norm_dlp(text.as_bytes())
+            && *norm != *text
+        {
+            self.runs_in(norm.as_bytes(), depth, found);
+        }
+        if let Some(plain) = consists_of(decoded, &HEX).then(|| decode::hex_delimited(decoded)).flatten() {
+            self.decoded_run(&plain, Encoding::Hex, depth, found);
+        }
+        if holds_an_escape(decoded) {
+            let plain = crate::text::percent_decode_lenient(decoded, MAX_DEPTH as usize);
+            self.decoded_run(&plain, Encoding::Url, depth, found);
+        }
+    }
+
+    fn runs_in(&mut self, text: &[u8], depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
+        let mut masks = Buffer::new();
+        runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
+            self.run(&text[start..end], true, depth, found);
+            false
+        });
     }
 }

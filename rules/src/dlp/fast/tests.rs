@@ -121,8 +121,24 @@ fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
                 false
             });
         }
-        if depth < 2 && bytes.len() >= 16 && bytes.iter().all(|b| super::is_run(*b)) {
-            run(s, bytes, depth + 1, found);
+        if depth == 2 {
+            return;
+        }
+        runs(s, bytes, depth + 1, found);
+        if std::str::from_utf8(bytes).is_ok_and(|text| text != norm) {
+            runs(s, norm.as_bytes(), depth + 1, found);
+        }
+        if let Some(plain) = crate::decode::hex_delimited(bytes) {
+            decoded(s, &plain, Encoding::Hex, depth + 1, found);
+        }
+        let plain = crate::text::percent_decode_lenient(bytes, 3);
+        if *plain != *bytes {
+            decoded(s, &plain, Encoding::Url, depth + 1, found);
+        }
+    }
+    fn runs(s: &Scanner, text: &[u8], depth: u32, found: &mut Vec<(String, Encoding)>) {
+        for piece in text.split(|b| !super::is_run(*b)).filter(|p| p.len() >= 16) {
+            run(s, piece, depth, found);
         }
     }
     fn run(s: &Scanner, run: &[u8], depth: u32, found: &mut Vec<(String, Encoding)>) {
@@ -148,9 +164,7 @@ fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
         }
     }
     let mut found = Vec::new();
-    for piece in norm.split(|b| !super::is_run(*b)).filter(|p| p.len() >= 16) {
-        run(s, piece, 0, &mut found);
-    }
+    runs(s, norm, 0, &mut found);
     found
 }
 
