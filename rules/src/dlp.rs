@@ -445,6 +445,26 @@ impl Scanner {
         Decodings::new(self)
     }
 
+    /// Gives what the runs of base64, hex or base32 in `text` decode to, wherever they stand and up to three levels deep, to
+    /// `look` until it returns something: only what a rule matches, normalised, or what may hold a seed phrase.
+    pub fn look_into_runs<T>(&self, text: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+        if !fast::may_hold_runs(text) {
+            return None;
+        }
+        let mut buffer = Buffer::new();
+        let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
+        let mut seen = None;
+        fast::encoded_runs(self, norm, &fast::Survey::new(self, norm), |found| {
+            if seen.is_none() {
+                seen = match found {
+                    fast::Encoded::Rules(norm, _) => look(norm.as_bytes()),
+                    fast::Encoded::Phrase(decoded, _) => look(decoded),
+                };
+            }
+        });
+        seen
+    }
+
     /// Whether `text` may hold a seed phrase; false is certain.
     #[must_use]
     pub fn may_hold_phrase(&self, text: &[u8]) -> bool {

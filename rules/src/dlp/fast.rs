@@ -34,7 +34,7 @@ mod windows;
 
 use decoded::{Possible, Stretches};
 use encoded::RUN;
-pub(super) use encoded::{Encoded, Survey, encoded_runs, runs_at_line_ends};
+pub(super) use encoded::{Encoded, Survey, encoded_runs, may_hold_runs, runs_at_line_ends};
 pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;

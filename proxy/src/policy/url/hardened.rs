@@ -29,7 +29,7 @@ pub(super) const ROUNDS: usize = 16;
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
 /// All differences that a URL alone decides, by id.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     (HOST_CASE, folded_host),
     ("D-405", several_colons),
     ("D-402", unspecified_address),
@@ -44,6 +44,7 @@ const CHECKS: [(&str, Check); 14] = [
     ("D-411", invalid_bytes),
     ("D-412", bare_host),
     ("D-413", canaries_always),
+    ("D-418", encoded_runs),
 ];
 
 /// The first difference that blocks.
@@ -304,6 +305,22 @@ fn bare_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 /// Canary tokens, also when there is no literal secret.
 fn canaries_always(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     secrets::canary(&pipeline.dlp, scan).map(|reason| UrlVerdict::block(Label::Dlp, reason))
+}
+
+/// Encoded data in quotes, behind a name, in JSON or cut in two between parameters, as it is found in bodies.
+fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
+    // A slash is a digit of base64, and ends a segment.
+    let segments = views::segments(&path);
+    let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
+    segments.chain([scan.lenient_query(), joined]).find_map(|text| {
+        pipeline.dlp.look_into_runs(text, |decoded| {
+            examine(pipeline, scan, decoded).or_else(|| {
+                let has_phrase = pipeline.dlp.detects_seeds() && pipeline.dlp.seed_in(&text::lossy(decoded));
+                has_phrase.then(|| UrlVerdict::block(Label::Dlp, secrets::seed_reason()))
+            })
+        })
+    })
 }
 
 /// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in

@@ -65,7 +65,9 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
         }
     }
     let hardened = pipeline.is_hardened();
-    let difference = if hardened { hardened::check(pipeline, scan) } else { None };
+    // What is too long is refused in any case, and costs most to look at.
+    let differs = hardened && scan.raw.len() <= pipeline.settings.max_url_length;
+    let difference = if differs { hardened::check(pipeline, scan) } else { None };
     let pending = Pending {
         is_folded: hardened && hardened::is_folded(scan),
         host: std::mem::take(&mut scan.host),

@@ -111,7 +111,11 @@ fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>
     let is_quick = pipeline.quick.is_some();
     let has = |bytes: &[u8]| (!is_quick || dlp.may_hold_phrase(bytes)) && dlp.seed_in(&text::lossy(bytes));
     let shortest = if is_quick && scan.cleared.decodings { SHORTEST_PHRASE } else { 0 };
-    seed_texts(scan, shortest, &has).then(|| format!("DLP match: {SEED_PHRASE} (critical)").into())
+    seed_texts(scan, shortest, &has).then(|| seed_reason().into())
+}
+
+pub(super) fn seed_reason() -> String {
+    format!("DLP match: {SEED_PHRASE} (critical)")
 }
 
 /// Whether some text holds a phrase. When a shortest length is given, decodings hold none.

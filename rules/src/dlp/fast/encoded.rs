@@ -262,6 +262,16 @@ const MIN_FOLDED_RUN: u32 = (MIN_RUN * 3).div_ceil(4);
 pub(super) const RUN: Class =
     Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
 
+/// Whether the normalised text may hold a run. Characters that are not ASCII may become digits, or nothing.
+pub(in super::super) fn may_hold_runs(text: &[u8]) -> bool {
+    let mut longest = 0;
+    let is_short = |b: &u8| {
+        longest = if is_run(*b) || !b.is_ascii_graphic() { longest + 1 } else { 0 };
+        longest < MIN_FOLDED_RUN
+    };
+    !text.iter().all(is_short)
+}
+
 /// Decodes every run of base64, hex or base32 letters, whatever stands around it, and in what that gives every run, escape
 /// and delimited hex in turn, as often as the specification does with whole texts.
 pub(in super::super) fn encoded_runs(

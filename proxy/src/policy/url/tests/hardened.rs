@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 33] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 37] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -115,6 +115,34 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 33] = [
         "D-415",
         "dlp",
         "https://example.com/?k=xK9mP2nQ&j=8vR4wT6y",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%22414b4941494f53464f444e4e374558414d504c45%22",
+        "D-418",
+        "core_dlp",
+        "https://example.com/?k=%2268656c6c6f20776f726c6420616e64206d6f7265%22",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%7B%22a%22:%22414b4941494f53464f444e4e374558414d504c45%22%7D",
+        "D-418",
+        "core_dlp",
+        "https://example.com/?k=%7B%22a%22:%2268656c6c6f20776f726c6420616e64206d6f7265%22%7D",
+    ),
+    (
+        "B",
+        "https://example.com/a/token=414b4941494f53464f444e4e374558414d504c45/b",
+        "D-418",
+        "core_dlp",
+        "https://example.com/a/token=68656c6c6f20776f726c6420616e64206d6f7265/b",
+    ),
+    (
+        "B",
+        "https://example.com/?k=414b4941494f53464f&j=444e4e374558414d504c45",
+        "D-418",
+        "core_dlp",
+        "https://example.com/?k=68656c6c6f20776f72&j=6c6420616e64206d6f7265",
     ),
 ];
 
