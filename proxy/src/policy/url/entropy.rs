@@ -59,7 +59,7 @@ pub(super) fn path_and_query(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
         entropy.map(|entropy| block(Label::Entropy, what, Some(key), entropy, threshold))
     };
     // The usual query has nothing to report; only when something is found does the order of the keys matter.
-    if scan.longest_piece() < MIN_TEXT
+    if !scan.has_piece_of(MIN_TEXT)
         || !views::pairs(&scan.url.raw_query)
             .any(|(key, value)| judge("", b"", &key).is_some() || judge("", b"", &value).is_some())
     {

@@ -32,7 +32,6 @@ pub(super) struct Scan<'u> {
     lenient_query: OnceCell<Vec<u8>>,
     decoded_canonical: OnceCell<Vec<u8>>,
     values: OnceCell<Values>,
-    longest_piece: OnceCell<usize>,
 }
 
 thread_local! {
@@ -71,7 +70,6 @@ impl<'u> Scan<'u> {
             lenient_query: OnceCell::new(),
             decoded_canonical: OnceCell::new(),
             values: OnceCell::new(),
-            longest_piece: OnceCell::new(),
         })
     }
 
@@ -131,11 +129,16 @@ impl<'u> Scan<'u> {
         })
     }
 
-    /// Length of the longest piece of the query, as written.
-    pub(super) fn longest_piece(&self) -> usize {
-        *self
-            .longest_piece
-            .get_or_init(|| views::pieces(&self.url.raw_query).map(<[u8]>::len).max().unwrap_or(0))
+    /// Whether a piece of the query, as written, has so many bytes or more.
+    pub(super) fn has_piece_of(&self, bytes: usize) -> bool {
+        let mut rest = &*self.url.raw_query;
+        while let Some(start) = rest.get(..bytes) {
+            match memchr::memrchr(b'&', start) {
+                Some(end) => rest = &rest[end + 1..],
+                None => return true,
+            }
+        }
+        false
     }
 
     /// The text before the first `#`.

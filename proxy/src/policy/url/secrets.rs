@@ -133,7 +133,7 @@ fn seed_texts(scan: &Scan<'_>, shortest: usize, has: &impl Fn(&[u8]) -> bool) ->
         segment.len() >= MIN_SEED_SEGMENT
             && views::decodings(&text::percent_decode_all(segment)).any(|decoded| has(&decoded))
     };
-    let is_long = scan.longest_piece() >= shortest;
+    let is_long = scan.has_piece_of(shortest);
     has(&url.path)
         || has(scan.query())
         || is_long && views::pairs(&url.raw_query).any(|(_, value)| decoded_value(value))

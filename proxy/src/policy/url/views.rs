@@ -63,7 +63,10 @@ fn split(at: u8, text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Key and value of a piece of a query, as written.
 pub(super) fn key_and_value(piece: &[u8]) -> [&[u8]; 2] {
-    match memchr::memchr(b'=', piece) {
+    // Keys are short: to call a search costs more than to make it.
+    let (start, rest) = piece.split_at(piece.len().min(8));
+    let in_start = start.iter().position(|&byte| byte == b'=');
+    match in_start.or_else(|| Some(start.len() + memchr::memchr(b'=', rest)?)) {
         Some(at) => [&piece[..at], &piece[at + 1..]],
         None => [piece, b""],
     }
