@@ -85,6 +85,33 @@ async fn two_proxies_live_side_by_side_and_the_environment_is_the_caller_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_whose_body_never_ends_is_reported_before_the_time_is_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).await;
+        let answer = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 100\r\n\r\na part";
+        stream.write_all(answer).await.unwrap();
+        // Nothing more, until the proxy gives up.
+        stream.read(&mut head).await
+    });
+    let yaml = format!("{OPEN}fetch_proxy: {{timeout_seconds: 1}}\n");
+    let proxy = Proxy::start(config(&yaml), Options::default()).await.unwrap();
+    let mut decisions = proxy.events();
+    let answer = get(&proxy, &format!("http://{origin}/")).await;
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    let hop = decisions.recv().await.unwrap();
+    assert!(hop.contains("\"event\":\"redirect\"") && hop.contains("\"hop\":1"), "{hop}");
+    assert!(hop.contains(&format!("http://{origin}/next")), "{hop}");
+    let late = decisions.recv().await.unwrap();
+    assert!(late.contains("deadline exceeded"), "{late}");
+    assert!(!matches!(serving.await.unwrap(), Ok(1..)), "a second request on a connection that is busy");
+    proxy.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_browser_shield_rewrites_pages_on_their_way() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = listener.local_addr().unwrap();

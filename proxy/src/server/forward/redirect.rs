@@ -72,8 +72,8 @@ pub(in crate::server) async fn send(
         if hop >= MAX_REQUESTS {
             return Err(Failure::Location { url: shown, error: "too many redirects (max 5)".to_owned() });
         }
-        drain(response).await;
         judge(exchange, &next, hop).await?;
+        drain(response).await;
         let (first_host, client_referer) =
             first.get_or_insert_with(|| (host_of(&outbound.url), outbound.headers.get(REFERER).cloned()));
         let referer = referer(&outbound.url, &next, client_referer.as_ref());
