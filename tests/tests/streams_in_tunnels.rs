@@ -36,8 +36,11 @@ async fn next(body: &mut Incoming) -> Option<Bytes> {
 
 async fn get_http1(world: &World, path: &str) -> Response<Incoming> {
     let stream = world.tunnel(b"http/1.1").await;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_headers(400)
+        .handshake(TokioIo::new(stream))
+        .await
+        .expect("HTTP/1.1");
     tokio::spawn(connection);
     let request =
         Request::get(path).header(HOST, &world.origin).body(Empty::<Bytes>::new()).expect("a request");
@@ -55,6 +58,18 @@ async fn post_http2(world: &World, path: &str, body: Bytes) -> Response<Incoming
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
     sender.send_request(request).await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_of_hundreds_of_lines_comes_through_an_opened_tunnel() {
+    let world = World::intercepting().await;
+    let response = get_http1(&world, "/many-lines").await;
+    assert_eq!(response.status(), 200);
+    for n in 0..300 {
+        assert_eq!(response.headers()[format!("x-line-{n}")], n.to_string());
+    }
+    // The origin was asked in HTTP/2.
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "HTTP/2.0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,14 @@ impl Origin {
                 let body = request.into_body().collect().await.expect("a body").to_bytes();
                 text([seen.as_bytes(), &body].concat())
             }
+            "/many-lines" => {
+                let mut response = text(format!("{:?}", request.version()));
+                for n in 0..300 {
+                    let name = HeaderName::try_from(format!("x-line-{n}")).expect("a name");
+                    response.headers_mut().insert(name, HeaderValue::from(n));
+                }
+                response
+            }
             "/events" => self.stream("text/event-stream", false).await,
             "/grpc/stream" => self.stream("application/grpc", true).await,
             "/grpc/unary" => {
