@@ -117,14 +117,14 @@ impl Places {
         Places { nibbles: self.nibbles.union(&other.nibbles), tail }
     }
 
-    /// Expected share of candidate positions.
+    /// Expected cost of looking at tails, and at what those leave of the positions.
     fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
         let share = |set: &Set| match *set {
             Set::ALL => 1.0,
             set => set.weight() as f64 / TOTAL as f64,
         };
         let tail: f64 = self.tail.iter().map(share).product();
-        self.nibbles.cost(by_nibble) * tail
+        self.nibbles.cost(by_nibble) * (1.0 + 2.0 * tail)
     }
 }
 

@@ -291,31 +291,59 @@ unsafe fn windows_in<const HALVES: usize>(
     text: &[u8],
     candidate: &mut impl FnMut(usize, u16) -> bool,
 ) -> Result<usize, Stopped> {
-    let (window, tail) = (places(tables, 0), places(tables, 4));
-    let mut report = |at: usize, mut hits: u64, halves: [__m512i; HALVES]| {
-        let mut found = [[0u8; 64]; 2];
-        for (found, half) in found.iter_mut().zip(halves) {
-            // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
-            unsafe { _mm512_storeu_si512(found.as_mut_ptr().cast(), half) };
-        }
+    let mut buckets = [[0; 64]; 2];
+    let mut at = 0;
+    loop {
+        // SAFETY: the caller's promise.
+        let (block, positions, mut hits) = unsafe { next::<HALVES>(tables, text, at, &mut buckets) };
         while hits != 0 {
             let i = (hits.trailing_zeros() % 64) as usize;
             hits &= hits - 1;
-            if candidate(at + i, u16::from(found[0][i]) | u16::from(found[1][i]) << 8) {
-                return true;
+            if candidate(block + i, u16::from(buckets[0][i]) | u16::from(buckets[1][i]) << 8) {
+                return Err(Stopped);
             }
         }
-        false
+        at = block + positions;
+        if positions == 0 {
+            return Ok(at);
+        }
+    }
+}
+
+/// Up to 64 positions from one on that hold the next candidates: where they begin, how many they are, and a bit for each
+/// candidate, of which `buckets` gets the buckets. None where there are no more. Called for each such block, because nothing
+/// stays in vector registers while a candidate is looked at.
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+unsafe fn next<const HALVES: usize>(
+    tables: &Tables,
+    text: &[u8],
+    mut at: usize,
+    buckets: &mut [[u8; 64]; 2],
+) -> (usize, usize, u64) {
+    let window = places(tables, 0);
+    // Of the costliest windows, which are in the first half, the end of the tail tells most: a dot behind six other characters.
+    let last = table(&tables.bytes[7][0]);
+    let mut tell = |halves: [__m512i; HALVES]| {
+        for (buckets, half) in buckets.iter_mut().zip(halves) {
+            // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
+            unsafe { _mm512_storeu_si512(buckets.as_mut_ptr().cast(), half) };
+        }
     };
-    let mut at = 0;
     while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<71>()) {
         let mut halves: [__m512i; HALVES] = allowed(&window, four(bytes, 0));
+        halves[0] =
+            _mm512_and_si512(halves[0], _mm512_permutex2var_epi8(last[0], four(bytes, 4)[3], last[1]));
         if any(halves) != 0 {
-            let followed: [__m512i; HALVES] = allowed(&tail, four(bytes, 4));
+            let followed: [__m512i; HALVES] = allowed(&places(tables, 4), four(bytes, 4));
             halves = std::array::from_fn(|half| _mm512_and_si512(halves[half], followed[half]));
             let hits = any(halves);
-            if hits != 0 && report(at, hits, halves) {
-                return Err(Stopped);
+            if hits != 0 {
+                tell(halves);
+                return (at, 64, hits);
             }
         }
         at += 64;
@@ -328,7 +356,7 @@ unsafe fn windows_in<const HALVES: usize>(
             allowed(&window, std::array::from_fn(|place| load_at(text, at + place).0));
         let mut hits = any(halves) & first(positions);
         if hits != 0 {
-            for (place, tables) in tail.iter().enumerate() {
+            for (place, tables) in places(tables, 4).iter().enumerate() {
                 let (bytes, there) = load_at(text, at + 4 + place);
                 for (half, &[low, up]) in halves.iter_mut().zip(tables) {
                     let allowed = _mm512_permutex2var_epi8(low, bytes, up);
@@ -336,11 +364,12 @@ unsafe fn windows_in<const HALVES: usize>(
                 }
             }
             hits &= any(halves);
-            if hits != 0 && report(at, hits, halves) {
-                return Err(Stopped);
+            if hits != 0 {
+                tell(halves);
+                return (at, positions, hits);
             }
         }
         at += positions;
     }
-    Ok(at)
+    (at, 0, 0)
 }
