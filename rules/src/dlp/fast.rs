@@ -39,6 +39,7 @@ pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
+pub(super) use simd::{LANES, words};
 pub(crate) use simd::{
     base64, class_masks, compresses, hex, printable, printable_by_words, translate, without,
     without_replacements,

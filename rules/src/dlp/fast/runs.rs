@@ -48,50 +48,24 @@ pub(crate) fn each(
     each_in(masks, min, run)
 }
 
-/// [`each`] where the class's masks are at hand. Inlined so that the steps are those of one length.
-#[inline(always)]
+/// [`each`] where the class's masks are at hand.
 pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize) -> bool) -> bool {
-    let mut block = 0;
-    // End of the last run that was reported.
-    let mut done = 0;
-    // A run that begins in a block has half its length in that one or the next.
-    let half = min.div_ceil(2);
-    let mut next_has_half = masks.first().is_some_and(|&mask| has(mask, half));
-    let mut looked_at = 0;
-    while block < masks.len() {
-        let next = masks.get(block + 1).copied().unwrap_or(0);
-        let has_half = if looked_at == block { next_has_half } else { has(masks[block], half) };
-        next_has_half = has(next, half);
-        looked_at = block + 1;
-        if !has_half && !next_has_half {
-            block += 1;
-            continue;
-        }
-        let mut long = u128::from(next) << 64 | u128::from(masks[block]);
-        let mut have = 1;
-        while have < min {
-            let step = have.min(min - have);
-            long &= long >> step;
-            have += step;
-        }
-        // Positions of this block where `min` bytes of the class begin.
-        let mut starts = long as u64;
-        while starts != 0 {
-            let start = block * 64 + starts.trailing_zeros() as usize;
-            if start >= done {
-                done = end_of_run(masks, start + min as usize);
-                if run(start, done) {
+    let mut long = [0; simd::LANES];
+    // Whether the last block ends within such a run.
+    let mut before = 0;
+    for first in (0..masks.len()).step_by(simd::LANES) {
+        simd::long_runs(&masks[first..], min, &mut long);
+        for (block, &long) in (first..masks.len()).zip(&long) {
+            let mut starts = long & !(long << 1 | before);
+            before = long >> 63;
+            while starts != 0 {
+                let start = block * 64 + starts.trailing_zeros() as usize;
+                starts &= starts - 1;
+                if run(start, end_of_run(masks, start + min as usize)) {
                     return true;
                 }
             }
-            // Drop the start bits that belong to this run.
-            match done - block * 64 {
-                within @ 0..64 => starts &= u64::MAX << within,
-                _ => break,
-            }
         }
-        // A run that covers whole blocks need not be looked at again.
-        block = (done / 64).max(block + 1);
     }
     false
 }

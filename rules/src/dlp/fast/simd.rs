@@ -8,6 +8,7 @@ use super::windows::Tables;
 
 mod bases;
 mod eight;
+mod masks;
 mod outline;
 mod translate;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,8 @@ pub(super) use eight::{Blocks, Eight, eight};
 pub(super) use eight::{narrow_eight, sets_of};
 #[cfg(test)]
 pub(super) use outline::bytes_of;
+pub(super) use masks::long_runs;
+pub(in super::super) use masks::{LANES, words};
 pub(super) use outline::{Bytes, outline, outline_short};
 pub(crate) use translate::translate;
 

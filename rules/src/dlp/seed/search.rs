@@ -3,7 +3,7 @@
 //! All words of the list have three to eight letters, so a run of letters of any other length ends every phrase. Prose
 //! and code have one every few words; only stretches without one that are long enough for a phrase are looked at.
 
-use super::super::fast::{Class, class_masks};
+use super::super::fast::{Class, LANES, class_masks, words};
 use super::words::{index, pack_word};
 use super::{LENGTHS, MAX_LENGTH, MIN_PHRASE};
 use crate::scratch::Buffer;
@@ -111,32 +111,16 @@ fn each_stretch(
     const MIDDLE: u64 = ((1 << MIN_PHRASE) - 1) & !((1 << (64 - MIN_PHRASE)) - 1);
     // Runs of letters in the shortest phrase.
     const MIN_RUNS: usize = LENGTHS[0];
-    let other_at = |block: usize| others.get(block).copied().unwrap_or(0);
     let mut from = 0;
-    let (mut last, mut last_other) = (0u64, 0u64);
     // Of the text since `from`: its runs of letters, and whether there is anything that the normalisation changes.
     let (mut runs, mut mixed) = (0, false);
-    for (block, &here) in letters.iter().enumerate() {
-        let next = letters.get(block + 1).copied().unwrap_or(0);
-        let other = other_at(block);
-        let wide = u128::from(next) << 64 | u128::from(here);
-        let starts = here & !(here << 1 | last >> 63);
-        last = here;
-        let two = wide & wide >> 1;
-        let four = two & two >> 2;
-        let nine = four & four >> 4 & wide >> 8;
-        let three = two & wide >> 2;
-        // Where a run of one or two letters may be longer in the end.
-        let near = match others {
-            [] => 0,
-            _ => {
-                let wide = u128::from(other_at(block + 1)) << 64 | u128::from(other);
-                let before = other << 1 | last_other >> 63;
-                last_other = other;
-                before | (wide >> 1) as u64 | (wide >> 2) as u64
-            }
-        };
-        let barriers = starts & (nine as u64 | !(three as u64 | near));
+    let mut found = [[0; LANES]; 2];
+    for block in 0..letters.len() {
+        if block % LANES == 0 {
+            words(letters, others, block, &mut found);
+        }
+        let (starts, barriers) = (found[0][block % LANES], found[1][block % LANES]);
+        let other = others.get(block).copied().unwrap_or(0);
         if barriers == 0 {
             runs += starts.count_ones() as usize;
             mixed |= other != 0;
