@@ -160,7 +160,10 @@ fn holds_key_letters(input: &[u8]) -> bool {
     class_masks(&KEPT.low, &KEPT.high, input, &mut kept);
     kept.iter_mut().for_each(|mask| *mask = !*mask);
     runs::each_in(&kept, KEY as u32, |start, end| {
-        input[start..end.min(input.len())].iter().filter(|&&b| LETTER.has(b)).count() >= KEY
+        let run = &input[start..end.min(input.len())];
+        // The first one of a key is one of these.
+        memchr::memchr3(b'5', b'K', b'L', run)
+            .is_some_and(|first| run[first..].iter().filter(|&&b| LETTER.has(b)).count() >= KEY)
     })
 }
 
