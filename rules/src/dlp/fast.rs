@@ -105,7 +105,7 @@ pub(super) struct Texts<'t> {
 pub(super) fn look(
     s: &Scanner,
     texts: &Texts<'_>,
-    digits: &Survey,
+    digits: &Survey<'_>,
     overview: &Overview,
     until_enforced: bool,
 ) -> Seen {
@@ -124,7 +124,7 @@ impl Search<'_> {
     fn look(
         &mut self,
         texts: &Texts<'_>,
-        digits: &Survey,
+        digits: &Survey<'_>,
         overview: &Overview,
         no_words: &mut bool,
     ) -> Found {
@@ -454,7 +454,7 @@ impl Search<'_> {
     }
 
     /// The pieces between delimiters that lead to a match (spec: dlp §8.6a).
-    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey, found: &mut Vec<Range<usize>>) {
+    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey<'_>, found: &mut Vec<Range<usize>>) {
         let complete = |start: usize, end: usize| {
             (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
         };

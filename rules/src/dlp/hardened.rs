@@ -54,7 +54,7 @@ pub(super) const MAX_KEYS: usize = 2048;
 /// What is known of a text.
 pub(super) struct Looked<'t> {
     /// The digits of the normalised text.
-    pub(super) digits: &'t Survey,
+    pub(super) digits: &'t Survey<'t>,
     pub(super) overview: &'t Overview,
     pub(super) views: Option<&'t Views>,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
@@ -154,7 +154,7 @@ impl Extra<'_, '_> {
         }
     }
 
-    fn encoded_runs(&mut self, text: &[u8], digits: &Survey) {
+    fn encoded_runs(&mut self, text: &[u8], digits: &Survey<'_>) {
         let s = self.s;
         fast::encoded_runs(s, text, digits, |found| self.encoded(found));
     }

@@ -8,14 +8,12 @@
 use super::decoded::least_bytes;
 use super::kernel::LENGTHY;
 use super::overlap::MIN_CARD;
-use super::simd::{self, Blocks, Digits};
+use super::simd::{self, Digits, Runs};
 use super::*;
 
-crate::scratch::pooled!(Digits);
-
 /// The digits of a text.
-pub(in super::super) struct Survey {
-    digits: Buffer<Digits>,
+pub(in super::super) struct Survey<'t> {
+    text: &'t [u8],
     /// Their class masks.
     pub(super) runs: Buffer<u64>,
     /// See the kernel.
@@ -23,20 +21,26 @@ pub(in super::super) struct Survey {
     without_equals: u32,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
+}
+
+/// What is gathered in the sweep.
+struct Sweep<'m> {
+    runs: &'m mut [u64],
+    blocks: usize,
+    cards: Range<usize>,
     /// Decimal digits of the last block.
     before: u32,
 }
 
-impl Blocks for Survey {
+impl Runs for Sweep<'_> {
     #[inline(always)]
-    fn block(&mut self, sets: [u64; 8], _: u64) {
-        let digits = Digits::of(sets);
-        self.digits.push(digits);
-        self.runs.push(digits.run);
+    fn block(&mut self, run: u64, decimals: u64) {
+        self.runs[self.blocks] = run;
+        self.blocks += 1;
         // With all their separators they are shorter than a block.
-        let count = digits.decimals().count_ones();
+        let count = decimals.count_ones();
         if self.before + count >= MIN_CARD {
-            let end = self.digits.len() * 64;
+            let end = self.blocks * 64;
             if self.cards.is_empty() {
                 self.cards.start = end.saturating_sub(128);
             }
@@ -46,31 +50,14 @@ impl Blocks for Survey {
     }
 }
 
-impl Survey {
-    pub(in super::super) fn new(s: &Scanner, text: &[u8]) -> Survey {
-        let mut survey = Survey {
-            digits: Buffer::new(),
-            runs: Buffer::new(),
-            stretch: s.kernel.stretch(),
-            without_equals: s.kernel.stretch_without_equals(),
-            cards: 0..0,
-            before: 0,
-        };
-        survey.digits.reserve(text.len() / 64 + 1);
-        survey.runs.reserve(text.len() / 64 + 1);
-        simd::digits(text, &mut survey);
-        survey
-    }
-
-    /// Up to 64 bits of one of the masks from a position on.
-    #[inline]
-    fn word(&self, at: usize, pick: impl Fn(&Digits) -> u64) -> u64 {
-        let (block, shift) = (at / 64, at % 64);
-        let here = pick(&self.digits[block]) >> shift;
-        match self.digits.get(block + 1) {
-            Some(next) if shift != 0 => here | pick(next) << (64 - shift),
-            _ => here,
-        }
+impl<'t> Survey<'t> {
+    pub(in super::super) fn new(s: &Scanner, text: &'t [u8]) -> Survey<'t> {
+        let mut runs = Buffer::new();
+        runs.resize(text.len() / 64 + 1, 0);
+        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards: 0..0, before: 0 });
+        let cards = sweep.cards;
+        let (stretch, without_equals) = (s.kernel.stretch(), s.kernel.stretch_without_equals());
+        Survey { text, runs, stretch, without_equals, cards }
     }
 
     /// Whether all bytes of a range are digits.
@@ -78,16 +65,16 @@ impl Survey {
         // Not by the end of the run, which may be far behind that of the range.
         (start..end).step_by(64).all(|at| {
             let beyond = u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
-            self.word(at, |d| d.run) | beyond == u64::MAX
+            let (block, shift) = (at / 64, at % 64);
+            let next = self.runs.get(block + 1).copied().unwrap_or(0);
+            let here = (u128::from(next) << 64 | u128::from(self.runs[block])) >> shift;
+            here as u64 | beyond == u64::MAX
         })
     }
 
     /// Whether a range holds a character that percent-decoding changes.
     pub(super) fn percent(&self, start: usize, end: usize) -> bool {
-        (start..end).step_by(64).any(|at| {
-            let beyond = u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
-            self.word(at, |d| d.percent) & !beyond != 0
-        })
+        memchr::memchr2(b'%', b'+', &self.text[start..end]).is_some()
     }
 
     /// Whether what a range of digits decodes to as base64 may hold a match of a rule, a seed phrase or what can be decoded
@@ -113,7 +100,7 @@ impl Survey {
     /// The bytes that up to 64 digits of a range decode to, from a place on where a group of four begins.
     fn decoded(&self, at: usize, end: usize) -> Decoded<u64> {
         let within = !u64::MAX.checked_shl((end - at) as u32).unwrap_or(0);
-        let [d5, d4, d3, d2, d1, d0] = std::array::from_fn(|bit| self.word(at, |d| d.bits[bit]));
+        let Digits([d5, d4, d3, d2, d1, d0]) = simd::digits_of(&self.text[at..end]);
         // The bits of the digit after each.
         let [n5, n4, n3, n2, n1, n0] = [d5, d4, d3, d2, d1, d0].map(|bits| bits >> 1);
         // Of the four digits of a group, three hold the upper bits of a decoded byte each.
@@ -277,7 +264,7 @@ pub(in super::super) fn may_hold_runs(text: &[u8]) -> bool {
 pub(in super::super) fn encoded_runs(
     s: &Scanner,
     text: &[u8],
-    survey: &Survey,
+    survey: &Survey<'_>,
     mut found: impl FnMut(Encoded<'_>),
 ) {
     let mut search = Search::new(s);

@@ -60,18 +60,19 @@ const CONTROLS: &[u8] = b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10
 
 impl Overview {
     pub(in super::super) fn new(input: &[u8]) -> Overview {
-        let mut sweep = Sweep {
-            letters: Buffer::new(),
-            others: Buffer::new(),
+        let (mut letters, mut others) = (Buffer::new(), Buffer::new());
+        letters.resize(input.len() / 64 + 1, 0);
+        others.resize(input.len() / 64 + 1, 0);
+        let sweep = Sweep {
+            letters: &mut letters,
+            others: &mut others,
+            blocks: 0,
             any: [0; 5],
             wide: 0,
             keys: LongRun::new(),
             pieces: LongRun::new(),
         };
-        sweep.letters.reserve(input.len() / 64 + 1);
-        sweep.others.reserve(input.len() / 64 + 1);
-        simd::eight(&SETS, input, &mut sweep);
-        let Sweep { letters, others, any, wide, keys, pieces } = sweep;
+        let Sweep { any, wide, keys, pieces, .. } = simd::eight(&SETS, input, sweep);
         let [lines, controls, dots, percents, pluses] = any.map(|any| any != 0);
         let ascii = wide == 0;
         let keys = keys.found && (!ascii || holds_key_letters(input));
@@ -168,9 +169,10 @@ fn holds_key_letters(input: &[u8]) -> bool {
 }
 
 /// What is gathered in the sweep.
-struct Sweep {
-    letters: Buffer<u64>,
-    others: Buffer<u64>,
+struct Sweep<'m> {
+    letters: &'m mut [u64],
+    others: &'m mut [u64],
+    blocks: usize,
     /// Whether there is any of the last sets.
     any: [u64; 5],
     wide: u64,
@@ -178,13 +180,14 @@ struct Sweep {
     pieces: LongRun<MIN_PIECE>,
 }
 
-impl Blocks for Sweep {
+impl Blocks for Sweep<'_> {
     #[inline(always)]
     fn block(&mut self, sets: [u64; 8], wide: u64) {
         let [letter, line, control, key, piece, dot, percent, plus] = sets;
         let other = control | wide;
-        self.letters.push(letter);
-        self.others.push(other);
+        self.letters[self.blocks] = letter;
+        self.others[self.blocks] = other;
+        self.blocks += 1;
         self.keys.add(key | other);
         self.pieces.add(piece | other);
         self.any.iter_mut().zip([line, control, dot, percent, plus]).for_each(|(any, set)| *any |= set);

@@ -4,9 +4,11 @@
 //! without AVX2 (or other architectures) the kernels do nothing and the twins do all the work.
 #![allow(unsafe_code)]
 
+use super::runs::Class;
 use super::windows::Tables;
 
 mod bases;
+mod digits;
 mod eight;
 mod masks;
 mod outline;
@@ -17,13 +19,16 @@ mod wide;
 pub(crate) use bases::{base64, hex};
 #[cfg(test)]
 pub(super) use bases::{base64_groups, hex_pairs};
+pub(super) use digits::{Digits, Runs, digits_of, runs};
+#[cfg(test)]
+pub(super) use digits::{digits_by_one, narrow_digits, narrow_runs, runs_by_one};
 pub(super) use eight::{Blocks, Eight, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};
-#[cfg(test)]
-pub(super) use outline::bytes_of;
 pub(super) use masks::long_runs;
 pub(in super::super) use masks::{LANES, words};
+#[cfg(test)]
+pub(super) use outline::bytes_of;
 pub(super) use outline::{Bytes, outline, outline_short};
 pub(crate) use translate::translate;
 
@@ -207,81 +212,6 @@ pub(super) fn without_replacements_by_runs(text: &[u8], out: &mut Vec<u8>) {
         from = at + REPLACEMENT.len();
     }
     out.extend_from_slice(&text[from..]);
-}
-
-/// What one block of 64 bytes looks like to a base64 decoder: bit `i` of each word speaks of byte `i`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Digits {
-    /// Digits of either alphabet.
-    pub(super) run: u64,
-    /// The digits' six bits, the highest first; of no meaning for other bytes.
-    pub(super) bits: [u64; 6],
-    /// `%` and `+`, which percent-decoding changes.
-    pub(super) percent: u64,
-}
-
-/// All digits, those with each bit set, and the two characters.
-static DIGITS: Eight = Eight::new([
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
-    b"ghijklmnopqrstuvwxyz0123456789+/-_",
-    b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
-    b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
-    b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
-    b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
-    b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
-    b"%+",
-]);
-
-/// One entry for each 64 bytes of the text. Beyond the text's end no bit of `run` is set.
-pub(super) fn digits(text: &[u8], out: &mut impl Blocks) {
-    eight(&DIGITS, text, out);
-}
-
-/// The same without AVX-512.
-#[cfg(test)]
-pub(super) fn narrow_digits(text: &[u8], out: &mut Vec<Digits>) {
-    out.clear();
-    narrow_eight(&DIGITS, text, out);
-}
-
-impl Digits {
-    #[inline(always)]
-    pub(super) fn of([run, b5, b4, b3, b2, b1, b0, percent]: [u64; 8]) -> Digits {
-        Digits { run, bits: [b5, b4, b3, b2, b1, b0], percent }
-    }
-
-    /// Decimal digits.
-    #[inline]
-    pub(super) fn decimals(&self) -> u64 {
-        let [b5, b4, b3, b2, b1, ..] = self.bits;
-        // From 52 to 61.
-        self.run & b5 & b4 & (b3 | b2) & !(b3 & b2 & b1)
-    }
-}
-
-#[cfg(test)]
-impl Blocks for Vec<Digits> {
-    #[inline(always)]
-    fn block(&mut self, sets: [u64; 8], _: u64) {
-        self.push(Digits::of(sets));
-    }
-}
-
-/// The scalar twin, for up to 64 bytes.
-#[cfg(test)]
-pub(super) fn digits_of(block: &[u8]) -> Digits {
-    let mut out = Digits::default();
-    for (i, &b) in block.iter().enumerate() {
-        let value = crate::decode::base64_value(b);
-        out.percent |= u64::from(matches!(b, b'%' | b'+')) << i;
-        if let Some(value) = value {
-            out.run |= 1 << i;
-            for (place, bits) in out.bits.iter_mut().enumerate() {
-                *bits |= u64::from(value >> (5 - place) & 1) << i;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -451,18 +451,16 @@ proptest! {
         prop_assert_eq!(&masks, &twins);
         super::simd::narrow_class_masks(&low, &high, &text, &mut masks);
         prop_assert_eq!(masks, twins);
-        let sweeps: [fn(&[u8], &mut Vec<_>); 2] = [super::simd::digits, super::simd::narrow_digits];
-        for digits in sweeps {
-            let mut found = Vec::new();
-            digits(&text, &mut found);
-            prop_assert_eq!(found.len(), text.len() / 64 + 1);
-            for (block, have) in text.chunks(64).zip(found) {
-                let twin = super::simd::digits_of(block);
-                prop_assert_eq!((have.run, have.percent), (twin.run, twin.percent));
-                prop_assert_eq!(have.bits.map(|b| b & have.run), twin.bits);
-                let decimals = block.iter().filter(|b| b.is_ascii_digit()).count();
-                prop_assert_eq!(have.decimals().count_ones() as usize, decimals);
-            }
+        let of_digits: Vec<u8> = text.iter().map(|b| b"AZaz09+/-_ =gGf"[usize::from(b % 15)]).collect();
+        for text in [&text, &of_digits] {
+            let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
+                .map(super::simd::runs_by_one)
+                .collect();
+            prop_assert_eq!(&super::simd::runs(text, Vec::new()), &twins);
+            prop_assert_eq!(super::simd::narrow_runs(text, Vec::new()), twins);
+            let twin = super::simd::digits_by_one(text);
+            prop_assert_eq!(super::simd::digits_of(text), twin);
+            prop_assert_eq!(super::simd::narrow_digits(text), twin);
         }
         let removed = text.first().copied().unwrap_or(0);
         let (mut joined, mut twin) = (b"before".to_vec(), b"before".to_vec());

@@ -43,18 +43,19 @@ pub(in super::super) trait Blocks {
     fn block(&mut self, sets: [u64; 8], other: u64);
 }
 
+/// Hands `blocks` what each block holds, and back: kept by value, what it gathers stays in registers.
 #[inline]
-pub(in super::super) fn eight(sets: &Eight, text: &[u8], blocks: &mut impl Blocks) {
+pub(in super::super) fn eight<B: Blocks>(sets: &Eight, text: &[u8], blocks: B) -> B {
     #[cfg(target_arch = "x86_64")]
     if super::wide::available() {
         // SAFETY: the kernels are available.
         return unsafe { super::wide::eight(&sets.bits, text, blocks) };
     }
-    narrow_eight(sets, text, blocks);
+    narrow_eight(sets, text, blocks)
 }
 
 /// The same without AVX-512.
-pub(in super::super) fn narrow_eight(sets: &Eight, text: &[u8], blocks: &mut impl Blocks) {
+pub(in super::super) fn narrow_eight<B: Blocks>(sets: &Eight, text: &[u8], mut blocks: B) -> B {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
@@ -64,6 +65,7 @@ pub(in super::super) fn narrow_eight(sets: &Eight, text: &[u8], blocks: &mut imp
         let (words, other) = sets_of(sets, &text[at..text.len().min(at + 64)]);
         blocks.block(words, other);
     }
+    blocks
 }
 
 /// The scalar twin, for up to 64 bytes.
@@ -90,7 +92,7 @@ mod x86 {
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn eight_avx2(classes: &[Class; 8], text: &[u8], out: &mut impl Blocks) {
+    pub(super) unsafe fn eight_avx2<B: Blocks>(classes: &[Class; 8], text: &[u8], mut out: B) -> B {
         let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
         let (mut low, mut high) = ([zero; 8], [zero; 8]);
@@ -135,5 +137,6 @@ mod x86 {
             let (sets, other) = words(bytes);
             out.block(sets.map(|set| set & within), other);
         }
+        out
     }
 }

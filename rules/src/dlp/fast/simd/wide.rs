@@ -6,7 +6,8 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::{Blocks, Stopped, Tables};
+use super::digits::DECIMALS;
+use super::{Blocks, Class, Runs, Stopped, Tables};
 
 /// Whether the processor has what every kernel here uses.
 pub(in super::super) fn available() -> bool {
@@ -86,10 +87,34 @@ pub(super) unsafe fn class_masks(low: &[u8; 16], high: &[u8; 16], text: &[u8], m
     masks.push(mask(load(rest)) & first(rest.len()));
 }
 
+/// See [`super::runs`].
+///
+/// # Safety
+/// The kernels must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,popcnt")]
+pub(super) unsafe fn runs<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T {
+    // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+    let (low, high) = unsafe {
+        (
+            _mm512_broadcast_i32x4(_mm_loadu_si128(class.low.as_ptr().cast())),
+            _mm512_broadcast_i32x4(_mm_loadu_si128(class.high.as_ptr().cast())),
+        )
+    };
+    let (nibble, third) = (_mm512_set1_epi8(15), _mm512_set1_epi8(DECIMALS as i8));
+    for at in (0..=text.len()).step_by(64) {
+        let (bytes, within) = load_at(text, at);
+        let below = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble));
+        let above = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble));
+        let sets = _mm512_maskz_mov_epi8(within, _mm512_and_si512(below, above));
+        take.block(_mm512_test_epi8_mask(sets, sets), _mm512_test_epi8_mask(sets, third));
+    }
+    take
+}
+
 /// # Safety
 /// The kernels must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,popcnt")]
-pub(super) unsafe fn eight(bits: &[u8; 128], text: &[u8], blocks: &mut impl Blocks) {
+pub(super) unsafe fn eight<B: Blocks>(bits: &[u8; 128], text: &[u8], mut blocks: B) -> B {
     let [low, up] = table(bits);
     // Eight bytes are an 8x8 matrix of bits. Multiplied with the identity it is transposed, if its rows come in reverse.
     let identity = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
@@ -113,6 +138,7 @@ pub(super) unsafe fn eight(bits: &[u8; 128], text: &[u8], blocks: &mut impl Bloc
         let (sets, other) = words(bytes, within);
         blocks.block(sets, other);
     }
+    blocks
 }
 
 /// Writes the bytes of `bytes` that `keep` has a bit for, and returns how many those are.

@@ -154,9 +154,8 @@ proptest! {
     #[test]
     fn eight_sets_are_those_of_the_twin(text in proptest::collection::vec(prop_oneof![any::<u8>(), 0u8..0x80], 0..300)) {
         static SETS: Eight = Eight::new([b"abc", b"", b"\0\x7f", b"0123456789", b" ", b"~!", b"ABCxyz", b"\n"]);
-        let (mut vector, mut narrow): (Vec<([u64; 8], u64)>, Vec<([u64; 8], u64)>) = (Vec::new(), Vec::new());
-        simd::eight(&SETS, &text, &mut vector);
-        simd::narrow_eight(&SETS, &text, &mut narrow);
+        let vector: Vec<([u64; 8], u64)> = simd::eight(&SETS, &text, Vec::new());
+        let narrow = simd::narrow_eight(&SETS, &text, Vec::new());
         let blocks = text.chunks_exact(64);
         let rest = blocks.remainder();
         let twins: Vec<_> = blocks.chain([rest]).map(|block| simd::sets_of(&SETS, block)).collect();

@@ -1,0 +1,148 @@
+//! Digits of base64: where runs of them are, and the bits of those that are looked at.
+
+use super::super::encoded::RUN;
+use super::eight::Eight;
+use super::{Blocks, Class};
+
+/// The bit that [`Class`] gives the members whose upper half is that of the decimal digits.
+pub(super) const DECIMALS: u8 = 1 << 3;
+
+/// Takes where runs are.
+pub(in super::super) trait Runs {
+    /// Called for each 64 bytes of the text and for what is left, if only for nothing: bit `i` of each word says whether byte `i`
+    /// is a digit of either base64 alphabet, and whether a decimal one.
+    fn block(&mut self, run: u64, decimals: u64);
+}
+
+/// Hands `take` where the digits of a text are, and back.
+pub(in super::super) fn runs<T: Runs>(text: &[u8], take: T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    if super::wide::available() {
+        // SAFETY: the kernels are available.
+        return unsafe { super::wide::runs(&RUN, text, take) };
+    }
+    narrow_runs(text, take)
+}
+
+/// The same without AVX-512.
+pub(in super::super) fn narrow_runs<T: Runs>(text: &[u8], mut take: T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("popcnt") {
+        // SAFETY: both were just detected.
+        return unsafe { x86::runs_avx2(&RUN, text, take) };
+    }
+    for at in (0..=text.len()).step_by(64) {
+        let (run, decimals) = runs_by_one(&text[at..text.len().min(at + 64)]);
+        take.block(run, decimals);
+    }
+    take
+}
+
+/// The scalar twin, for up to 64 bytes.
+pub(in super::super) fn runs_by_one(block: &[u8]) -> (u64, u64) {
+    block.iter().enumerate().fold((0, 0), |(run, decimals), (i, &b)| {
+        (run | u64::from(RUN.has(b)) << i, decimals | u64::from(b.is_ascii_digit()) << i)
+    })
+}
+
+/// Six bits of each of up to 64 digits, the highest first: bit `i` of each word speaks of digit `i`. Of no meaning for other
+/// bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in super::super) struct Digits(pub(in super::super) [u64; 6]);
+
+/// Digits with each bit set.
+static DIGITS: Eight = Eight::new([
+    b"",
+    b"ghijklmnopqrstuvwxyz0123456789+/-_",
+    b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
+    b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
+    b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
+    b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
+    b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
+    b"",
+]);
+
+/// The bits of the first 64 digits of a text.
+pub(in super::super) fn digits_of(text: &[u8]) -> Digits {
+    super::eight(&DIGITS, &text[..text.len().min(64)], Digits::default())
+}
+
+/// The same without AVX-512.
+#[cfg(test)]
+pub(in super::super) fn narrow_digits(text: &[u8]) -> Digits {
+    super::narrow_eight(&DIGITS, &text[..text.len().min(64)], Digits::default())
+}
+
+impl Blocks for Digits {
+    #[inline(always)]
+    fn block(&mut self, [_, bits @ .., _]: [u64; 8], _: u64) {
+        // After a whole block there comes an empty one.
+        self.0.iter_mut().zip(bits).for_each(|(have, bits)| *have |= bits);
+    }
+}
+
+/// The scalar twin.
+#[cfg(test)]
+pub(in super::super) fn digits_by_one(text: &[u8]) -> Digits {
+    let mut out = Digits::default();
+    for (i, &b) in text.iter().take(64).enumerate() {
+        let value = crate::decode::base64_value(b).unwrap_or(0);
+        for (place, bits) in out.0.iter_mut().enumerate() {
+            *bits |= u64::from(value >> (5 - place) & 1) << i;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+impl Runs for Vec<(u64, u64)> {
+    fn block(&mut self, run: u64, decimals: u64) {
+        self.push((run, decimals));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Class, DECIMALS, Runs};
+
+    /// # Safety
+    /// The processor must have AVX2 and POPCNT.
+    #[target_feature(enable = "avx2,popcnt")]
+    pub(super) unsafe fn runs_avx2<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T {
+        // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
+        let (low, high) = unsafe {
+            (
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(class.low.as_ptr().cast())),
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(class.high.as_ptr().cast())),
+            )
+        };
+        let nibble = _mm256_set1_epi8(15);
+        let zero = _mm256_setzero_si256();
+        let words = |block: &[u8; 64]| {
+            let halves = [0, 32].map(|from| {
+                // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
+                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(from).cast()) };
+                let lo = _mm256_and_si256(bytes, nibble);
+                let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let sets = _mm256_and_si256(_mm256_shuffle_epi8(low, lo), _mm256_shuffle_epi8(high, hi));
+                let outside = _mm256_movemask_epi8(_mm256_cmpeq_epi8(sets, zero));
+                // The bit becomes the highest of its byte.
+                const SHIFT: i32 = DECIMALS.leading_zeros() as i32;
+                (!outside as u32, _mm256_movemask_epi8(_mm256_slli_epi16::<SHIFT>(sets)) as u32)
+            });
+            let [(run, decimals), (runs, more)] = halves;
+            (u64::from(runs) << 32 | u64::from(run), u64::from(more) << 32 | u64::from(decimals))
+        };
+        let (blocks, rest) = text.as_chunks::<64>();
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        for block in blocks.iter().chain([&last]) {
+            // Zeros are no digits.
+            let (run, decimals) = words(block);
+            take.block(run, decimals);
+        }
+        take
+    }
+}
