@@ -246,14 +246,10 @@ impl Scanner {
         self.scan(text, false, None).map(|(found, _)| found).unwrap_or_default()
     }
 
-    /// The same, and whether every search went to its end; with `until_enforced` `None` if some match enforces, as far as a
-    /// look at what there is tells. `part`: the text is a block of a longer one, of which nothing but silence is asked.
-    fn scan(
-        &self,
-        text: &[u8],
-        until_enforced: bool,
-        part: Option<&mut Noted>,
-    ) -> Option<(TextResult, bool)> {
+    /// The same, and whether every search went to its end. `for_silence`: `None` if some match enforces, as far as a look at what
+    /// there is tells, or if something may be found in a part of a text of ASCII that holds no `%` and is decoded by itself.
+    /// `part`: the text is a block of a longer one, of which nothing but silence is asked.
+    fn scan(&self, text: &[u8], for_silence: bool, part: Option<&mut Noted>) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
         let views = if overview.ascii { None } else { Views::new(text) };
@@ -281,8 +277,8 @@ impl Scanner {
         overview.note_keys(norm.as_bytes());
         let digits = fast::Survey::new(self, norm.as_bytes());
         let texts = fast::Texts { input: text, norm, views };
-        let seen = fast::look(self, &texts, &digits, &overview, until_enforced);
-        if until_enforced && seen.enforced || is_part && !seen.clean {
+        let seen = fast::look(self, &texts, &digits, &overview, for_silence);
+        if for_silence && seen.noisy || is_part && !seen.clean {
             return None;
         }
         let mut result =

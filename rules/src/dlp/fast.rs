@@ -67,8 +67,8 @@ const MAX_DEPTH: u32 = 3;
 pub(super) struct Seen {
     /// No scan of the specification finds anything.
     pub(super) clean: bool,
-    /// Some scan finds a match that enforces. False says nothing.
-    pub(super) enforced: bool,
+    /// Looked for silence: some scan finds a match that enforces, or one of a part of the text may find something.
+    pub(super) noisy: bool,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
     /// What was spent on checks of word sequences that are no phrase.
@@ -101,23 +101,25 @@ pub(super) struct Texts<'t> {
     pub(super) views: Option<&'t Views>,
 }
 
-/// Looks what there is. With `until_enforced` not further than to a match that enforces.
+/// Looks what there is. `for_silence`: not further than to a match that enforces, but also at what plus signs become in parts of
+/// the text that are decoded by themselves, where a malformed escape elsewhere keeps the text from being decoded.
 pub(super) fn look(
     s: &Scanner,
     texts: &Texts<'_>,
     digits: &Survey<'_>,
     overview: &Overview,
-    until_enforced: bool,
+    for_silence: bool,
 ) -> Seen {
     let mut no_words = false;
     let mut search = Search::new(s);
-    search.until_enforced = until_enforced;
+    search.for_silence = for_silence;
     let found = search.look(texts, digits, overview, &mut no_words);
     let clean = s.canaries.is_empty()
         && found.forms.iter().all(Vec::is_empty)
         && found.pieces.is_empty()
         && !(found.whole || found.phrase || found.known);
-    Seen { clean, enforced: search.only_phrases, no_words, checks_spent: search.checks_spent, found }
+    let noisy = search.only_phrases || search.apart;
+    Seen { clean, noisy, no_words, checks_spent: search.checks_spent, found }
 }
 
 impl Search<'_> {
@@ -131,15 +133,15 @@ impl Search<'_> {
         let s = self.s;
         let bytes = texts.norm.as_bytes();
         let (plain, known) = s.kernel.hits_and_known(&self.rules, bytes, overview.plain_keys, &s.known);
-        if self.until_enforced && plain.iter().any(|&number| self.enforces(number)) {
+        if self.for_silence && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
             return Found { forms: [plain, Hits::new(), Hits::new()], ..Found::default() };
         }
-        let percent = Percent::of(bytes, overview);
+        let (percent, decoded) = Percent::of(bytes, overview, self.for_silence);
         let mut whole = false;
         let url = match percent {
             Percent::Nothing => Hits::new(),
-            Percent::Pluses => {
+            Percent::Pluses | Percent::Apart => {
                 self.spaced.clear();
                 self.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
                 let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
@@ -156,13 +158,10 @@ impl Search<'_> {
                 self.spaced = spaced;
                 hits
             }
-            Percent::Escapes => match percent_decode_all(bytes) {
-                Cow::Owned(decoded) if decoded != bytes => {
-                    whole = self.recurse(&decoded, 1);
-                    self.hits_in_decoded(&decoded)
-                }
-                _ => Hits::new(),
-            },
+            Percent::Escapes => decoded.map_or_else(Hits::new, |decoded| {
+                whole = self.recurse(&decoded, 1);
+                self.hits_in_decoded(&decoded)
+            }),
         };
         let dotless = match overview.holds_dots(bytes) {
             true => self.hits_without_dots(bytes, overview),
@@ -173,9 +172,13 @@ impl Search<'_> {
         found.whole = self.encoded(bytes, 0) || whole;
         self.only_phrases = found.forms.iter().flatten().any(|&number| self.enforces(number));
         self.pieces(bytes, percent, digits, &mut found.pieces);
+        // Words may be parted by nothing but plus signs.
+        let apart = percent == Percent::Apart;
+        self.apart = apart && !(found.forms[1].is_empty() && !whole && found.pieces.is_empty());
         found.known = known;
         found.phrase = self.saw_phrase
             || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings, no_words));
+        self.apart |= apart && s.seed.is_some() && !*no_words;
         found
     }
 
@@ -195,16 +198,25 @@ enum Percent {
     Nothing,
     /// Each `+` becomes a space and nothing else changes, in the text and in every piece of it.
     Pluses,
+    /// Nothing in the text, but each `+` in parts of it; pieces may change in any way.
+    Apart,
     /// Anything.
     Escapes,
 }
 
 impl Percent {
-    fn of(norm: &[u8], overview: &Overview) -> Percent {
-        match (overview.holds_percents(norm), overview.holds_pluses(norm)) {
-            (false, false) => Percent::Nothing,
-            (false, true) if overview.ascii || norm.is_ascii() => Percent::Pluses,
-            _ => Percent::Escapes,
+    /// With the text decoded, where it holds escapes and that changes it.
+    fn of(norm: &[u8], overview: &Overview, for_silence: bool) -> (Percent, Option<Vec<u8>>) {
+        let pluses = overview.holds_pluses(norm);
+        match overview.holds_percents(norm) {
+            false if !pluses => return (Percent::Nothing, None),
+            false if overview.ascii || norm.is_ascii() => return (Percent::Pluses, None),
+            _ => {}
+        }
+        match percent_decode_all(norm) {
+            Cow::Owned(decoded) if decoded != norm => (Percent::Escapes, Some(decoded)),
+            _ if for_silence && pluses && overview.ascii => (Percent::Apart, None),
+            _ => (Percent::Escapes, None),
         }
     }
 }
@@ -230,8 +242,10 @@ struct Search<'s> {
     places: Buffer<u64>,
     /// Only seed phrases are looked for in pieces.
     only_phrases: bool,
-    /// What there is beside a match that enforces does not matter.
-    until_enforced: bool,
+    /// What there is beside a match that enforces does not matter, but what is in parts of the text does.
+    for_silence: bool,
+    /// Something may be found in one of these.
+    apart: bool,
     /// Something decoded may hold a seed phrase.
     saw_phrase: bool,
     /// On word sequences that are no phrase.
@@ -331,7 +345,8 @@ impl<'s> Search<'s> {
             spaced: Buffer::new(),
             places: Buffer::new(),
             only_phrases: false,
-            until_enforced: false,
+            for_silence: false,
+            apart: false,
             saw_phrase: false,
             checks_spent: 0,
         }
@@ -463,6 +478,7 @@ impl Search<'_> {
         let only_phrases = self.only_phrases;
         let percent = if only_phrases { Percent::Nothing } else { percent };
         class_masks(&PIECE.low, &PIECE.high, norm, &mut masks);
+        let is_spaced_hex = |piece: Range<usize>| consists_of(&spaced[piece], &HEX);
         let mut look = |start: usize, end: usize| {
             if !complete(start, end) {
                 return false;
@@ -477,10 +493,12 @@ impl Search<'_> {
                     Percent::Nothing => false,
                     _ if !survey.percent(start, end) => false,
                     // Rules were searched in the whole text, and no other decoder takes spaces.
-                    Percent::Pluses => {
-                        consists_of(&spaced[start..end], &HEX) && self.recurse(&spaced[start..end], 1)
-                    }
+                    Percent::Pluses => is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1),
                     Percent::Escapes => self.percent_step(piece),
+                    Percent::Apart => {
+                        is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1)
+                            || self.percent_step(piece)
+                    }
                 };
             if leads {
                 found.push(start..end);
@@ -499,6 +517,10 @@ impl Search<'_> {
             Percent::Nothing => {}
             Percent::Pluses => self.rule_in_pieces(norm, &spaced, found),
             Percent::Escapes => self.other_pieces(norm, found),
+            Percent::Apart => {
+                self.rule_in_pieces(norm, &spaced, found);
+                self.other_pieces(norm, found);
+            }
         }
         if found.len() > in_order {
             found.sort_unstable_by_key(|piece| piece.start);

@@ -252,7 +252,7 @@ impl Extra<'_, '_> {
     /// `always`: also where the text as the specification decodes it is the same.
     fn lenient_percent(&mut self, norm: &str, always: bool) {
         let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
-        if *lenient == *norm.as_bytes() {
+        if matches!(lenient, Cow::Borrowed(_)) {
             return;
         }
         let is_new = always || *lenient != *text::percent_decode_all(norm.as_bytes());

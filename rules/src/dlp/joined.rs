@@ -158,10 +158,15 @@ impl Scanner {
         if !ends.disabled {
             return true;
         }
-        // A malformed escape in one string keeps the others from being decoded here, but not alone.
+        // A malformed escape in one string keeps the others from being decoded here, but not alone. What plus signs become was
+        // looked at nevertheless; canary tokens are searched in more ways.
+        let ascii = self.canaries.is_empty() && joined.is_ascii() && apart.clone().all(<[u8]>::is_ascii);
         let mut last = None;
         strings.chain(apart.filter(|string| string.len() < MIN_PHRASE)).all(|string| {
-            last.replace(string) == Some(string) || !is_decoded(string) || self.is_silent(string)
+            last.replace(string) == Some(string)
+                || ascii && memchr::memchr(b'%', string).is_none()
+                || !is_decoded(string)
+                || self.is_silent(string)
         })
     }
 
@@ -360,18 +365,48 @@ fn cuts(string: &[u8], reach: usize, single: bool) -> (usize, usize) {
     if string.len() <= 2 * reach + MIN_PIECE {
         return whole;
     }
-    let Some(head) = cut(string, 0..string.len(), reach, single) else { return whole };
-    cut(string, (head..string.len()).rev(), reach, single).map_or(whole, |tail| (head, tail))
+    let skipped = skip(string, reach + 1, |ends, from, to| &ends[from..to]);
+    let count = if skipped > 0 { reach + 1 } else { 0 };
+    let Some(head) = cut(string, skipped..string.len(), count, reach, single) else { return whole };
+    let skipped =
+        skip(&string[head..], reach + 1, |rest, from, to| &rest[rest.len() - to..rest.len() - from]);
+    let count = if skipped > 0 { reach + 1 } else { 0 };
+    let places = (head..string.len() - skipped).rev();
+    cut(string, places, count, reach, single).map_or(whole, |tail| (head, tail))
 }
 
-/// The first of the places where a string can be cut after more than `reach` characters.
-fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize, single: bool) -> Option<usize> {
+/// As many bytes from one end of a string hold so many letters and digits, if they are ASCII; 0 otherwise. `part` gives those at
+/// two distances from that end.
+fn skip(string: &[u8], letters: usize, part: impl Fn(&[u8], usize, usize) -> &[u8]) -> usize {
+    let (mut done, mut left) = (0, letters);
+    while left > 0 {
+        if done + left > string.len() {
+            return 0;
+        }
+        let bytes = part(string, done, done + left);
+        if !bytes.is_ascii() {
+            return 0;
+        }
+        done += left;
+        left -= bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+    }
+    done
+}
+
+/// The first of the places where a string can be cut after more than `reach` characters, of which there were `count` before.
+fn cut(
+    string: &[u8],
+    mut places: impl Iterator<Item = usize>,
+    mut count: usize,
+    reach: usize,
+    single: bool,
+) -> Option<usize> {
     // Letters of other scripts end runs of encoded data, but not what is percent-decoded together.
-    let anywhere = memchr::memchr2(b'%', b'+', string).is_none();
+    let anywhere = || memchr::memchr2(b'%', b'+', string).is_none();
+    let mut is_anywhere = None;
     let letter = |at: usize| string.get(at).is_some_and(u8::is_ascii_alphabetic);
     let other = |at: usize| text::char_at(string, at).is_some_and(is_kept);
-    // Characters that stay what they are, whatever stands around them.
-    let mut count = 0;
+    // Those count that stay what they are, whatever stands around them.
     places.find(|&at| match string[at] {
         b' ' => count > reach && at > 0 && letter(at - 1) && letter(at + 1),
         b'/' => single && count > reach,
@@ -381,7 +416,7 @@ fn cut(string: &[u8], mut places: impl Iterator<Item = usize>, reach: usize, sin
         }
         0xC0.. if other(at) => {
             count += 1;
-            anywhere && count > reach + 1 && kept_before(string, at)
+            count > reach + 1 && *is_anywhere.get_or_insert_with(anywhere) && kept_before(string, at)
         }
         _ => false,
     })
@@ -401,6 +436,9 @@ fn decoding_is_disabled(text: &[u8]) -> bool {
     if !becomes(text, b'%', PERCENT_SIGNS) {
         return false;
     }
+    if is_malformed(text) {
+        return true;
+    }
     let mut buffer = Buffer::new();
     let norm = norm_dlp_quick(text, &mut buffer).unwrap_or(text);
     memchr::memchr(b'%', norm).is_some() && memchr::memchr2(b'%', b'+', &percent_decode_all(norm)).is_some()
@@ -416,9 +454,16 @@ fn becomes(text: &[u8], ascii: u8, others: &[&str]) -> bool {
         || !text.is_ascii() && others.iter().any(|c| memchr::memmem::find(text, c.as_bytes()).is_some())
 }
 
+/// Whether a text of ASCII holds an escape that is none, whatever the normalisation removes: percent-decoding does nothing then.
+/// False says nothing.
+fn is_malformed(text: &[u8]) -> bool {
+    let is_other = |at: usize| matches!(text.get(at), Some(b' '..=b'~')) && !text[at].is_ascii_hexdigit();
+    memchr::memchr_iter(b'%', text).any(|at| is_other(at + 1)) && text.is_ascii()
+}
+
 /// Whether percent-decoding changes a string.
 fn is_decoded(string: &[u8]) -> bool {
-    if !becomes(string, b'%', PERCENT_SIGNS) && !becomes(string, b'+', PLUS_SIGNS) {
+    if !becomes(string, b'%', PERCENT_SIGNS) && !becomes(string, b'+', PLUS_SIGNS) || is_malformed(string) {
         return false;
     }
     let mut buffer = Buffer::new();
