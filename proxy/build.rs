@@ -18,7 +18,7 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
         let order = Path::new(&variable("CARGO_MANIFEST_DIR")).join("rare.ld");
         println!("cargo::rerun-if-changed={}", order.display());
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", order.display());
+        println!("cargo::rustc-link-arg-bins=-T{}", order.display());
     }
 }
 

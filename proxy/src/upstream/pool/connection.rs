@@ -216,6 +216,8 @@ impl Http1 {
     /// Reads the response to a request of this method once more, when its head may have too many lines for hyper as it is.
     /// The connection cannot be used again: whether all of the request was sent is not known.
     async fn reread(&mut self, method: Method) -> Option<Result<Response<Incoming>, Failed>> {
+        // The request may still be being sent.
+        drop(self.worker.take());
         let (read, transport) = self.worker.socket.recorded()?;
         let mut builder = Builder::new();
         builder.max_headers(MAX_LINES);

@@ -250,3 +250,32 @@ async fn a_request_that_is_given_up_closes_its_connection() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_long_head_may_come_before_the_request_is_sent() {
+    const BODY: usize = 32 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.windows(4).any(|w| w == b"\r\n\r\n") {
+            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let answer =
+            format!("HTTP/1.1 413 Content Too Large\r\n{}Content-Length: 8\r\n\r\ntoo much", lines(200));
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        // The rest of the request is never read, and the connection stays open.
+        (socket, request.len())
+    });
+    let connect =
+        move || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    let body = OutgoingBody::Full(vec![b'x'; BODY].into());
+    let request = Outgoing { method: Method::POST, body, ..get("/") };
+    let response = Pool::default().send(&key(), request, || None, connect).await.unwrap();
+    assert_eq!(response.status(), 413);
+    assert_eq!(response.headers()["x-199"], "199");
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "too much");
+    let (_open, read) = origin.await.unwrap();
+    assert!(read < BODY, "{read}");
+}
