@@ -4,6 +4,8 @@
 //! base64 and base32 are ignored, trailing bits may be non-zero, delimited hex tolerates separators anywhere, base32
 //! ignores a few bytes after its padding. A result of zero bytes counts as failure.
 
+use std::borrow::Cow;
+
 use crate::dlp::{Encoding, vector};
 use crate::scratch::Buffer;
 
@@ -211,9 +213,12 @@ pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
     if !text.iter().take(8).all(digit) {
         return None;
     }
-    let chars: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let chars = match memchr::memchr2(b'\r', b'\n', text) {
+        None => Cow::Borrowed(text),
+        Some(_) => text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect(),
+    };
     let mut out = Vec::with_capacity(chars.len() / 8 * 5 + 5);
-    let mut rest = chars.as_slice();
+    let mut rest = &*chars;
     while !rest.is_empty() {
         let mut group = [0u8; 8];
         let mut n = 0;

@@ -19,7 +19,8 @@ impl Needles {
         let four = |string: &[u8], from: usize| std::array::from_fn(|at| place(string, from + at));
         let rows: Vec<([Set; 4], [Set; 4], u32)> =
             (0..).zip(strings).map(|(number, string)| (four(string, 0), four(string, 4), number)).collect();
-        Self(Windows::plan_for(&rows, |_| false, weight))
+        // Many strings share their first bytes, and each is asked.
+        Self(Windows::plan_for(&rows, |_| false, weight, 8.0))
     }
 
     /// Calls `hit` with the number of a string and a place, ascending, for every place that has its first bytes.

@@ -117,14 +117,14 @@ impl Places {
         Places { nibbles: self.nibbles.union(&other.nibbles), tail }
     }
 
-    /// Expected cost of looking at tails, and at what those leave of the positions.
-    fn cost(&self, by_nibble: &[[f64; 16]; 16]) -> f64 {
+    /// Expected cost of looking at tails, and at what those leave of the positions: each of these costs `candidate` times as much.
+    fn cost(&self, by_nibble: &[[f64; 16]; 16], candidate: f64) -> f64 {
         let share = |set: &Set| match *set {
             Set::ALL => 1.0,
             set => set.weight() as f64 / TOTAL as f64,
         };
         let tail: f64 = self.tail.iter().map(share).product();
-        self.nibbles.cost(by_nibble) * (1.0 + 2.0 * tail)
+        self.nibbles.cost(by_nibble) * (1.0 + candidate * tail)
     }
 }
 
@@ -141,14 +141,16 @@ impl Windows {
         windows: &[([Set; 4], [Set; 4], u32)],
         at_boundary: impl Fn(u32) -> bool,
     ) -> Windows {
-        Windows::plan_for(windows, at_boundary, frequency)
+        Windows::plan_for(windows, at_boundary, frequency, 2.0)
     }
 
-    /// The same for texts in which bytes are as frequent as `weight` says.
+    /// The same for texts in which bytes are as frequent as `weight` says, and for candidates that cost more or less than the tails
+    /// of a position.
     pub(super) fn plan_for(
         windows: &[([Set; 4], [Set; 4], u32)],
         at_boundary: impl Fn(u32) -> bool,
         weight: impl Fn(u8) -> u64,
+        candidate: f64,
     ) -> Windows {
         let total: u64 = (0..=255u8).map(&weight).sum();
         let by_nibble: [[f64; 16]; 16] = std::array::from_fn(|h| {
@@ -178,7 +180,8 @@ impl Windows {
             owners = distinct.iter().map(|(_, _, owners)| owners.clone()).collect();
         }
         // The costly ones first: they shape the buckets, the others fit in.
-        let mut distinct: Vec<_> = distinct.into_iter().map(|w| (w.1.cost(&by_nibble), w)).collect();
+        let mut distinct: Vec<_> =
+            distinct.into_iter().map(|w| (w.1.cost(&by_nibble, candidate), w)).collect();
         distinct.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
@@ -188,7 +191,7 @@ impl Windows {
         let mut short = 0;
         let (mut apart, mut together) = (0u16, 0u16);
         for (_, (window, places, owners)) in distinct {
-            let added = |(have, cost): &(Places, f64)| have.union(&places).cost(&by_nibble) - cost;
+            let added = |(have, cost): &(Places, f64)| have.union(&places).cost(&by_nibble, candidate) - cost;
             let costs = buckets.map(|b| added(&b));
             let (own, other) = match owners.iter().all(|&owner| at_boundary(owner)) {
                 true => (&mut apart, together),
@@ -198,7 +201,7 @@ impl Windows {
             let best = free.min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap_or(0);
             *own |= 1 << best;
             let joined = buckets[best].0.union(&places);
-            buckets[best] = (joined, joined.cost(&by_nibble));
+            buckets[best] = (joined, joined.cost(&by_nibble, candidate));
             members[best].push((window, owners));
             if window[3] == Set::ALL {
                 short |= 1 << best;

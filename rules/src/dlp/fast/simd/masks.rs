@@ -24,6 +24,13 @@ macro_rules! for_processor {
 
 /// Of the first masks the positions where `min` (2 to 64) neighbouring bits begin.
 pub(in super::super) fn long_runs(masks: &[u64], min: u32, long: &mut [u64; LANES]) {
+    if let [first] | [first, _] = *masks {
+        // Of a short text, as most pieces are.
+        let second = masks.get(1).copied().unwrap_or(0);
+        long[0] = plain::long_runs_of(first, second, min);
+        long[1] = plain::long_runs_of(second, 0, min);
+        return;
+    }
     for_processor!(long_runs(masks, min, long));
 }
 
@@ -59,6 +66,19 @@ mod plain {
     #[inline(always)]
     fn ahead(here: u64, next: u64, by: u32) -> u64 {
         here >> by | next << (64 - by)
+    }
+
+    /// Of one mask and the one behind it.
+    #[inline]
+    pub(super) fn long_runs_of(mut here: u64, mut next: u64, min: u32) -> u64 {
+        let mut reach = 1;
+        while reach < min {
+            let step = reach.min(min - reach);
+            here &= ahead(here, next, step);
+            next &= next >> step;
+            reach += step;
+        }
+        here
     }
 
     #[inline(always)]
