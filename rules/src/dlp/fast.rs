@@ -19,12 +19,15 @@ use crate::scratch::Buffer;
 use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
 
 mod decoded;
+mod decodings;
 mod encoded;
 pub(super) mod kernel;
 pub(super) mod known;
 mod needles;
 mod overlap;
 mod overview;
+mod phrases;
+mod pieces;
 mod runs;
 pub(super) mod shape;
 mod simd;
@@ -33,6 +36,8 @@ mod tests;
 mod windows;
 
 use decoded::{Possible, Stretches};
+pub use decodings::Decodings;
+use decodings::decode_short;
 use encoded::RUN;
 pub(super) use encoded::{Encoded, Survey, encoded_runs, may_hold_runs, runs_at_line_ends};
 pub(crate) use needles::Needles;
@@ -256,13 +261,6 @@ fn is_delimiter(b: u8) -> bool {
     matches!(b, b'/' | b'?' | b'&' | b'=' | b' ' | b'\n' | b'\t')
 }
 
-/// The piece between delimiters that holds a byte, which is not one.
-fn piece_around(text: &[u8], at: usize) -> Range<usize> {
-    let start = text[..at].iter().rposition(|&b| is_delimiter(b)).map_or(0, |before| before + 1);
-    let end = text[at..].iter().position(|&b| is_delimiter(b)).map_or(text.len(), |length| at + length);
-    start..end
-}
-
 /// Whether percent-decoding may change more than plus signs: the first `%` is followed by two hex digits.
 fn begins_an_escape(text: &[u8]) -> bool {
     memchr::memchr(b'%', text).is_some_and(|at| {
@@ -467,202 +465,6 @@ impl Search<'_> {
         decoded.len() >= MIN_PHRASE
             && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
     }
-
-    /// The pieces between delimiters that lead to a match (spec: dlp §8.6a).
-    fn pieces(&mut self, norm: &[u8], percent: Percent, survey: &Survey<'_>, found: &mut Vec<Range<usize>>) {
-        let complete = |start: usize, end: usize| {
-            (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
-        };
-        let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
-        let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
-        let only_phrases = self.only_phrases;
-        let percent = if only_phrases { Percent::Nothing } else { percent };
-        class_masks(&PIECE.low, &PIECE.high, norm, &mut masks);
-        let is_spaced_hex = |piece: Range<usize>| consists_of(&spaced[piece], &HEX);
-        let mut look = |start: usize, end: usize| {
-            if !complete(start, end) {
-                return false;
-            }
-            let piece = &norm[start..end];
-            let base64 = survey.all_digits(start, end)
-                && survey.base64(start, end)
-                && piece.len() % 4 != 1
-                && !self.is_noise(piece);
-            let leads = self.encoded_as(piece, 0, base64)
-                || match percent {
-                    Percent::Nothing => false,
-                    _ if !survey.percent(start, end) => false,
-                    // Rules were searched in the whole text, and no other decoder takes spaces.
-                    Percent::Pluses => is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1),
-                    Percent::Escapes => self.percent_step(piece),
-                    Percent::Apart => {
-                        is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1)
-                            || self.percent_step(piece)
-                    }
-                };
-            if leads {
-                found.push(start..end);
-            }
-            leads && only_phrases
-        };
-        // Twice, so that each is a loop for runs of one length.
-        if only_phrases {
-            runs::each_in(&masks, MIN_ENCODED_PHRASE, look);
-        } else {
-            runs::each_in(&masks, MIN_PIECE, &mut look);
-        }
-        self.masks = masks;
-        let in_order = found.len();
-        match percent {
-            Percent::Nothing => {}
-            Percent::Pluses => self.rule_in_pieces(norm, &spaced, found),
-            Percent::Escapes => self.other_pieces(norm, found),
-            Percent::Apart => {
-                self.rule_in_pieces(norm, &spaced, found);
-                self.other_pieces(norm, found);
-            }
-        }
-        if found.len() > in_order {
-            found.sort_unstable_by_key(|piece| piece.start);
-            found.dedup();
-        }
-        self.spaced = spaced;
-    }
-
-    fn percent_step(&mut self, text: &[u8]) -> bool {
-        let decoded = percent_decode_all(text);
-        *decoded != *text && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
-    }
-
-    /// Pieces with a `+` in which rules may match although they do not match in the whole text.
-    fn rule_in_pieces(&mut self, norm: &[u8], spaced: &[u8], found: &mut Vec<Range<usize>>) {
-        let places = std::mem::replace(&mut self.places, Buffer::empty());
-        let mut done = 0;
-        for at in places.iter().map(|&at| at as usize) {
-            if at < done {
-                continue;
-            }
-            let piece = piece_around(norm, at);
-            done = piece.end;
-            if piece.len() >= MIN_PIECE as usize
-                && memchr::memchr(b'+', &norm[piece.clone()]).is_some()
-                && self.in_decoded(&spaced[piece.clone()])
-            {
-                found.push(piece);
-            }
-        }
-        self.places = places;
-    }
-
-    /// Pieces with other characters change by percent-decoding alone.
-    fn other_pieces(&mut self, norm: &[u8], found: &mut Vec<Range<usize>>) {
-        let mut at = 0;
-        while let Some(next) = memchr::memchr2(b'%', b'+', &norm[at..]) {
-            let range = piece_around(norm, at + next);
-            at = range.end;
-            let piece = &norm[range.clone()];
-            if piece.len() >= MIN_PIECE as usize && !consists_of(piece, &PIECE) && self.percent_step(piece) {
-                found.push(range);
-            }
-        }
-    }
-
-    /// True when no candidate of the seed detector holds a phrase (spec: dlp §10). Whole texts and pieces that decode
-    /// were looked at together with the rules; here is what differs because line ends are kept.
-    fn no_phrase(
-        &mut self,
-        &Texts { input, norm, views }: &Texts<'_>,
-        overview: &Overview,
-        settings: SeedSettings,
-        no_words: &mut bool,
-    ) -> bool {
-        let min_words = settings.min_words;
-        let mut kept = Buffer::new();
-        let kept = views.map(|views| views.for_phrases(&mut kept));
-        *no_words = match kept {
-            Some(kept) => !seed::possible(kept, min_words, AnyPunctuation),
-            None => !overview.may_hold_words(input, min_words),
-        };
-        // A space for each plus sign makes no words. Percent signs come out of both normalisations alike.
-        let escapes = overview.holds_percents(norm.as_bytes());
-        let whole = overview.pieces || may_decode(input);
-        if *no_words && !escapes && !whole {
-            return true;
-        }
-        let mut buffer = Buffer::new();
-        let text = match kept {
-            _ if overview.keeps_lines() => input,
-            Some(kept) => kept,
-            None => norm_match_quick(input, &mut buffer).unwrap_or(input),
-        };
-        let mut checks = Checks::of(self.s.strictness);
-        // In a few megabytes of prose there are enough words in a row by chance.
-        let mut holds = |text: &[u8]| {
-            seed::possible(text, min_words, Separators)
-                && (seed::holds_disguised_letter(text) || seed::detect_in_rows(text, settings, &mut checks))
-        };
-        // Words with separators between them are words with anything between them.
-        if !*no_words && holds(text) {
-            return false;
-        }
-        if (escapes || !*no_words)
-            && let Cow::Owned(decoded) = percent_decode_all(text)
-            && holds(&decoded)
-        {
-            return false;
-        }
-        self.checks_spent = checks.spent();
-        if text.len() < MIN_PHRASE {
-            return true;
-        }
-        let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
-        let mut decoded = std::mem::replace(&mut self.noise, Buffer::empty());
-        let mut decodes_to_phrase = |piece: &[u8]| {
-            let holds = |d: &[u8]| d.len() >= MIN_PHRASE && seed::possible(d, min_words, Separators);
-            let hex = || consists_of(piece, &HEX).then(|| decode::hex(piece)).flatten();
-            let b32 = || {
-                consists_of(&piece[..piece.len().min(3)], &BASE32).then(|| decode::base32(piece)).flatten()
-            };
-            (consists_of(piece, &BASE64)
-                && decode::base64_into(piece, &mut decoded).is_some()
-                && holds(&decoded))
-                || hex().is_some_and(|d| holds(&d))
-                || b32().is_some_and(|d| holds(&d))
-        };
-        // What the normalisation for rules leaves as it is was looked at with them: all of a printable text and, in one that
-        // holds nothing but line ends and tabs beside, the pieces that do not touch one.
-        let (printable, kept) = (overview.is_printable(), overview.keeps_lines());
-        let trimmed = text.trim_ascii();
-        let is_line = |at: usize| text.get(at).is_some_and(|b| matches!(b, b'\t' | b'\n' | b'\r'));
-        let is_end = |at: usize| text.get(at).is_none_or(|&b| is_delimiter(b));
-        let found = !(printable && trimmed.len() == text.len()) && decodes_to_phrase(trimmed)
-            || !printable
-                && overview.pieces
-                && runs::each(text, &LINE_PIECE, MIN_ENCODED_PHRASE, &mut masks, |start, end| {
-                    let before = start.wrapping_sub(1);
-                    let changes = !kept
-                        || is_end(before)
-                            && is_end(end)
-                            && (is_line(before)
-                                || is_line(end)
-                                || memchr::memchr(b'\r', &text[start..end]).is_some());
-                    changes && decodes_to_phrase(&text[start..end])
-                });
-        self.masks = masks;
-        self.noise = decoded;
-        !found
-    }
-}
-
-/// Whether a text, normalised for seed phrases, may be base64, hex or base32 as a whole. The normalisation leaves what stands
-/// before the first character that it changes, and the white space that is no part of such a text is at its ends.
-fn may_decode(input: &[u8]) -> bool {
-    let head = &input[..input.len().min(256)];
-    let kept =
-        head.iter().position(|b| !matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')).unwrap_or(head.len());
-    let head = head[..kept].trim_ascii();
-    let all = |class: &Class| head.iter().all(|&b| class.has(b));
-    all(&BASE64) || all(&HEX) || head.iter().take(3).all(|&b| BASE32.has(b))
 }
 
 /// The rules of both lists that match a normalised text; `keys` is false where it is known that it holds no wallet key.
@@ -673,66 +475,4 @@ pub(super) fn hits(s: &Scanner, norm: &[u8], keys: bool) -> Hits {
 /// The same for a text that is normalised but for its tabs and line ends, each of which stands for a space.
 pub(super) fn hits_in_lines(s: &Scanner, text: &[u8], keys: bool) -> Hits {
     s.kernel.hits_in_lines(&s.both_lists(), text, keys)
-}
-
-/// Whether undoing up to three encodings of whole texts may lead to a match of a rule or to a seed phrase: false is certain.
-/// The texts are decoded as they are, one after the other.
-pub struct Decodings<'s>(Search<'s>);
-
-impl<'s> Decodings<'s> {
-    pub(super) fn new(s: &'s Scanner) -> Self {
-        Decodings(Search::new(s))
-    }
-
-    /// Asks it of one text.
-    pub fn may_hold(&mut self, text: &[u8]) -> bool {
-        let is_noise = decode_short(text).is_some_and(|d| self.0.is_short_noise(&d));
-        let base64 = !is_noise && consists_of(text, &BASE64);
-        text.len() >= 2 && self.0.encoded_as(text, 0, base64)
-    }
-}
-
-/// Up to 13 base64 digits decoded: up to nine bytes, with zeros after them. `None` for any other text.
-fn decode_short(text: &[u8]) -> Option<[u8; 9]> {
-    if !(1..14).contains(&text.len()) {
-        return None;
-    }
-    let mut bits = 0u128;
-    for &b in text {
-        bits = bits << 6 | u128::from(decode::base64_value(b)?);
-    }
-    let mut decoded = [0; 9];
-    let length = text.len() * 6 / 8;
-    let bytes = (bits << (128 - 6 * text.len())).to_be_bytes();
-    decoded[..length].copy_from_slice(&bytes[..length]);
-    Some(decoded)
-}
-
-impl Search<'_> {
-    /// Whether nine bytes, fewer than any match has characters, are too few even if some become several characters, and are
-    /// not encoded themselves.
-    fn is_short_noise(&self, decoded: &[u8; 9]) -> bool {
-        const HIGH: u128 = 0x80_8080_8080_8080_8080 << 56;
-        let mut padded = [0; 16];
-        padded[..9].copy_from_slice(decoded);
-        let bytes = u128::from_be_bytes(padded);
-        let (high, second) = (bytes & HIGH, bytes << 1 & HIGH);
-        // No byte that begins a character stands before one that goes on with it.
-        if high & second & (high & !second) << 8 == 0 {
-            return high != 0 && decoded.len() < self.s.kernel.min_chars();
-        }
-        let follows = |at: usize| decoded.get(at).is_some_and(|b| b & 0xC0 == 0x80);
-        let most = (0..9).map(|at| match decoded[at] {
-            0xC2..=0xDF if follows(at + 1) => 3,
-            0xE0..=0xF4 if follows(at + 1) && follows(at + 2) => 18,
-            _ => 1,
-        });
-        !decoded.is_ascii() && most.sum::<usize>() < self.s.kernel.min_chars()
-    }
-}
-
-impl std::fmt::Debug for Decodings<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Decodings(..)")
-    }
 }

@@ -1,0 +1,117 @@
+//! What is between delimiters, decoded piece by piece.
+
+use super::*;
+
+impl Search<'_> {
+    /// The pieces between delimiters that lead to a match (spec: dlp §8.6a).
+    pub(super) fn pieces(
+        &mut self,
+        norm: &[u8],
+        percent: Percent,
+        survey: &Survey<'_>,
+        found: &mut Vec<Range<usize>>,
+    ) {
+        let complete = |start: usize, end: usize| {
+            (start == 0 || is_delimiter(norm[start - 1])) && norm.get(end).is_none_or(|&b| is_delimiter(b))
+        };
+        let mut masks = std::mem::replace(&mut self.masks, Buffer::empty());
+        let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
+        let only_phrases = self.only_phrases;
+        let percent = if only_phrases { Percent::Nothing } else { percent };
+        class_masks(&PIECE.low, &PIECE.high, norm, &mut masks);
+        let is_spaced_hex = |piece: Range<usize>| consists_of(&spaced[piece], &HEX);
+        let mut look = |start: usize, end: usize| {
+            if !complete(start, end) {
+                return false;
+            }
+            let piece = &norm[start..end];
+            let base64 = survey.all_digits(start, end)
+                && survey.base64(start, end)
+                && piece.len() % 4 != 1
+                && !self.is_noise(piece);
+            let leads = self.encoded_as(piece, 0, base64)
+                || match percent {
+                    Percent::Nothing => false,
+                    _ if !survey.percent(start, end) => false,
+                    // Rules were searched in the whole text, and no other decoder takes spaces.
+                    Percent::Pluses => is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1),
+                    Percent::Escapes => self.percent_step(piece),
+                    Percent::Apart => {
+                        is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1)
+                            || self.percent_step(piece)
+                    }
+                };
+            if leads {
+                found.push(start..end);
+            }
+            leads && only_phrases
+        };
+        // Twice, so that each is a loop for runs of one length.
+        if only_phrases {
+            runs::each_in(&masks, MIN_ENCODED_PHRASE, look);
+        } else {
+            runs::each_in(&masks, MIN_PIECE, &mut look);
+        }
+        self.masks = masks;
+        let in_order = found.len();
+        match percent {
+            Percent::Nothing => {}
+            Percent::Pluses => self.rule_in_pieces(norm, &spaced, found),
+            Percent::Escapes => self.other_pieces(norm, found),
+            Percent::Apart => {
+                self.rule_in_pieces(norm, &spaced, found);
+                self.other_pieces(norm, found);
+            }
+        }
+        if found.len() > in_order {
+            found.sort_unstable_by_key(|piece| piece.start);
+            found.dedup();
+        }
+        self.spaced = spaced;
+    }
+
+    fn percent_step(&mut self, text: &[u8]) -> bool {
+        let decoded = percent_decode_all(text);
+        *decoded != *text && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
+    }
+
+    /// Pieces with a `+` in which rules may match although they do not match in the whole text.
+    fn rule_in_pieces(&mut self, norm: &[u8], spaced: &[u8], found: &mut Vec<Range<usize>>) {
+        let places = std::mem::replace(&mut self.places, Buffer::empty());
+        let mut done = 0;
+        for at in places.iter().map(|&at| at as usize) {
+            if at < done {
+                continue;
+            }
+            let piece = piece_around(norm, at);
+            done = piece.end;
+            if piece.len() >= MIN_PIECE as usize
+                && memchr::memchr(b'+', &norm[piece.clone()]).is_some()
+                && self.in_decoded(&spaced[piece.clone()])
+            {
+                found.push(piece);
+            }
+        }
+        self.places = places;
+    }
+
+    /// Pieces with other characters change by percent-decoding alone.
+    fn other_pieces(&mut self, norm: &[u8], found: &mut Vec<Range<usize>>) {
+        let mut at = 0;
+        while let Some(next) = memchr::memchr2(b'%', b'+', &norm[at..]) {
+            let range = piece_around(norm, at + next);
+            at = range.end;
+            let piece = &norm[range.clone()];
+            if piece.len() >= MIN_PIECE as usize && !consists_of(piece, &PIECE) && self.percent_step(piece) {
+                found.push(range);
+            }
+        }
+    }
+}
+
+/// The piece between delimiters that holds a byte, which is not one.
+fn piece_around(text: &[u8], at: usize) -> Range<usize> {
+    let start = text[..at].iter().rposition(|&b| is_delimiter(b)).map_or(0, |before| before + 1);
+    let end = text[at..].iter().position(|&b| is_delimiter(b)).map_or(text.len(), |length| at + length);
+    start..end
+}
