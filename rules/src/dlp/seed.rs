@@ -115,8 +115,16 @@ pub(super) fn detect_punctuated(text: &str, settings: SeedSettings, checks: &mut
             at += len;
         }
         drop_word_list(&mut tokens);
-        checks.phrase_in(&tokens, settings)
+        checks.phrase_that(&tokens, settings, |words| !has_refrain(words))
     })
+}
+
+/// Whether words come again after others, as in names of members (`"input_token"`, `"output_token"`): more than one of each
+/// twelve. Of random phrases not one in a thousand is such.
+fn has_refrain(words: &[Option<u16>]) -> bool {
+    let firsts = |at: &usize| *at == 0 || words[*at] != words[*at - 1];
+    let again = |at: &usize| words[..*at].contains(&words[*at]);
+    (0..words.len()).filter(firsts).filter(again).count() > words.len() / LENGTHS[0]
 }
 
 /// Takes out stretches of the word list itself: four words that follow each other there are source code, not a phrase.

@@ -62,6 +62,16 @@ impl Checks {
 
     /// Whether a sequence of words (as indices; `None` for other words) holds a phrase, or is not worth more checks.
     pub(super) fn phrase_in(&mut self, tokens: &[Option<u16>], settings: SeedSettings) -> bool {
+        self.phrase_that(tokens, settings, |_| true)
+    }
+
+    /// The same of phrases of which `takes` is true.
+    pub(super) fn phrase_that(
+        &mut self,
+        tokens: &[Option<u16>],
+        settings: SeedSettings,
+        takes: impl Fn(&[Option<u16>]) -> bool,
+    ) -> bool {
         let lengths = || LENGTHS.into_iter().filter(|&length| length >= settings.min_words);
         let Some(shortest) = lengths().min() else { return false };
         for run in tokens.split(Option::is_none).filter(|run| run.len() >= shortest) {
@@ -87,14 +97,17 @@ impl Checks {
                 }
                 let packed = pack(words);
                 let digest = digest(&packed, words.len());
-                let place = &mut self.failed[digest as usize % REMEMBERED];
-                if *place == digest {
+                let place = digest as usize % REMEMBERED;
+                if self.failed[place] == digest {
                     continue;
                 }
-                *place = digest;
+                self.failed[place] = digest;
                 for length in lengths().filter(|&length| length <= words.len()) {
-                    if holds(&packed, length) || self.spend(length) {
-                        return true;
+                    match holds(&packed, length) {
+                        true if takes(&words[..length]) => return true,
+                        true => self.failed[place] = 0,
+                        false if self.spend(length) => return true,
+                        false => {}
                     }
                 }
             }

@@ -137,6 +137,27 @@ fn ordinary_texts_stay_clean() {
 }
 
 #[test]
+fn names_of_members_are_no_seed_phrase() {
+    let settings = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };
+    let scanner = Scanner::new(settings.clone()).unwrap();
+    let words: Vec<&str> = include_str!("../../../builtin/bip39-english.txt").lines().step_by(97).collect();
+    let mut by_chance = 0;
+    for (i, word) in words.iter().enumerate() {
+        let other = words[(i * 5 + 3) % words.len()];
+        let text = format!(
+            "{{\"input_token\": \"{word}\", \"output_token\": \"{other}\", \"limit_key\": \"{word}\", \"result_key\": \"{other}\", \"input_token\": 1}}"
+        );
+        let alone: String = text.chars().map(|c| if c.is_ascii_alphabetic() { c } else { ' ' }).collect();
+        by_chance += u32::from(scanner.seed_in(&alone));
+        assert_eq!(scan(&settings, Strictness::Hardened, &text), [], "{text}");
+    }
+    assert!(by_chance > 0, "none of the texts was one by its checksum");
+    // The same two words before a phrase do not hide it.
+    let named = [("BIP-39 Seed Phrase".to_owned(), Some("D-109"))];
+    assert_eq!(scan(&settings, Strictness::Hardened, "abandon_about: \"«SEP:\", \"»\""), named);
+}
+
+#[test]
 fn a_long_text_that_grows_is_a_finding() {
     let settings = configuration("D", "");
     let found = |text: &str| scan(&settings, Strictness::Hardened, text);
