@@ -48,6 +48,8 @@ const MAX_ROUNDS: usize = 4;
 /// Texts from this length on must not grow to more than so many times their length.
 const MIN_GROWING: usize = 16 << 10;
 const MAX_GROWTH: usize = 5;
+/// Digits of the shortest match of the rule for card numbers.
+const MIN_CARD: usize = 15;
 /// Starts of wallet keys that are tried in one text.
 pub(super) const MAX_KEYS: usize = 2048;
 
@@ -99,6 +101,21 @@ pub(super) fn add(
         spent.set(spent.get().saturating_add(extra.checks.spent()));
     }
     complete
+}
+
+/// Whether a card number stands between two tabs or line ends, with or without its dots.
+fn matches_in_a_line(rule: &super::Rule, input: &[u8]) -> bool {
+    let lines = input.split(|b| matches!(b, b'\t' | b'\n' | b'\r'));
+    // Digits may be disguised.
+    let is_long = |line: &&[u8]| line.len() >= MIN_CARD;
+    lines.filter(is_long).any(|line| {
+        let norm = text::norm_dlp(line);
+        let matches = |text: &str| {
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            digits >= MIN_CARD && rule.matches(text)
+        };
+        matches(&norm) || text::without_dots(&norm).is_some_and(|joined| matches(&joined))
+    })
 }
 
 /// What is found in a text for its growth alone. Whole words in one character, as U+FDFA, make nearly half of such a text.
@@ -192,10 +209,10 @@ impl Extra<'_, '_> {
         };
         // Other characters may be normalised in another way beside a space.
         let keys = if overview.keeps_lines() { overview.plain_keys } else { overview.keys };
-        self.view_of_lines(norm, keys, Encoding::Plain);
+        self.view_of_lines(input, norm, keys, Encoding::Plain);
         if overview.holds_dots(norm) {
             fast::without(b'.', norm, &mut joined);
-            self.view_of_lines(&joined, overview.keys, Encoding::Subdomain);
+            self.view_of_lines(input, &joined, overview.keys, Encoding::Subdomain);
         }
         let s = self.s;
         if !fast::runs_at_line_ends(s, input, overview, |found| self.encoded(found)) {
@@ -203,11 +220,15 @@ impl Extra<'_, '_> {
         }
     }
 
-    /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space.
-    fn view_of_lines(&mut self, text: &[u8], keys: bool, encoded: Encoding) {
+    /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space. A card
+    /// number stands within a line of the `input`: columns of short numbers are ordinary.
+    fn view_of_lines(&mut self, input: &[u8], text: &[u8], keys: bool, encoded: Encoding) {
         let hits = fast::hits_in_lines(self.s, text, keys);
         let spaced = || Some(std::str::from_utf8(text).ok()?.replace(['\t', '\n', '\r'], " ").into());
-        self.matching(&hits, &spaced, encoded, LINES, |rule| !rule.looks_at_edges());
+        let is_card = |rule: &super::Rule| rule.spec().validator == Some(Validator::Luhn);
+        self.matching(&hits, &spaced, encoded, LINES, |rule| {
+            !rule.looks_at_edges() && (!is_card(rule) || matches_in_a_line(rule, input))
+        });
     }
 
     fn settled(&mut self, norm: &str, views: Option<&Views>) {

@@ -137,6 +137,19 @@ fn ordinary_texts_stay_clean() {
 }
 
 #[test]
+fn columns_of_numbers_are_no_card() {
+    let settings = configuration("D", "");
+    let found = |text: &str| scan(&settings, Strictness::Hardened, text);
+    for between in ["\n", "\r\n", "\t"] {
+        let column: Vec<String> = (0..9000).map(|i| (1000 + i * 7919 % 9000).to_string()).collect();
+        assert_eq!(found(&column.join(between)), []);
+        let card = [("Credit Card Number".to_owned(), Some("D-103"))];
+        assert_eq!(found(&format!("a1{between}4111 1111 1111 1111{between}b2")), card);
+        assert_eq!(found(&format!("a1{between}4111.1111.1111.1111{between}b2")), card);
+    }
+}
+
+#[test]
 fn names_of_members_are_no_seed_phrase() {
     let settings = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };
     let scanner = Scanner::new(settings.clone()).unwrap();
