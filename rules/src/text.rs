@@ -25,6 +25,11 @@ pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 
 pub use percent::{percent_decode_all, percent_decode_all_onto, percent_decode_lenient, percent_decode_once};
 
+/// Whether a byte is a tab or part of a line end.
+pub(crate) fn parts_lines(b: u8) -> bool {
+    matches!(b, b'\t' | b'\n' | b'\r')
+}
+
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {

@@ -16,7 +16,7 @@ use super::seed::{
 use super::{Encoding, Scanner, SeedSettings};
 use crate::decode;
 use crate::scratch::Buffer;
-use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, percent_decode_all};
+use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, parts_lines, percent_decode_all};
 
 mod decoded;
 mod decodings;

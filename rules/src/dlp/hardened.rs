@@ -49,7 +49,7 @@ const MAX_ROUNDS: usize = 4;
 const MIN_GROWING: usize = 16 << 10;
 const MAX_GROWTH: usize = 5;
 /// Digits of the shortest match of the rule for card numbers.
-const MIN_CARD: usize = 15;
+const CARD_DIGITS: usize = 15;
 /// Starts of wallet keys that are tried in one text.
 pub(super) const MAX_KEYS: usize = 2048;
 
@@ -105,14 +105,14 @@ pub(super) fn add(
 
 /// Whether a card number stands between two tabs or line ends, with or without its dots.
 fn matches_in_a_line(rule: &super::Rule, input: &[u8]) -> bool {
-    let lines = input.split(|b| matches!(b, b'\t' | b'\n' | b'\r'));
+    let lines = input.split(|&b| text::parts_lines(b));
     // Digits may be disguised.
-    let is_long = |line: &&[u8]| line.len() >= MIN_CARD;
+    let is_long = |line: &&[u8]| line.len() >= CARD_DIGITS;
     lines.filter(is_long).any(|line| {
         let norm = text::norm_dlp(line);
         let matches = |text: &str| {
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
-            digits >= MIN_CARD && rule.matches(text)
+            digits >= CARD_DIGITS && rule.matches(text)
         };
         matches(&norm) || text::without_dots(&norm).is_some_and(|joined| matches(&joined))
     })
@@ -202,7 +202,7 @@ impl Extra<'_, '_> {
             Some(views) => views.for_rules_by_lines(&mut buffer),
             None if overview.keeps_lines() => input,
             None => {
-                let space = |&b: &u8| if matches!(b, b'\t' | b'\n' | b'\r') { b' ' } else { b };
+                let space = |&b: &u8| if text::parts_lines(b) { b' ' } else { b };
                 spaced.extend(input.iter().map(space));
                 text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced)
             }

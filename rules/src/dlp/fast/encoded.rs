@@ -301,10 +301,9 @@ pub(in super::super) fn runs_at_line_ends(
 
 /// Whether there is a run, or what may become one, behind one or more tabs and line ends.
 fn meets_run<'t>(beyond: impl Iterator<Item = &'t u8>) -> bool {
-    let is_line = |b: u8| matches!(b, b'\t' | b'\n' | b'\r');
     let mut beyond = beyond.copied().peekable();
-    beyond.next_if(|&b| is_line(b)).is_some()
-        && beyond.find(|&b| !is_line(b)).is_some_and(|b| is_run(b) || !matches!(b, b' '..=b'~'))
+    beyond.next_if(|&b| parts_lines(b)).is_some()
+        && beyond.find(|&b| !parts_lines(b)).is_some_and(|b| is_run(b) || !matches!(b, b' '..=b'~'))
 }
 
 impl Search<'_> {

@@ -69,7 +69,7 @@ impl Search<'_> {
         // holds nothing but line ends and tabs beside, the pieces that do not touch one.
         let (printable, kept) = (overview.is_printable(), overview.keeps_lines());
         let trimmed = text.trim_ascii();
-        let is_line = |at: usize| text.get(at).is_some_and(|b| matches!(b, b'\t' | b'\n' | b'\r'));
+        let is_line = |at: usize| text.get(at).is_some_and(|&b| parts_lines(b));
         let is_end = |at: usize| text.get(at).is_none_or(|&b| is_delimiter(b));
         let found = !(printable && trimmed.len() == text.len()) && decodes_to_phrase(trimmed)
             || !printable
