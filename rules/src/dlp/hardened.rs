@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::fast::{self, Encoded, Overview, Survey};
+use super::validate::SHORTEST_CARD;
 use super::{
     ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator,
     seed,
@@ -48,8 +49,6 @@ const MAX_ROUNDS: usize = 4;
 /// Texts from this length on must not grow to more than so many times their length.
 const MIN_GROWING: usize = 16 << 10;
 const MAX_GROWTH: usize = 5;
-/// Digits of the shortest match of the rule for card numbers.
-const CARD_DIGITS: usize = 15;
 /// Starts of wallet keys that are tried in one text.
 pub(super) const MAX_KEYS: usize = 2048;
 
@@ -107,12 +106,12 @@ pub(super) fn add(
 fn matches_in_a_line(rule: &super::Rule, input: &[u8]) -> bool {
     let lines = input.split(|&b| text::parts_lines(b));
     // Digits may be disguised.
-    let is_long = |line: &&[u8]| line.len() >= CARD_DIGITS;
+    let is_long = |line: &&[u8]| line.len() >= SHORTEST_CARD;
     lines.filter(is_long).any(|line| {
         let norm = text::norm_dlp(line);
         let matches = |text: &str| {
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
-            digits >= CARD_DIGITS && rule.matches(text)
+            digits >= SHORTEST_CARD && rule.matches(text)
         };
         matches(&norm) || text::without_dots(&norm).is_some_and(|joined| matches(&joined))
     })

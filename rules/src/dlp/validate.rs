@@ -59,9 +59,13 @@ fn digits<const N: usize>(text: &str) -> Option<([u8; N], usize)> {
     Some((out, n))
 }
 
+/// Digits of the shortest and of the longest card number. (spec: dlp §6.5)
+pub(super) const SHORTEST_CARD: usize = 15;
+pub(super) const LONGEST_CARD: usize = 19;
+
 fn luhn(text: &str) -> bool {
-    let Some((d, n)) = digits::<19>(text) else { return false };
-    if n < 15 {
+    let Some((d, n)) = digits::<LONGEST_CARD>(text) else { return false };
+    if n < SHORTEST_CARD {
         return false;
     }
     let p4 = d[..4].iter().fold(0u32, |acc, &d| acc * 10 + u32::from(d));

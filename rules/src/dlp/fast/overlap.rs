@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::Validator;
-use super::super::validate::may_be_wif;
+use super::super::validate::{LONGEST_CARD, SHORTEST_CARD, may_be_wif};
 use super::runs::{self, Class};
 use super::shape;
 
@@ -50,7 +50,7 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> 
 
 /// Decimal digits in the shortest card number and the group behind it. Nineteen digits, four more and single separators
 /// between all of the first and before the others make the longest.
-pub(super) const MIN_CARD: u32 = 15 + 3;
+pub(super) const MIN_CARD: u32 = SHORTEST_CARD as u32 + 3;
 
 /// Whether a valid card number stands before a separate group of up to four digits, as in number and code, of which some part
 /// is in a range of a text.
@@ -61,7 +61,7 @@ pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> b
     let end = text[end..].iter().position(other).map_or(text.len(), |length| end + length);
     let start = text[..range.start.min(end)].iter().rposition(other).unwrap_or(0);
     let text = &text[start..end];
-    runs::each(text, &CARD, 17, &mut crate::scratch::Buffer::new(), |start, end| {
+    runs::each(text, &CARD, MIN_CARD, &mut crate::scratch::Buffer::new(), |start, end| {
         let run = &text[start..end];
         let digit = |i: usize| run.get(i).is_some_and(u8::is_ascii_digit);
         if start > 0 && shape::is_word(text[start - 1]) && digit(0) {
@@ -70,8 +70,8 @@ pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> b
         (0..run.len()).filter(|&i| digit(i) && (i == 0 || !digit(i - 1))).any(|first| {
             let mut at = first;
             let mut digits = 0;
-            // Groups with single separators; a boundary after 15 to 19 digits that is followed by a short group.
-            while digits < 19 {
+            // Groups with single separators; a boundary after a card number that is followed by a short group.
+            while digits < LONGEST_CARD {
                 let group = (at..at + 20).take_while(|&i| digit(i)).count();
                 if group == 0 || (digits == 0 && group < 4) {
                     return false;
@@ -79,7 +79,7 @@ pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> b
                 digits += group;
                 at += group;
                 let tail = (at + 1..at + 6).take_while(|&i| digit(i)).count();
-                if (15..=19).contains(&digits)
+                if (SHORTEST_CARD..=LONGEST_CARD).contains(&digits)
                     && (3..=4).contains(&tail)
                     && at + 1 + tail >= run.trim_ascii_end().len()
                     && std::str::from_utf8(&run[first..at]).is_ok_and(|card| Validator::Luhn.check(card))

@@ -2,11 +2,11 @@
 //! one is checked and, valid or not, left behind. (spec: dlp §6.5)
 
 use super::super::super::fast::shape::is_word;
-use super::super::super::validate::is_issued;
+use super::super::super::validate::{LONGEST_CARD, SHORTEST_CARD, is_issued};
 use super::Track;
 
 /// Digits of a number.
-const DIGITS: std::ops::RangeInclusive<u8> = 15..=19;
+const DIGITS: std::ops::RangeInclusive<u8> = SHORTEST_CARD as u8..=LONGEST_CARD as u8;
 const MOST: u8 = *DIGITS.end();
 /// The first group has this many digits or more.
 const FIRST: u8 = 4;
