@@ -1,6 +1,7 @@
 //! The muselet proxy as a library: configuration in, a running egress proxy out.
 //!
 //! Data flows one way: bytes → parsed request → [`policy`] verdict → action in [`server`] → record in [`events`].
+//! To run a proxy inside another program, begin with [`embed`].
 
 pub mod ca;
 pub mod cli;

@@ -57,7 +57,7 @@ pub fn base64(text: &[u8]) -> Option<Base64> {
     base64_into(text, &mut bytes).map(|variants| Base64 { bytes, variants })
 }
 
-/// [`base64`] into a buffer that is used again; returns the number of variants.
+/// [`base64()`] into a buffer that is used again; returns the number of variants.
 pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     out.clear();
     // Most texts are no base64; those cost no memory.

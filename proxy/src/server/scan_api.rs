@@ -1,6 +1,6 @@
 //! `POST /api/v1/scan`: the scanners as a service, on a listener of its own. (spec: http-proxy §14)
 //!
-//! The checks are one list in [`Scan::run`]; whatever ends it, the same function makes the answer and counts. Scans run where
+//! The checks are one list in `Scan::run`; whatever ends it, the same function makes the answer and counts. Scans run where
 //! other long scans run, and give up at `timeouts.scan`.
 
 mod kinds;

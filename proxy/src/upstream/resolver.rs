@@ -1,6 +1,6 @@
 //! Names to addresses: literals, then the hosts file, then DNS.
 //!
-//! hickory asks the servers of `/etc/resolv.conf` and caches answers for as long as they live, at most [`MAX_AGE`]. A scan and
+//! hickory asks the servers of `/etc/resolv.conf` and caches answers for as long as they live, at most 30 s. A scan and
 //! the dialling after it therefore normally see the same answer, but nothing relies on that: the dialler checks the very
 //! addresses it connects to. Error texts follow Go's resolver, because they end up in block reasons. (spec: url-scan §15.2)
 

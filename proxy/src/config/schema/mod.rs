@@ -1,9 +1,7 @@
-//! The schema: one struct a mapping of the file, field names as the keys, declared with [`sections!`].
+//! The schema: one struct a mapping of the file, field names as the keys, declared with `sections!`.
 //!
 //! Values are effective: after loading, defaults are filled in and lists normalised. `Option` marks keys whose "unset"
-//! means something of its own at run time (spec: config §3.3); use the accessors in [`effective`] for what they mean.
-//!
-//! [`sections!`]: crate::config::value::sections
+//! means something of its own at run time (spec: config §3.3); use the accessors in `effective` for what they mean.
 
 mod agents;
 mod content;

@@ -1,6 +1,6 @@
 //! The URL pipeline: one absolute URL in, allow or block out. (spec: url-scan)
 //!
-//! The layers run in one fixed order, written down once in [`layers`], and the first block wins. Only one of them needs the
+//! The layers run in one fixed order, written down once in `layers`, and the first block wins. Only one of them needs the
 //! network (name resolution for the address check), so the pipeline is two pure functions around that call:
 //! [`Outcome::NeedsDns`] carries the host name out and the rest of the scan on. Time is passed in. Nothing here logs, counts
 //! outside its own limit tables, or answers.

@@ -2,7 +2,7 @@
 //!
 //! The operator chose the origin, so neither the URL pipeline nor the address check applies to it, and there are no sessions or
 //! agents here. What is scanned is what a client could smuggle out (request target, headers, body) and what could reach it
-//! (the response). Requests pass [`scan`], are mapped by [`outbound`] and answered by [`respond`]. spec: http-proxy §9,
+//! (the response). Requests pass `scan`, are mapped by `outbound` and answered by `respond`. spec: http-proxy §9,
 //! response-scan §6.8
 
 mod outbound;

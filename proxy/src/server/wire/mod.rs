@@ -1,6 +1,6 @@
 //! HTTP/1 on the client's side: from bytes to a judged [`Request`], and from an [`Answer`] back to bytes.
 //!
-//! [`serve`] runs one connection. hyper decodes bodies, frames answers and keeps the connection alive; [`guard`] feeds it;
+//! [`serve`] runs one connection. hyper decodes bodies, frames answers and keeps the connection alive; `guard` feeds it;
 //! this module turns what comes out into the program's own request type and puts the finishing touches on answers (`Date`,
 //! sniffed type, length or chunks) that the reference's server layer adds. Used by the listeners and, inside TLS, by the
 //! interception. (spec: http-proxy §1.2–1.5)
