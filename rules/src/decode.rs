@@ -67,9 +67,8 @@ pub fn base64_into(text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
     }
     if memchr::memchr2(b'\r', b'\n', text).is_some() {
         // Without them, groups can be decoded many at a time.
-        let (mut lines, mut plain) = (Buffer::new(), Buffer::new());
-        vector::without(b'\n', text, &mut lines);
-        vector::without(b'\r', &lines, &mut plain);
+        let mut plain = Buffer::new();
+        vector::without([b'\n', b'\r'], text, &mut plain);
         return base64_into(&plain, out);
     }
     // Whole groups of plain digits first.

@@ -259,7 +259,7 @@ impl Scanner {
             None => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
         };
         // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-        let Ok(norm) = std::str::from_utf8(norm) else { return Some((plain::scan_text(self, text), false)) };
+        let Ok(norm) = fast::as_str(norm) else { return Some((plain::scan_text(self, text), false)) };
         if self.strictness == Strictness::Hardened
             && let Some(found) = hardened::expanding(text, norm, part.is_some())
         {

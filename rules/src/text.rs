@@ -195,17 +195,12 @@ impl Views {
 
     /// [`norm_dlp`] of the text.
     pub(crate) fn for_rules<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
-        self.without(&[quick::GAP, b'\t', b'\n', b'\r'], buffer)
+        self.without([b'\n', b'\t', b'\r', quick::GAP], buffer)
     }
 
-    /// The same after each tab and line end became a space.
-    pub(crate) fn for_rules_by_lines<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
-        if self.without(&[quick::GAP], buffer).len() == self.both.len() {
-            buffer.clear();
-            buffer.extend_from_slice(&self.both);
-        }
-        buffer.iter_mut().filter(|b| matches!(b, b'\t' | b'\n' | b'\r')).for_each(|b| *b = b' ');
-        buffer
+    /// The same of the text with spaces for tabs and line ends, in which these stand again.
+    pub(crate) fn for_rules_with_lines<'t>(&'t self, buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        self.without([quick::GAP], buffer)
     }
 
     /// [`norm_match`] of the text.
@@ -219,19 +214,13 @@ impl Views {
         buffer
     }
 
-    fn without<'t>(&'t self, bytes: &[u8], buffer: &'t mut Vec<u8>) -> &'t [u8] {
-        let mut other = Buffer::new();
-        let mut changed = false;
-        for &byte in bytes {
-            let text: &[u8] = if changed { buffer } else { &self.both };
-            if memchr::memchr(byte, text).is_some() {
-                other.clear();
-                vector::without(byte, text, &mut other);
-                std::mem::swap(&mut *other, buffer);
-                changed = true;
-            }
+    fn without<'t, const N: usize>(&'t self, unwanted: [u8; N], buffer: &'t mut Vec<u8>) -> &'t [u8] {
+        if unwanted.iter().all(|&byte| memchr::memchr(byte, &self.both).is_none()) {
+            return &self.both;
         }
-        if changed { buffer } else { &self.both }
+        buffer.clear();
+        vector::without(unwanted, &self.both, buffer);
+        buffer
     }
 }
 
@@ -251,7 +240,11 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
             let noted = views.noted();
             views.for_rules(&mut Vec::new()) == norm.as_bytes()
                 && views.for_phrases(&mut Vec::new()) == norm_match_by_steps(text).as_bytes()
-                && views.for_rules_by_lines(&mut Vec::new()) == norm_dlp_by_steps(&spaced).as_bytes()
+                && {
+                    let mut lines = views.for_rules_with_lines(&mut Vec::new()).to_vec();
+                    lines.iter_mut().filter(|b| b"\t\n\r".contains(b)).for_each(|b| *b = b' ');
+                    lines == norm_dlp_by_steps(&spaced).as_bytes()
+                }
                 && (!noted.settled || is_settled(&norm, |_| false))
                 && (noted.unseen || !norm.contains(is_unseen))
         })
@@ -371,7 +364,7 @@ pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
 pub fn without_dots(text: &str) -> Option<String> {
     memchr::memchr(b'.', text.as_bytes())?;
     let mut joined = Vec::new();
-    vector::without(b'.', text.as_bytes(), &mut joined);
+    vector::without([b'.'], text.as_bytes(), &mut joined);
     // A text stays UTF-8 without one of its ASCII characters.
     String::from_utf8(joined).ok()
 }

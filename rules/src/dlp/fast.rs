@@ -44,7 +44,7 @@ pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
-pub(super) use simd::{LANES, words};
+pub(super) use simd::{LANES, as_str, words};
 pub(crate) use simd::{
     base64, class_masks, compresses, hex, printable, printable_by_words, translate, without,
     without_replacements,
@@ -387,7 +387,7 @@ impl Search<'_> {
 
     fn hits_without_dots(&mut self, norm: &[u8], overview: &Overview) -> Hits {
         let mut joined = Buffer::new();
-        without(b'.', norm, &mut joined);
+        without([b'.'], norm, &mut joined);
         match overview.settled {
             true => self.s.kernel.hits_and_keys(&self.rules, &joined, overview.keys),
             false => self.hits_in_decoded(&joined),

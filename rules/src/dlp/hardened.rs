@@ -85,13 +85,22 @@ pub(super) fn add(
         extra.unnormalised(input);
     }
     let percents = overview.holds_percents(norm.as_bytes());
-    if percents {
-        extra.lenient_percent(norm, looked.part.is_some());
+    let lenient = match percents {
+        true => text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS),
+        false => norm.as_bytes().into(),
+    };
+    if let Cow::Owned(lenient) = &lenient {
+        extra.lenient_percent(norm, lenient, looked.part.is_some());
     }
     let complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
-    extra.known_secrets((!no_other).then_some(input), norm, percents);
+    let searched = (!no_other).then_some(input).filter(|&input| input != norm.as_bytes());
+    let lenient = match &lenient {
+        Cow::Borrowed(_) => (percents && !looked.no_secret).then_some(norm.as_bytes()),
+        Cow::Owned(lenient) => Some(&**lenient),
+    };
+    extra.known_secrets(searched.into_iter().chain(lenient).collect(), norm);
     extra.canaries(norm);
     if !looked.no_words {
         extra.seeds(input);
@@ -198,7 +207,7 @@ impl Extra<'_, '_> {
         let overview = looked.overview;
         let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
         let norm = match looked.views {
-            Some(views) => views.for_rules_by_lines(&mut buffer),
+            Some(views) => views.for_rules_with_lines(&mut buffer),
             None if overview.keeps_lines() => input,
             None => {
                 let space = |&b: &u8| if text::parts_lines(b) { b' ' } else { b };
@@ -210,7 +219,7 @@ impl Extra<'_, '_> {
         let keys = if overview.keeps_lines() { overview.plain_keys } else { overview.keys };
         self.view_of_lines(input, norm, keys, Encoding::Plain);
         if overview.holds_dots(norm) {
-            fast::without(b'.', norm, &mut joined);
+            fast::without([b'.'], norm, &mut joined);
             self.view_of_lines(input, &joined, overview.keys, Encoding::Subdomain);
         }
         let s = self.s;
@@ -270,14 +279,10 @@ impl Extra<'_, '_> {
     }
 
     /// `always`: also where the text as the specification decodes it is the same.
-    fn lenient_percent(&mut self, norm: &str, always: bool) {
-        let lenient = text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS);
-        if matches!(lenient, Cow::Borrowed(_)) {
-            return;
-        }
+    fn lenient_percent(&mut self, norm: &str, lenient: &[u8], always: bool) {
         let is_new = always || *lenient != *text::percent_decode_all(norm.as_bytes());
         let mut buffer = Buffer::new();
-        let lenient = text::norm_dlp_quick(&lenient, &mut buffer).unwrap_or(&lenient);
+        let lenient = text::norm_dlp_quick(lenient, &mut buffer).unwrap_or(lenient);
         if is_new {
             self.view(lenient, Encoding::Url, LENIENT_PERCENT);
         }
@@ -308,20 +313,12 @@ impl Extra<'_, '_> {
         complete
     }
 
-    /// In the text as it was sent, if that holds anything else, and percent-decoded.
-    fn known_secrets(&mut self, input: Option<&[u8]>, norm: &str, percents: bool) {
+    /// In other `texts` than the normalised one: as it was sent and percent-decoded.
+    fn known_secrets(&mut self, mut texts: Vec<&[u8]>, norm: &str) {
         if self.s.env.is_empty() && self.s.file.is_empty() {
             return;
         }
-        let mut texts: Vec<Cow<'_, [u8]>> = Vec::new();
-        if let Some(input) = input.filter(|&input| input != norm.as_bytes()) {
-            texts.push(input.into());
-        }
-        if percents {
-            texts.push(text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS));
-        }
         texts.retain(|t| self.s.known.possible(t));
-        let texts: Vec<&[u8]> = texts.iter().map(|t| &**t).collect();
         if self.s.env.find(&texts).is_some() || self.s.env.folded_in(norm.as_bytes()) {
             self.push(Match::special(ENV_LEAK, Encoding::Env), KNOWN_FORMS);
         }

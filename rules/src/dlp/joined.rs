@@ -388,7 +388,10 @@ fn skip(string: &[u8], letters: usize, part: impl Fn(&[u8], usize, usize) -> &[u
             return 0;
         }
         done += left;
-        left -= bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+        // Few enough for a byte, which makes vectors of it.
+        let counts =
+            bytes.chunks(128).map(|part| part.iter().map(|b| u8::from(b.is_ascii_alphanumeric())).sum());
+        left -= counts.map(|count: u8| usize::from(count)).sum::<usize>();
     }
     done
 }

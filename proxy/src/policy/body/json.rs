@@ -60,7 +60,7 @@ const RECENT: usize = 64;
 
 impl<'a> Walk<'a> {
     fn new(body: &'a [u8], hardened: bool) -> Self {
-        let utf8 = std::str::from_utf8(body).is_ok();
+        let utf8 = body.is_ascii() || std::str::from_utf8(body).is_ok();
         Walk { parser: Parser::new(body), names: Names::default(), utf8, hardened, recent: None }
     }
 

@@ -3,6 +3,8 @@
 //! The views of a scan differ from the text by characters that are removed, folded or replaced. What no view can hold is told
 //! from the text's own bytes: a long run in a view comes from a run of bytes that belong to it, vanish, or may become anything.
 
+use std::ops::Range;
+
 use super::super::hardened::MAX_KEYS;
 use super::super::seed;
 use super::overlap::keys_anywhere;
@@ -75,7 +77,7 @@ impl Overview {
         let Sweep { any, wide, keys, pieces, .. } = simd::eight(&SETS, input, sweep);
         let [lines, controls, dots, percents, pluses] = any.map(|any| any != 0);
         let ascii = wide == 0;
-        let keys = keys.found && (!ascii || holds_key_letters(input));
+        let keys = !keys.found.is_empty() && (!ascii || holds_key_letters(&input[keys.bytes(input.len())]));
         Overview {
             letters,
             others,
@@ -84,7 +86,7 @@ impl Overview {
             lines,
             keys,
             plain_keys: keys,
-            pieces: pieces.found,
+            pieces: !pieces.found.is_empty(),
             dots: dots || !ascii,
             percents: percents || !ascii,
             pluses: pluses || !ascii,
@@ -187,34 +189,50 @@ impl Blocks for Sweep<'_> {
         let other = control | wide;
         self.letters[self.blocks] = letter;
         self.others[self.blocks] = other;
+        self.keys.add(self.blocks, key | other);
+        self.pieces.add(self.blocks, piece | other);
         self.blocks += 1;
-        self.keys.add(key | other);
-        self.pieces.add(piece | other);
         self.any.iter_mut().zip([line, control, dot, percent, plus]).for_each(|(any, set)| *any |= set);
         self.wide |= wide;
     }
 }
 
+/// Whether so many neighbouring bits are set in a word, or across it and the one before it.
+#[inline(never)]
+fn holds_run(before: u64, word: u64, least: u32) -> bool {
+    // All of a word are enough by themselves.
+    before.leading_ones() + word.trailing_ones() >= least || runs::has(word, least)
+}
+
 /// Looks for as many neighbouring bits (31 to 64) in one word after the other.
 struct LongRun<const LEAST: u32> {
-    /// The bits that the last word ends with, and those before it.
-    have: u32,
-    found: bool,
+    /// The last word, and whether it has all bits of some part.
+    before: u64,
+    covered: bool,
+    /// From the first word to the last that holds such bits, or their end.
+    found: Range<usize>,
 }
 
 impl<const LEAST: u32> LongRun<LEAST> {
     fn new() -> Self {
-        LongRun { have: 0, found: false }
+        LongRun { before: 0, covered: false, found: 0..0 }
     }
 
     #[inline(always)]
-    fn add(&mut self, word: u64) {
+    fn add(&mut self, block: usize, word: u64) {
         const LOW: u64 = 0x0001_0001_0001_0001;
         let unset = !word;
-        // That many bits in one word cover one of its four parts.
+        // That many bits in a word, or across two, cover one of the four parts of a word.
         let covered = unset.wrapping_sub(LOW) & word & LOW << 15 != 0;
-        self.found |= self.have + word.trailing_ones() >= LEAST || covered && runs::has(word, LEAST);
-        // All of a word are enough by themselves.
-        self.have = word.leading_ones();
+        if covered | self.covered && holds_run(self.before, word, LEAST) {
+            self.found.start = if self.found.is_empty() { block } else { self.found.start };
+            self.found.end = block + 1;
+        }
+        (self.before, self.covered) = (word, covered);
+    }
+
+    /// The part of a text of some length that holds all such runs.
+    fn bytes(&self, length: usize) -> Range<usize> {
+        self.found.start.saturating_sub(1) * 64..length.min(self.found.end * 64)
     }
 }

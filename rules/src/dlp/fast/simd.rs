@@ -6,6 +6,7 @@
 
 use super::runs::Class;
 use super::windows::Tables;
+use crate::scratch::Buffer;
 
 mod bases;
 mod digits;
@@ -173,25 +174,42 @@ fn printable_run(text: &[u8], lines: bool) -> usize {
     at + tail.iter().take_while(|&&b| matches!(b, b' '..=b'~') || lines && b"\t\n\r".contains(&b)).count()
 }
 
-/// Appends a text without one of its bytes.
-pub(crate) fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
+/// Appends a text without some ASCII characters.
+pub(crate) fn without<const N: usize>(unwanted: [u8; N], text: &[u8], out: &mut Vec<u8>) {
     #[cfg(target_arch = "x86_64")]
     if wide::available() {
         // SAFETY: the kernels are available.
-        return unsafe { wide::without(byte, text, out) };
+        return unsafe { wide::without(unwanted, text, out) };
     }
-    without_by_runs(byte, text, out);
+    without_by_runs(&unwanted, text, out);
 }
 
 /// The scalar twin.
-pub(super) fn without_by_runs(byte: u8, text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn without_by_runs(unwanted: &[u8], text: &[u8], out: &mut Vec<u8>) {
+    let class = Class::new(unwanted);
+    let mut masks = Buffer::new();
+    narrow_class_masks(&class.low, &class.high, text, &mut masks);
     out.reserve(text.len());
     let mut from = 0;
-    for at in memchr::memchr_iter(byte, text) {
-        out.extend_from_slice(&text[from..at]);
-        from = at + 1;
+    for (block, &mask) in masks.iter().enumerate() {
+        let mut mask = mask;
+        while mask != 0 {
+            let at = block * 64 + mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            out.extend_from_slice(&text[from..at]);
+            from = at + 1;
+        }
     }
     out.extend_from_slice(&text[from..]);
+}
+
+/// A text as a string, which most are of ASCII.
+pub(in super::super) fn as_str(text: &[u8]) -> Result<&str, std::str::Utf8Error> {
+    match text.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        true => Ok(unsafe { std::str::from_utf8_unchecked(text) }),
+        false => std::str::from_utf8(text),
+    }
 }
 
 /// Appends a text without U+FFFD.

@@ -184,15 +184,20 @@ unsafe fn append(
     end
 }
 
-/// Appends a text without one of its bytes.
+/// Appends a text without some of its bytes.
 ///
 /// # Safety
 /// The kernels must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-pub(super) unsafe fn without(byte: u8, text: &[u8], out: &mut Vec<u8>) {
-    let byte = _mm512_set1_epi8(byte as i8);
+pub(super) unsafe fn without<const N: usize>(unwanted: [u8; N], text: &[u8], out: &mut Vec<u8>) {
+    let unwanted = unwanted.map(|byte| _mm512_set1_epi8(byte as i8));
+    let keep = |_, bytes: __m512i, within: u64| {
+        let kept =
+            unwanted.iter().fold(within, |kept, &byte| _mm512_mask_cmpneq_epi8_mask(kept, bytes, byte));
+        (kept, 64)
+    };
     // SAFETY: the kernels are available.
-    unsafe { append(text, out, |_, bytes, within| (_mm512_mask_cmpneq_epi8_mask(within, bytes, byte), 64)) };
+    unsafe { append(text, out, keep) };
 }
 
 /// The bytes of U+FFFD among 64 from a position on. `begun` has bits for those of a character that began before it, and then for
