@@ -113,8 +113,20 @@ pub fn text(status: StatusCode, message: &str) -> Answer {
 /// `json(status, value)` of the specification: compact, HTML-escaped as Go does it, and a line feed.
 #[must_use]
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
+    let mut text = Vec::new();
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, GoNumbers));
     // Our values are plain structs and maps with string keys: serialising them cannot fail. An empty object stands for the impossible.
-    json_text(status, &serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned()))
+    let text = written.ok().and_then(|()| String::from_utf8(text).ok());
+    json_text(status, text.as_deref().unwrap_or("{}"))
+}
+
+/// Writes whole floats without a fraction, `0` and not `0.0`.
+struct GoNumbers;
+
+impl serde_json::ser::Formatter for GoNumbers {
+    fn write_f64<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, value: f64) -> std::io::Result<()> {
+        write!(writer, "{value}")
+    }
 }
 
 fn json_text(status: StatusCode, text: &str) -> Answer {
@@ -227,6 +239,12 @@ mod tests {
             std::str::from_utf8(body(&answer)).unwrap(),
             "{\"a\":\"\\u003cb\\u003e\\u0026\\u2028\\u2029\\\"é\"}\n"
         );
+    }
+
+    #[test]
+    fn json_answers_write_whole_floats_as_integers() {
+        let answer = json(StatusCode::OK, &serde_json::json!([0.0, 5.0, 0.5, 12.25, 7]));
+        assert_eq!(body(&answer), b"[0,5,0.5,12.25,7]\n");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use hyper::ext::ReasonPhrase;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -119,14 +118,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     // C16: take over.
     let tunnel = Tunnel { exchange, target, upstream, deadline, permit };
     shared.tasks.spawn(tunnel.run(takeover));
-    established()
-}
-
-/// Exactly `HTTP/1.1 200 Connection Established` and no header.
-fn established() -> Answer {
-    let mut answer = answer::empty(StatusCode::OK);
-    answer.extensions_mut().insert(ReasonPhrase::from_static(b"Connection Established"));
-    answer
+    answer::empty(StatusCode::OK)
 }
 
 fn session_level(exchange: &Exchange) -> Option<Answer> {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
+use hyper::ext::ReasonPhrase;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -66,12 +67,19 @@ pub struct NoDate;
 
 pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slot>) -> Response<Framed> {
     let (mut parts, mut body) = answer.into_parts();
+    let opens_tunnel = !inner && *method == Method::CONNECT && parts.status.is_success();
+    if opens_tunnel {
+        parts.extensions.insert(ReasonPhrase::from_static(b"Connection Established"));
+        slot.set_opens_tunnel();
+    }
     let framed = |body, hide_length| Framed { body, hide_length, slot };
-    let takes_over = parts.status == StatusCode::SWITCHING_PROTOCOLS
-        || (!inner && *method == Method::CONNECT && parts.status.is_success());
+    let takes_over = opens_tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS;
     let keep_length = parts.extensions.remove::<KeepLength>().is_some();
     if takes_over {
         return Response::from_parts(parts, framed(Body::Empty, false));
+    }
+    if let Some(phrase) = phrase(parts.status) {
+        parts.extensions.insert(phrase);
     }
     if !keep_length || *method != Method::HEAD {
         parts.headers.remove(CONTENT_LENGTH);
@@ -103,6 +111,20 @@ pub(super) fn finish(answer: Answer, method: &Method, inner: bool, slot: Arc<Slo
         body = Body::Empty;
     }
     Response::from_parts(parts, framed(body, !keep_length && known.is_none_or(|n| n > MAX_WITH_LENGTH)))
+}
+
+/// The reference's reason phrase, where hyper has another or none.
+fn phrase(status: StatusCode) -> Option<ReasonPhrase> {
+    Some(ReasonPhrase::from_static(match status.as_u16() {
+        203 => b"Non-Authoritative Information",
+        413 => b"Request Entity Too Large",
+        414 => b"Request URI Too Long",
+        416 => b"Requested Range Not Satisfiable",
+        code if status.canonical_reason().is_none() => {
+            return ReasonPhrase::try_from(format!("status code {code}").into_bytes()).ok();
+        }
+        _ => return None,
+    }))
 }
 
 const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =

@@ -63,6 +63,9 @@ const FIRST: usize = 68 * 1024;
 /// Bodies of up to this many bytes go past hyper when they are there.
 const WHOLE: u64 = super::body::DRAIN as u64;
 
+/// What opens a tunnel, whatever the client's version and wish for persistence. (spec: http-proxy §6.2 C16)
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
+
 thread_local! {
     /// For reads whose size nobody knows yet.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -116,6 +119,8 @@ pub struct Guard<S> {
     closing: Closing,
     /// An error of the socket that is to be reported by the next read of the body.
     failed: Option<io::Error>,
+    /// How much of [`ESTABLISHED`] was written.
+    established: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -148,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             refusal: b"",
             closing: Closing::Refusal(0),
             failed: None,
+            established: 0,
         }
     }
 
@@ -401,6 +407,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         self.become_idle(freed)
     }
 
+    /// Whether hyper is writing the head of an answer that opens a tunnel, in which it puts the client's version, and
+    /// `Connection`.
+    fn is_opening(&self, buf: &[u8]) -> bool {
+        let status = "HTTP/1.".len() + 1..ESTABLISHED.len() - 4;
+        self.slot.opens_tunnel() && buf.get(status.clone()) == ESTABLISHED.get(status)
+    }
+
+    /// Writes our head in place of `length` bytes of hyper's.
+    fn poll_open(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
+        while let Some(rest @ [_, ..]) = ESTABLISHED.get(self.established..) {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.established += n,
+            }
+        }
+        Poll::Ready(Ok(length))
+    }
+
     fn become_idle(&mut self, since: Instant) -> Poll<io::Result<()>> {
         self.phase = Phase::Idle;
         self.read_deadline.set(since + self.limits.idle);
@@ -439,6 +463,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if self.write_deadline.expired(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        if self.is_opening(buf) {
+            return self.poll_open(cx, buf.len());
+        }
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
@@ -449,6 +476,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     ) -> Poll<io::Result<usize>> {
         if self.write_deadline.expired(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if let [head] = bufs
+            && self.is_opening(head)
+        {
+            return self.poll_open(cx, head.len());
         }
         gather::poll_write(&mut self.io, cx, bufs)
     }

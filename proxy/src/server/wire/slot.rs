@@ -30,6 +30,7 @@ pub struct Slot {
     last_was_post: AtomicBool,
     cut_short: AtomicBool,
     awaited: AtomicBool,
+    opens_tunnel: AtomicBool,
 }
 
 impl Default for Slot {
@@ -43,6 +44,7 @@ impl Default for Slot {
             last_was_post: AtomicBool::new(false),
             cut_short: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
+            opens_tunnel: AtomicBool::new(false),
         }
     }
 }
@@ -108,6 +110,16 @@ impl Slot {
     pub fn set_cut_short(&self, awaited: bool) {
         self.cut_short.store(true, Ordering::Relaxed);
         self.awaited.store(awaited, Ordering::Relaxed);
+    }
+
+    /// The service: what is written next opens a tunnel.
+    pub fn set_opens_tunnel(&self) {
+        self.opens_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// The guard: whether the answer opens a tunnel.
+    pub fn opens_tunnel(&self) -> bool {
+        self.opens_tunnel.load(Ordering::Relaxed)
     }
 
     /// The guard: the client may send the body that it announced after all.

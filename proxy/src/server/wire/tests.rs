@@ -30,6 +30,16 @@ async fn echo(request: Request) -> Answer {
     if target == "/long" {
         return http::Response::new(Body::Full(vec![b'a'; 3000].into()));
     }
+    if request.head.method == http::Method::CONNECT {
+        tokio::spawn(async {
+            let (mut client, early) = request.takeover.complete::<tokio::io::DuplexStream>().await.unwrap();
+            client.write_all(&early).await.unwrap();
+        });
+        return answer::empty(http::StatusCode::OK);
+    }
+    if let Some(code) = target.strip_prefix("/status/") {
+        return answer::text(code.parse().unwrap(), "");
+    }
     match request.body.collect().await {
         Ok(body) => {
             let trailers = body.trailers().map_or(0, http::HeaderMap::len);
@@ -308,5 +318,38 @@ async fn bodies_arrive_whole_whether_they_come_with_their_heads_or_later() {
             let post = format!("/{length} {length} 0");
             assert_eq!(bodies, [post.as_str(), &post, "/after 0 0"], "{length} bytes, pause at {pause}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_opens_with_the_same_bytes_whatever_the_request_asked_for() {
+    for fields in [
+        "HTTP/1.0\r\n",
+        "HTTP/1.0\r\nConnection: keep-alive\r\n",
+        "HTTP/1.1\r\nHost: h:1\r\n",
+        "HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\n",
+        "HTTP/1.1\r\nHost: h:1\r\nContent-Length: 5\r\n",
+    ] {
+        let answer =
+            talk(format!("CONNECT h:1 {fields}\r\nearly").as_bytes(), Strictness::Reference, false).await;
+        assert_eq!(answer, "HTTP/1.1 200 Connection Established\r\n\r\nearly", "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn reason_phrases_are_the_reference_s() {
+    let cases = [
+        (203, "Non-Authoritative Information"),
+        (299, "status code 299"),
+        (413, "Request Entity Too Large"),
+        (414, "Request URI Too Long"),
+        (416, "Requested Range Not Satisfiable"),
+        (418, "I'm a teapot"),
+        (451, "Unavailable For Legal Reasons"),
+    ];
+    for (code, phrase) in cases {
+        let sent = format!("GET /status/{code} HTTP/1.0\r\n\r\n");
+        let answer = talk(sent.as_bytes(), Strictness::Reference, false).await;
+        assert_eq!(first_line(&answer), format!("HTTP/1.0 {code} {phrase}"));
     }
 }
