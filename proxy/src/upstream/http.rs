@@ -100,6 +100,7 @@ impl From<pool::SendError<SendError>> for SendError {
         match error {
             pool::SendError::Connect(error) => error,
             pool::SendError::Http(error) => Self::transport(&error),
+            coding @ pool::SendError::Coding(_) => Self::Transport(coding.to_string()),
             pool::SendError::Request(_) => Self::Request("invalid request target".to_owned()),
         }
     }

@@ -116,6 +116,7 @@ impl Http1 {
         let (sender, connection) = builder
             .clone()
             .title_case_headers(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_HEAD + READ_AHEAD)
             .handshake(TokioIo::new(transport))

@@ -27,7 +27,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, HeaderName};
+use http::header::{HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 
@@ -121,6 +121,9 @@ pub enum SendError<E> {
     Http(hyper::Error),
     #[error("request cannot be sent: {0}")]
     Request(http::Error),
+    /// The body of the response is coded in a way that only the other end of this connection could undo.
+    #[error("net/http: HTTP/1.x transport connection broken: {0}")]
+    Coding(String),
 }
 
 /// An error with its causes: hyper's own text rarely says what happened.
@@ -181,7 +184,7 @@ impl Pool {
         // Every pooled connection may have died unnoticed; each failure takes one out of the pool, so this ends.
         while let Some(sender) = self.idle.take(key) {
             match self.send_on(key, sender, request, true).await? {
-                Sent::Done(response) => return Ok(response),
+                Sent::Done(response) => return understood(response),
                 Sent::Returned(unsent, _) => request = *unsent,
                 Sent::Failed(error) => match repeatable.then(again).flatten() {
                     Some(spare) => {
@@ -194,7 +197,7 @@ impl Pool {
         }
         let sender = self.open(key, connect().await.map_err(SendError::Connect)?).await?;
         match self.send_on(key, sender, request, true).await? {
-            Sent::Done(response) => Ok(response),
+            Sent::Done(response) => understood(response),
             Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
     }
@@ -208,7 +211,7 @@ impl Pool {
     ) -> Result<Response<IncomingBody>, SendError<E>> {
         let sender = self.open(key, transport).await?;
         match self.send_on(key, sender, request, false).await? {
-            Sent::Done(response) => Ok(response),
+            Sent::Done(response) => understood(response),
             Sent::Returned(_, error) | Sent::Failed(error) => Err(SendError::Http(error)),
         }
     }
@@ -315,6 +318,17 @@ enum Sent {
     Done(Response<IncomingBody>),
     Returned(Box<Outgoing>, hyper::Error),
     Failed(hyper::Error),
+}
+
+/// Refuses what hyper takes although it does not undo it: transfer codings other than `chunked`.
+fn understood<E>(response: Response<IncomingBody>) -> Result<Response<IncomingBody>, SendError<E>> {
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(response),
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(response),
+        (Some(only), None) => Err(SendError::Coding(format!("unsupported transfer encoding: {only:?}"))),
+        (Some(_), Some(_)) => Err(SendError::Coding("too many transfer encodings".to_owned())),
+    }
 }
 
 fn sent_or_not(

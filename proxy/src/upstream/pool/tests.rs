@@ -279,3 +279,34 @@ async fn a_long_head_may_come_before_the_request_is_sent() {
     let (_open, read) = origin.await.unwrap();
     assert!(read < BODY, "{read}");
 }
+
+#[tokio::test]
+async fn folded_header_lines_of_an_answer_are_read() {
+    let answer = b"HTTP/1.1 200 OK\r\nX-A: one\r\n\ttwo\r\nContent-Length: 2\r\n\r\nhi".to_vec();
+    let (address, _) = scripted(vec![answer]).await;
+    let pool = Pool::new(PoolSettings::default());
+    let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    let response = pool.send(&key(), get("/"), || None, connect).await.unwrap();
+    let value = response.headers()["x-a"].to_str().unwrap();
+    assert_eq!(value.split_whitespace().collect::<Vec<_>>(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn transfer_codings_that_nobody_undoes_are_errors() {
+    for (codings, accepted) in [
+        ("Transfer-Encoding: chunked\r\n", true),
+        ("Transfer-Encoding: CHUNKED\r\n", true),
+        ("Transfer-Encoding: gzip, chunked\r\n", false),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", false),
+        ("Transfer-Encoding: xchunked\r\n", false),
+        ("Transfer-Encoding: identity\r\n", false),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{codings}\r\n2\r\nhi\r\n0\r\n\r\n");
+        let (address, _) = scripted(vec![answer.into_bytes()]).await;
+        let pool = Pool::new(PoolSettings::default());
+        let connect =
+            || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+        let sent = pool.send(&key(), get("/"), || None, connect).await;
+        assert_eq!(sent.is_ok(), accepted, "{codings}");
+    }
+}
