@@ -153,6 +153,31 @@ pub(crate) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
     quick::without_unseen(text, out);
 }
 
+/// Fewer tag characters in a row are let be: flags are written with five and an end.
+const MIN_TAGS: usize = 8;
+
+/// The text with tag characters, which have no glyph, as the ASCII characters that each of them stands for. None where there
+/// is no run of [`MIN_TAGS`] of them.
+pub(crate) fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
+    let tag = |at: usize| match text.get(at..at + 4) {
+        Some(&[0xf3, 0xa0, page @ (0x80 | 0x81), low @ 0x80..=0xbf]) => Some((page & 1) << 6 | low & 0x3f),
+        _ => None,
+    };
+    let mut out = Vec::new();
+    let (mut copied, mut from, mut longest) = (0, 0, 0);
+    while let Some(at) = memchr::memmem::find(&text[from..], &[0xf3, 0xa0]).map(|at| from + at) {
+        let tags = (at..).step_by(4).map_while(tag);
+        let count = tags.clone().count();
+        out.extend_from_slice(&text[copied..at]);
+        out.extend(tags.filter(|c| matches!(c, 0x20..=0x7e)));
+        longest = longest.max(count);
+        copied = at + 4 * count;
+        from = copied.max(at + 2);
+    }
+    out.extend_from_slice(&text[copied..]);
+    (longest >= MIN_TAGS).then_some(out)
+}
+
 /// [`norm_match`] of a text, and what the result is like.
 pub(crate) fn norm_match_noting(text: &[u8]) -> (Cow<'_, str>, Noted) {
     let settled = Noted { settled: true, ..Noted::default() };

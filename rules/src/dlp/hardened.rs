@@ -43,6 +43,8 @@ const UNNORMALISED: &str = "D-110";
 /// A long text that is made to grow when it is normalised is a finding by itself: to search it would cost many times a search
 /// of ordinary text.
 const GROWING: &str = "D-111";
+/// Tag characters are read as the letters that they stand for.
+const TAGS: &str = "D-112";
 
 /// Rounds after which a normalisation is taken as settled.
 const MAX_ROUNDS: usize = 4;
@@ -92,7 +94,11 @@ pub(super) fn add(
     if let Cow::Owned(lenient) = &lenient {
         extra.lenient_percent(norm, lenient, looked.part.is_some());
     }
-    let complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
+    let mut complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
+    if !overview.ascii {
+        // A block may cut what they spell.
+        complete &= !(extra.tags(input) && looked.part.is_some());
+    }
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     let searched = (!no_other).then_some(input).filter(|&input| input != norm.as_bytes());
@@ -263,6 +269,14 @@ impl Extra<'_, '_> {
         if *current != *norm.as_bytes() {
             self.view(&current, Encoding::Plain, SETTLED);
         }
+    }
+
+    /// Whether tag characters spell anything.
+    fn tags(&mut self, input: &[u8]) -> bool {
+        let Some(spelled) = text::spelled_in_tags(input) else { return false };
+        let found = self.s.scan(&spelled, false, None).map(|(found, _)| found).unwrap_or_default();
+        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, TAGS));
+        true
     }
 
     /// Only rules that hold other characters than ASCII: they cannot match a normalised text.

@@ -25,7 +25,7 @@ pub use builtin::{builtin_examples, builtin_rules, core_rules};
 pub use rule::{RuleSpec, merge};
 
 use crate::Strictness;
-use crate::text::lossy;
+use crate::text::{lossy, spelled_in_tags};
 use filter::{Filter, Suspects};
 
 /// Everything a scan depends on besides the text.
@@ -118,8 +118,29 @@ impl Scanner {
 
     /// Looks for instructions in `text`, which may be any bytes. Linear in its length. spec: response-scan §4.1
     pub fn scan(&self, text: &[u8]) -> ScanResult {
-        let suspects = self.suspects(text);
-        if suspects.any() { self.rules.scan(text, Some(&suspects)) } else { ScanResult::default() }
+        let (suspects, gone) = self.suspects(text);
+        let found =
+            if suspects.any() { self.rules.scan(text, Some(&suspects)) } else { ScanResult::default() };
+        if gone { self.or_in_tags(found, text, |text| self.scan(text)) } else { found }
+    }
+
+    /// What tag characters spell, read where nothing else was found (D-208).
+    fn or_in_tags(
+        &self,
+        found: ScanResult,
+        text: &[u8],
+        scan: impl FnOnce(&[u8]) -> ScanResult,
+    ) -> ScanResult {
+        if !found.is_clean() || !self.rules.is_hardened() {
+            return found;
+        }
+        let Some(spelled) = spelled_in_tags(text) else { return found };
+        let matches = scan(&spelled).matches.into_iter();
+        // There is nothing to replace in the text as it is.
+        ScanResult {
+            matches: matches.map(|m| Match { difference: Some("D-208"), ..m }).collect(),
+            origin: None,
+        }
     }
 
     /// Builds what the first scan would otherwise wait for: some milliseconds of work.
@@ -130,16 +151,16 @@ impl Scanner {
     /// The same without the filter: every rule on every view. Slow; what [`Scanner::scan`] is compared with.
     #[doc(hidden)]
     pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
-        self.rules.scan(text, None)
+        self.or_in_tags(self.rules.scan(text, None), text, |text| self.scan_plainly(text))
     }
 
-    /// The rules that may match, over all texts that the passes read.
-    fn suspects(&self, text: &[u8]) -> Suspects {
+    /// The rules that may match, over all texts that the passes read; and whether the text holds characters without a glyph.
+    fn suspects(&self, text: &[u8]) -> (Suspects, bool) {
         let hardened = self.rules.is_hardened();
         let filter = self.filter.get_or_init(|| Filter::new(self.rules.all(), hardened));
         let (normalised, others) = views::normalised_noting(text);
         if !others.any() {
-            return filter.suspects(&normalised, None);
+            return (filter.suspects(&normalised, None), false);
         }
         let text = &*lossy(text);
         let spaced = if others.spaced { views::spaced(text, &normalised) } else { None };
@@ -150,7 +171,7 @@ impl Scanner {
                 suspects.add(filter.suspects(&thorough, None));
             }
         }
-        suspects
+        (suspects, others.spaced)
     }
 
     /// The text that the actions `strip` and `ask` deliver instead: the normalised text with every match of the tier

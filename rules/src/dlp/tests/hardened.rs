@@ -45,6 +45,12 @@ fn each_difference_finds_what_it_is_for() {
         ("D-104", d(), "v«U+0451»rcel_«a*24»", "Vercel Token"),
         ("D-104", d(), "sk-ant-«U+061C»«a*10»", "Anthropic API Key"),
         ("D-104", d(), "sk-ant-«x80»«a*10»", "Anthropic API Key"),
+        (
+            "D-112",
+            d(),
+            "«U+E0073»«U+E006B»-ant-«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»",
+            "Anthropic API Key",
+        ),
         ("D-105", d(), "sk%2Dant%2D«a*10»%", "Anthropic API Key"),
         ("D-106", d(), "4111111111111111 123", "Credit Card Number"),
         ("D-106", d(), "wallet«WIF»", "Bitcoin WIF Private Key"),
@@ -180,4 +186,28 @@ fn a_long_text_that_grows_is_a_finding() {
     // A short one, and one in which the character stands as it does in a book.
     assert_eq!(found(&"\u{fdfa}".repeat(5000)), []);
     assert_eq!(found(&"\u{642}\u{627}\u{644} \u{fdfa} \u{625}\u{646}\u{645}\u{627} ".repeat(1000)), []);
+}
+
+#[test]
+fn tag_characters_are_read_in_texts_of_any_length() {
+    let settings = configuration("D", "");
+    let tags = |text: &str| -> String {
+        text.bytes().filter_map(|b| char::from_u32(0xE0000 + u32::from(b))).collect()
+    };
+    let named = [("Anthropic API Key".to_owned(), Some("D-112"))];
+    let text = |before: usize, hidden: &str| {
+        ["zq xq zzq wq q qqxzq ".repeat(before / 21), tags(hidden), " zqxq".repeat(30_000)].concat()
+    };
+    for before in [0, 100, 65_300, 65_400, 65_500, 131_000] {
+        let (long, padded) =
+            (text(before, "sk-ant-abcdefghijk"), text(before, &format!("{:4000}sk-ant-abcdefghijk", "")));
+        for text in [&long, &padded, &long[..long.len() - 150_000 + 1000]] {
+            assert_eq!(scan(&settings, Strictness::Hardened, text), named, "{before}");
+            assert_eq!(scan(&settings, Strictness::Reference, text), [], "{before}");
+        }
+    }
+    // The rest of a credential may be visible.
+    assert_eq!(scan(&settings, Strictness::Hardened, &format!("sk-ant-{}", tags("abcdefghijk"))), named);
+    let flags = format!("sk-ant-\u{1f3f4}{}\u{e007f}abcdefg", tags("gbeng"));
+    assert_eq!(scan(&settings, Strictness::Hardened, &flags), []);
 }

@@ -282,8 +282,8 @@ fn ordinary_prose_names_no_rule() {
         .rules
         .all()
         .enumerate()
-        .filter(|(i, _)| suspects.has(*i))
+        .filter(|(i, _)| suspects.0.has(*i))
         .map(|(_, r)| &r.spec.name)
         .collect();
-    assert!(!suspects.any(), "{named:?}");
+    assert!(!suspects.0.any(), "{named:?}");
 }
