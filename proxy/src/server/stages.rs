@@ -55,7 +55,7 @@ impl Exchange {
 
     /// Header DLP of a request to `host`; `true`: it is refused, and counted. `transport` as in the metric.
     pub(super) fn refuses_headers(&self, host: &str, headers: &HeaderMap, transport: &str) -> bool {
-        let verdict = self.policy.headers.scan(headers);
+        let verdict = self.policy.headers.scan_request(&self.method, headers);
         report::warnings(self, &verdict.warnings, transport);
         let Some(finding) = verdict.finding else { return false };
         if !report::header_finding(self, host, &finding) {

@@ -13,6 +13,8 @@ pub(crate) const JSON_DEPTH: &str = "D-804";
 pub(crate) const MULTIPART_MARGINS: &str = "D-805";
 /// Trailers are scanned.
 pub(crate) const TRAILERS: &str = "D-806";
+/// The method is scanned.
+pub(crate) const METHOD: &str = "D-815";
 /// Every Content-Encoding line counts.
 pub(crate) const CONTENT_ENCODING_LINES: &str = "D-807";
 /// Every Content-Type line counts, and several mean a raw scan too.

@@ -6,7 +6,7 @@
 //! The caller passes the headers that the specification leaves at that point: without `Host`, without the framing headers of
 //! HTTP/1.1, and over HTTP/2 with the `cookie` fields joined into one.
 //!
-//! spec: tls-and-request-bodies §12, http-proxy §5.4; difference D-806
+//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806 and D-815
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ use crate::config::{Config, Strictness};
 
 /// Name of the header in findings that only the joined text shows.
 const JOINED: &str = "(joined)";
+/// The same for the method.
+const METHOD: &str = "(method)";
+/// No shorter token matches a rule.
+const SHORTEST_METHOD: usize = 10;
 
 /// Which headers are scanned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub struct HeaderPolicy {
 /// A secret in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderFinding {
-    /// Canonical name, or `(joined)`.
+    /// Canonical name, `(joined)` or `(method)`.
     pub header: String,
     /// The configured action.
     pub action: Action,
@@ -99,6 +103,18 @@ impl HeaderPolicy {
     /// Whether headers are scanned at all.
     pub fn enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Scans the headers of a request, and in hardened mode its method, which may be any token.
+    pub fn scan_request(&self, method: &str, headers: &HeaderMap) -> HeaderVerdict {
+        if self.enabled && self.strictness == Strictness::Hardened && method.len() >= SHORTEST_METHOD {
+            let difference = Some(difference::METHOD);
+            let mut scan = Scan { policy: self, texts: Vec::new(), warnings: Vec::new(), difference };
+            if let Err(finding) = scan.text(METHOD, method.as_bytes()) {
+                return HeaderVerdict { finding: Some(finding), warnings: scan.warnings };
+            }
+        }
+        self.scan(headers)
     }
 
     /// Scans the headers of a request. The first string that is not clean decides.

@@ -107,6 +107,20 @@ fn d_806_scans_trailers_in_hardened_mode_only() {
 }
 
 #[test]
+fn d_815_scans_the_method_in_hardened_mode_only() {
+    let none = headers(&[]);
+    for (method, caught) in
+        [(K, true), ("GET", false), ("VERSION-CONTROL", false), ("UPDATEREDIRECTREF", false)]
+    {
+        let build = |strictness| policy("sensitive", DEFAULT_SENSITIVE, &[], strictness);
+        let verdict = build(Strictness::Hardened).scan_request(method, &none);
+        let found = verdict.finding.map(|finding| (finding.header, finding.difference));
+        assert_eq!(found, caught.then(|| ("(method)".to_owned(), Some("D-815"))), "{method}");
+        assert_eq!(build(Strictness::Reference).scan_request(method, &none), HeaderVerdict::default());
+    }
+}
+
+#[test]
 fn prints_names_in_canonical_form() {
     for (name, wanted) in
         [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")]

@@ -343,7 +343,7 @@ impl<'t> Case<'t> {
         if !policy.enabled() {
             return Ok(());
         }
-        self.header_verdict(&policy.scan(&self.headers))
+        self.header_verdict(&policy.scan_request(&self.exchange.method, &self.headers))
     }
 
     fn header_verdict(&self, verdict: &HeaderVerdict) -> Result<(), Answer> {

@@ -45,7 +45,7 @@ impl Scan<'_> {
 
     /// Header DLP.
     pub(super) fn headers(&self, headers: &HeaderMap) -> Option<Answer> {
-        self.header_verdict(self.exchange.policy.headers.scan(headers))
+        self.header_verdict(self.exchange.policy.headers.scan_request(&self.exchange.method, headers))
     }
 
     fn header_verdict(&self, verdict: HeaderVerdict) -> Option<Answer> {
