@@ -242,7 +242,9 @@ fn help_command(root: &Command, topic: &[String]) -> Done {
         match at.find_subcommand(name) {
             Some(sub) => at = sub,
             None => {
-                let _ = writeln!(std::io::stderr(), "Unknown help topic {topic:?}\n{}", help::usage_of(root));
+                let topic = topic.join("` `");
+                let _ =
+                    writeln!(std::io::stderr(), "Unknown help topic [`{topic}`]\n{}", help::usage_of(root));
                 return Done::silent();
             }
         }

@@ -16,6 +16,7 @@ use super::routing;
 use super::session;
 use super::shared::Shared;
 use super::wire::{self, Connection, Limits, Request};
+use crate::config::grammar::host_port;
 use crate::upstream::Resolver;
 use crate::upstream::dial::tune;
 
@@ -28,13 +29,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("listen tcp {address}: {}", describe(.error))]
+#[error("listen tcp{}: {}", shown(.address, .error), describe(.error))]
 pub struct BindError {
     /// As configured.
     pub address: String,
     /// The system's reason.
     #[source]
     pub error: io::Error,
+}
+
+/// The address, unless the error is one of its text, which names it.
+fn shown(address: &str, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::InvalidInput { String::new() } else { format!(" {address}") }
 }
 
 fn describe(error: &io::Error) -> String {
@@ -169,11 +175,16 @@ where
 
 /// Go's reading of a listen address: an empty host listens on both families.
 async fn listen(address: &str, resolver: &Resolver) -> io::Result<TcpListener> {
-    let invalid =
-        || io::Error::new(io::ErrorKind::InvalidInput, format!("address {address}: missing port in address"));
-    let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
-    let port: u16 = if port.is_empty() { 0 } else { port.parse().map_err(|_| invalid())? };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+    let (host, port) = host_port(address).map_err(invalid)?;
+    let port: u16 = match port.parse() {
+        Ok(port) => port,
+        Err(_) if port.is_empty() => 0,
+        Err(_) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            return Err(invalid(format!("address {port}: invalid port")));
+        }
+        Err(_) => return Err(invalid(format!("lookup tcp/{port}: unknown port"))),
+    };
     if host.is_empty() {
         return match TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port)).await {
             Ok(listener) => Ok(listener),
@@ -182,7 +193,28 @@ async fn listen(address: &str, resolver: &Resolver) -> io::Result<TcpListener> {
         };
     }
     // Not by the C library's resolver, which would have to be linked into the image's binary for this alone.
-    let addresses = resolver.lookup(host).await.map_err(io::Error::other)?;
+    let addresses = resolver.lookup(host).await.map_err(|failure| invalid(failure.to_string()))?;
     let addresses: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
     TcpListener::bind(&*addresses).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_that_cannot_be_listened_on_are_named_as_the_reference_names_them() {
+        let resolver = Resolver::hosts_only("/nonexistent");
+        for (address, wanted) in [
+            ("notanaddr", "listen tcp: address notanaddr: missing port in address"),
+            ("127.0.0.1:99999", "listen tcp: address 99999: invalid port"),
+            (":abc", "listen tcp: lookup tcp/abc: unknown port"),
+            ("::1:80", "listen tcp: address ::1:80: too many colons in address"),
+            ("192.0.2.1:0", "listen tcp 192.0.2.1:0: bind: cannot assign requested address"),
+        ] {
+            let error = listen(address, &resolver).await.expect_err(address);
+            assert_eq!(BindError { address: address.to_owned(), error }.to_string(), wanted);
+        }
+        assert!(listen("[::1]:0", &resolver).await.is_ok() || listen("127.0.0.1:0", &resolver).await.is_ok());
+    }
 }

@@ -65,9 +65,14 @@ impl Document {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(syntax(0, 0, format!("document is larger than {MAX_DOCUMENT_BYTES} bytes")));
         }
-        let text = decode_text(bytes)?;
+        let mut text = decode_text(bytes)?;
         reject_control_characters(&text)?;
-        Builder::new(&text).run()
+        loop {
+            let read = Builder::new(&text).run();
+            let Err(YamlError::Syntax(problem)) = &read else { return read };
+            let Some(spaced) = space_after_colon(&text, problem) else { return read };
+            text = Cow::Owned(spaced);
+        }
     }
 
     /// The root node; `None` for an empty stream.
@@ -88,6 +93,21 @@ impl Document {
         let node = self.node(id);
         matches!(&node.kind, NodeKind::Scalar { text, .. } if text == "<<") && node.tag == Some(Tag::MERGE)
     }
+}
+
+/// The text with a space for the last tab before the place of the `problem`, if that is a tab between a key and its value: the
+/// parser refuses it, where YAML and the reference do not.
+fn space_after_colon(text: &str, problem: &Problem) -> Option<String> {
+    if problem.message != "':' must be followed by a valid YAML whitespace" {
+        return None;
+    }
+    let above = problem.line.checked_sub(1)?;
+    let start: usize = text.split_inclusive('\n').take(above).map(str::len).sum();
+    let line = text.get(start..)?;
+    let (end, _) = line.char_indices().nth(problem.column.checked_sub(1)?)?;
+    let key = line[..end].strip_suffix('\t')?;
+    let tab = start + key.len();
+    key.trim_end_matches('\t').ends_with(':').then(|| [&text[..tab], " ", &text[tab + 1..]].concat())
 }
 
 fn syntax(line: usize, column: usize, message: String) -> YamlError {

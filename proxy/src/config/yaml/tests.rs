@@ -172,6 +172,16 @@ fn refuses_broken_and_self_containing_documents() {
     assert!(read(b"mode: \xff").is_err());
 }
 
+#[test]
+fn tabs_may_stand_between_a_key_and_its_value() {
+    for text in ["mode:\taudit", "mode:\t\taudit\n", "# ä\nmode:\taudit\nmetrics_listen:\tx:1\n"] {
+        assert!(read(text.as_bytes()).is_ok(), "{text:?}");
+    }
+    for text in ["mode:\tmode:\taudit", "mode:\t- audit", "dlp:\n\tscan_env: true"] {
+        assert!(read(text.as_bytes()).is_err(), "{text:?}");
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, cases: 2000, ..Default::default() })]
 
