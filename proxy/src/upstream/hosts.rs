@@ -1,63 +1,35 @@
-//! `/etc/hosts`, read again when it changes.
-//!
-//! Container engines rewrite the file while a container runs, so it is looked at again at most every five seconds, as Go's
-//! resolver does. A name found here is never asked of DNS. (spec: url-scan §15.2)
+//! `/etc/hosts`. A name found here is never asked of DNS. (spec: url-scan §15.2)
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-const RECHECK: Duration = Duration::from_secs(5);
+use super::watched::Watched;
 
-/// The hosts file.
-#[derive(Debug)]
-pub struct Hosts {
-    path: PathBuf,
-    state: RwLock<State>,
-}
+type Names = HashMap<String, Arc<[IpAddr]>>;
 
-#[derive(Debug, Default)]
-struct State {
-    checked: Option<Instant>,
-    stamp: Option<(SystemTime, u64)>,
-    names: HashMap<String, Arc<[IpAddr]>>,
-}
+/// The hosts file, as it is now.
+pub struct Hosts(Watched<Names>);
 
 impl Hosts {
     /// A file that need not exist.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), state: RwLock::default() }
+        Self(Watched::new(path, |path: &Path| {
+            Some(std::fs::read(path).map(|text| parse(&text)).unwrap_or_default())
+        }))
     }
 
     /// All addresses of a name, in the file's order; `None` when the file does not have it.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Arc<[IpAddr]>> {
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if let Ok(state) = self.state.read()
-            && state.checked.is_some_and(|at| at.elapsed() < RECHECK)
-        {
-            return state.names.get(&name).cloned();
-        }
-        let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.refresh(&mut state);
-        state.names.get(&name).cloned()
-    }
-
-    fn refresh(&self, state: &mut State) {
-        state.checked = Some(Instant::now());
-        let stamp = std::fs::metadata(&self.path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
-        if stamp == state.stamp && stamp.is_some() {
-            return;
-        }
-        state.stamp = stamp;
-        state.names = std::fs::read(&self.path).map(|text| parse(&text)).unwrap_or_default();
+        self.0.with(|names| names.get(&name).cloned())
     }
 }
 
-fn parse(text: &[u8]) -> HashMap<String, Arc<[IpAddr]>> {
+fn parse(text: &[u8]) -> Names {
     let mut names: HashMap<String, Vec<IpAddr>> = HashMap::new();
     for line in String::from_utf8_lossy(text).lines() {
         let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();

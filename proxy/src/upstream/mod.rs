@@ -6,6 +6,7 @@ pub mod http;
 pub mod pool;
 pub mod resolver;
 pub mod tls;
+mod watched;
 
 pub use dial::DialError;
 pub use http::SendError;

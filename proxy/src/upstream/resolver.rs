@@ -4,7 +4,8 @@
 //! the dialling after it therefore normally see the same answer, but nothing relies on that: the dialler checks the very
 //! addresses it connects to. Error texts follow Go's resolver, because they end up in block reasons. (spec: url-scan §15.2)
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ use hickory_resolver::config::{
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
+use hickory_resolver::system_conf::parse_resolv_conf;
 
 use super::hosts::Hosts;
+use super::watched::Watched;
 use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
 use crate::policy::url::LookupFailure;
 
@@ -29,41 +32,73 @@ const MAX_NEGATIVE_AGE: Duration = Duration::from_secs(1);
 /// The system's resolver.
 pub struct Resolver {
     hosts: Hosts,
-    dns: Option<TokioResolver>,
-    /// The first server, for error texts.
-    server: String,
+    /// `None`: no server is ever asked.
+    servers: Option<Watched<Servers>>,
 }
 
-impl std::fmt::Debug for Resolver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").field("server", &self.server).finish_non_exhaustive()
+/// Who is asked for names.
+#[derive(Clone)]
+struct Servers {
+    dns: Option<TokioResolver>,
+    /// The first one, for error texts.
+    first: Arc<str>,
+}
+
+impl Default for Servers {
+    /// The local machine, as in Go where there is no `/etc/resolv.conf`.
+    fn default() -> Self {
+        let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        Self::new(ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
     }
 }
 
-impl Resolver {
-    /// A resolver by `/etc/hosts` and `/etc/resolv.conf`; without the latter the local machine is asked, as in Go.
-    #[must_use]
-    pub fn system() -> Self {
-        let (config, mut options) =
-            hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|_| local());
+impl Servers {
+    fn new(config: ResolverConfig, mut options: ResolverOpts) -> Self {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Never;
         options.positive_max_ttl = Some(MAX_AGE);
         options.negative_max_ttl = Some(MAX_NEGATIVE_AGE);
-        let server = config.name_servers().first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |s| s.ip);
+        let first = config.name_servers().first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |s| s.ip);
+        let first = SocketAddr::new(first, 53).to_string().into();
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
-        let server = match server {
-            IpAddr::V4(ip) => format!("{ip}:53"),
-            IpAddr::V6(ip) => format!("[{ip}]:53"),
-        };
-        Self { hosts: Hosts::new("/etc/hosts"), dns: builder.build().ok(), server }
+        Self { dns: builder.build().ok(), first }
+    }
+
+    /// Those of a file that names any.
+    fn read(path: &Path) -> Option<Self> {
+        let (config, options) = parse_resolv_conf(std::fs::read(path).ok()?).ok()?;
+        (!config.name_servers().is_empty()).then(|| Self::new(config, options))
+    }
+
+    /// No server is asked.
+    fn none() -> Self {
+        Self { dns: None, first: "127.0.0.1:53".into() }
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// A resolver by `/etc/hosts` and `/etc/resolv.conf`, as they are at each lookup.
+    #[must_use]
+    pub fn system() -> Self {
+        let servers = Watched::new("/etc/resolv.conf", Servers::read);
+        Self { hosts: Hosts::new("/etc/hosts"), servers: Some(servers) }
     }
 
     /// A resolver that knows only a hosts file: every other name fails at once, without a packet.
     #[must_use]
-    pub fn hosts_only(path: impl Into<std::path::PathBuf>) -> Self {
-        Self { hosts: Hosts::new(path), dns: None, server: "127.0.0.1:53".to_owned() }
+    pub fn hosts_only(path: impl Into<PathBuf>) -> Self {
+        Self { hosts: Hosts::new(path), servers: None }
+    }
+
+    fn servers(&self) -> Servers {
+        self.servers.as_ref().map_or_else(Servers::none, |servers| servers.with(Clone::clone))
     }
 
     /// All addresses of `name`, within [`LOOKUP_TIMEOUT`]; never an empty list.
@@ -80,8 +115,9 @@ impl Resolver {
         if !is_queryable_name(name) {
             return Err(LookupFailure::Failed(format!("lookup {name}: no such host")));
         }
-        let fail = |why: &str| LookupFailure::Failed(format!("lookup {name} on {}: {why}", self.server));
-        let Some(dns) = &self.dns else { return Err(fail("no such host")) };
+        let Servers { dns, first } = self.servers();
+        let fail = |why: &str| LookupFailure::Failed(format!("lookup {name} on {first}: {why}"));
+        let Some(dns) = dns else { return Err(fail("no such host")) };
         // As it is written: `is_queryable_name` lets only ASCII through.
         let Ok(ascii) = Name::from_ascii(name) else { return Err(fail("no such host")) };
         let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, dns.lookup_ip(ascii)).await {
@@ -97,7 +133,26 @@ impl Resolver {
     }
 }
 
-fn local() -> (ResolverConfig, ResolverOpts) {
-    let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-    (ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_those_of_the_file_and_none_of_an_empty_one() -> std::io::Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        for (text, wanted) in [
+            ("search example\nnameserver 192.0.2.7\nnameserver 192.0.2.8\n", Some("192.0.2.7:53")),
+            ("nameserver 2001:db8::1\n", Some("[2001:db8::1]:53")),
+            ("# nothing yet\n", None),
+        ] {
+            std::fs::write(file.path(), text)?;
+            assert_eq!(
+                Servers::read(file.path()).map(|s| s.first.to_string()).as_deref(),
+                wanted,
+                "{text:?}"
+            );
+        }
+        assert_eq!(&*Servers::default().first, "127.0.0.1:53");
+        Ok(())
+    }
 }
