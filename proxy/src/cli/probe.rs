@@ -3,9 +3,13 @@
 //!
 //! An address counts as reached when anything comes back from it: a connection, or a refusal, which only a host that got
 //! the packet can send. Exit status 0: nothing was reached; 3: something was, one line each on standard output.
+//!
+//! Where an engine gives the bridge no address, the first of the network may be the container's own, which says nothing. In
+//! the host's namespace several would be own: then none is left out.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +37,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     if addresses.is_empty() {
         return Err(Failure::new("no address given"));
     }
+    let own: HashSet<IpAddr> = addresses.iter().map(SocketAddr::ip).filter(is_own).collect();
+    if own.len() == 1 {
+        addresses.retain(|address| !own.contains(&address.ip()));
+    }
     let attempts: Vec<_> =
         addresses.into_iter().map(|address| thread::spawn(move || attempt(address))).collect();
     let mut report = String::new();
@@ -53,6 +61,11 @@ fn targets(text: &str) -> Option<Vec<SocketAddr>> {
     }
     let ip: IpAddr = text.parse().ok()?;
     Some(PORTS.iter().map(|port| SocketAddr::new(ip, *port)).collect())
+}
+
+/// Whether an address is one of this network namespace's, loopback aside.
+fn is_own(ip: &IpAddr) -> bool {
+    !ip.is_loopback() && UdpSocket::bind((*ip, 0)).is_ok()
 }
 
 /// What came back from an address, if anything.
@@ -78,6 +91,13 @@ mod tests {
         assert_eq!(attempt(open), Some(format!("reached {open} (connected)")));
         drop(listener);
         assert_eq!(attempt(open), Some(format!("reached {open} (refused)")));
+    }
+
+    #[test]
+    fn neither_loopback_nor_an_address_of_another_is_own() {
+        for ip in ["127.0.0.1", "::1", "203.0.113.9", "1.1.1.1"] {
+            assert!(!is_own(&ip.parse().unwrap()), "{ip}");
+        }
     }
 
     #[test]
