@@ -6,10 +6,12 @@ use std::net::Ipv4Addr;
 use crate::engine::{ContainerSpec, ExecSpec};
 use crate::manifest::EnvValue;
 use crate::plan::{Plan, path};
+use crate::sidecar::ALIAS;
 use crate::{Error, Result};
 
-/// The container, as it is created.
-pub fn spec(plan: &Plan, resolver: Ipv4Addr, labels: BTreeMap<String, String>) -> ContainerSpec {
+/// The container, as it is created. `sidecar`: the sidecar's address, which is written down because not every engine resolves
+/// names on the internal network.
+pub fn spec(plan: &Plan, sidecar: Ipv4Addr, labels: BTreeMap<String, String>) -> ContainerSpec {
     ContainerSpec {
         name: plan.names.agent.clone(),
         image: plan.image.clone(),
@@ -19,7 +21,8 @@ pub fn spec(plan: &Plan, resolver: Ipv4Addr, labels: BTreeMap<String, String>) -
         workdir: plan.workdir.clone(),
         user: plan.user.clone(),
         network: plan.names.internal.clone(),
-        dns: Some(resolver),
+        dns: Some(sidecar),
+        hosts: [&plan.names.sidecar, ALIAS].map(|name| (name.to_owned(), sidecar)).to_vec(),
         mounts: plan.mounts.iter().map(|m| (m.source.clone(), m.target.clone(), m.read_only)).collect(),
         runtime: plan.runtime.clone(),
         auto_remove: true,

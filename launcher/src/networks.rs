@@ -13,7 +13,8 @@ const GATEWAY_MODE_SINCE: u32 = 28;
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 /// Bridge options that take the host's own address off the internal network. `internal` alone leaves the bridge address
-/// reachable, and behind it every service of the host.
+/// reachable, and behind it every service of the host. Podman gives the bridge of an internal network an address only to answer
+/// look-ups there, so that is switched off instead (see [`internal`]).
 pub fn isolation_options(engine: &EngineInfo) -> BTreeMap<String, String> {
     let option = |key: &str, value: &str| (format!("com.docker.network.bridge.{key}"), value.to_owned());
     if engine.podman {
@@ -27,12 +28,18 @@ pub fn isolation_options(engine: &EngineInfo) -> BTreeMap<String, String> {
 
 /// The internal network of an instance.
 pub fn internal(name: &str, engine: &EngineInfo, labels: BTreeMap<String, String>) -> NetworkSpec {
-    NetworkSpec { name: name.to_owned(), internal: true, options: isolation_options(engine), labels }
+    NetworkSpec {
+        name: name.to_owned(),
+        internal: true,
+        dns: !engine.podman,
+        options: isolation_options(engine),
+        labels,
+    }
 }
 
 /// The egress network of an instance.
 pub fn egress(name: &str, labels: BTreeMap<String, String>) -> NetworkSpec {
-    NetworkSpec { name: name.to_owned(), internal: false, options: BTreeMap::new(), labels }
+    NetworkSpec { name: name.to_owned(), internal: false, dns: true, options: BTreeMap::new(), labels }
 }
 
 /// Looks at the internal network, which must have an IPv4 subnet.

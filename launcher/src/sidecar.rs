@@ -14,6 +14,8 @@ use crate::{Error, Result, ca};
 
 /// Name of the configuration in the stage directory.
 pub const CONFIG: &str = "pipelock.yaml";
+/// Its name on the internal network beside its own (spec: launcher §5).
+pub const ALIAS: &str = "pipelock";
 /// How long it may take to answer.
 const HEALTH_DEADLINE: Duration = Duration::from_secs(10);
 /// How many lines of its output an error shows.
@@ -32,7 +34,7 @@ pub fn spec(plan: &Plan, labels: BTreeMap<String, String>) -> ContainerSpec {
         command: ["run", "--config", path::CONFIG, "--listen", &listen].map(str::to_owned).to_vec(),
         env: vec!["MUSELET_DNS_LISTEN=0.0.0.0:53".to_owned()],
         network: plan.names.internal.clone(),
-        aliases: vec!["pipelock".to_owned()],
+        aliases: vec![ALIAS.to_owned()],
         // The resolver that refuses listens on port 53, and the sidecar has no capability to open a low port with.
         sysctls: BTreeMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())]),
         hardened: true,

@@ -12,9 +12,15 @@ use bollard::models::{
 use bollard::query_parameters as query;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use http::Uri;
+use http::uri::PathAndQuery;
+use serde_json::json;
 
 use super::connect::Address;
 use super::*;
+
+/// Where Podman creates networks in terms of its own; any 4.x and 5.x takes this version.
+const CREATE_NETWORK: &str = "/v4.0.0/libpod/networks/create";
 
 /// A connection to Docker or Podman.
 pub struct Docker {
@@ -66,6 +72,31 @@ impl Docker {
         let api = bollard::Docker::connect_with_host(&address.host)?.negotiate_version().await?;
         Ok(Self { api })
     }
+
+    /// Creates a network on which Podman answers no look-ups. The Docker API has no word for that and bollard no call for
+    /// Podman's own API, so one whose answer has no content is sent there instead.
+    async fn create_silent_network(&self, spec: &NetworkSpec) -> EngineResult<()> {
+        let network = json!({
+            "name": spec.name,
+            "driver": "bridge",
+            "internal": spec.internal,
+            "dns_enabled": false,
+            "options": spec.options,
+            "labels": spec.labels,
+        });
+        let body = network.to_string();
+        let api = self.api.clone().with_request_modifier(move |mut request| {
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = Some(PathAndQuery::from_static(CREATE_NETWORK));
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+                *request.body_mut() = bollard::body_full(Bytes::from(body.clone()));
+            }
+            request
+        });
+        let unused = NetworkConnectRequest { container: String::new(), endpoint_config: None };
+        Ok(api.connect_network(&spec.name, unused).await?)
+    }
 }
 
 fn hash(map: &BTreeMap<String, String>) -> HashMap<String, String> {
@@ -95,6 +126,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     HostConfig {
         network_mode: Some(spec.network.clone()),
         dns: spec.dns.map(|ip| vec![ip.to_string()]),
+        extra_hosts: Some(spec.hosts.iter().map(|(name, ip)| format!("{name}:{ip}")).collect()),
         mounts: Some(mounts.collect()),
         runtime: spec.runtime.clone(),
         sysctls: Some(hash(&spec.sysctls)),
@@ -178,6 +210,9 @@ impl Engine for Docker {
         if same.iter().any(|network| network.name.as_deref() == Some(&spec.name)) {
             return Err(EngineError::Conflict(format!("network with name {} already exists", spec.name)));
         }
+        if !spec.dns {
+            return self.create_silent_network(spec).await;
+        }
         let request = NetworkCreateRequest {
             name: spec.name.clone(),
             driver: Some("bridge".to_owned()),
@@ -223,8 +258,9 @@ impl Engine for Docker {
     }
 
     async fn create_container(&self, spec: &ContainerSpec) -> EngineResult<()> {
-        let endpoint =
-            EndpointSettings { aliases: Some(spec.aliases.clone()), ..EndpointSettings::default() };
+        // Podman takes no settings for networks that have no endpoints.
+        let endpoint = (!spec.aliases.is_empty())
+            .then(|| EndpointSettings { aliases: Some(spec.aliases.clone()), ..EndpointSettings::default() });
         let body = ContainerCreateBody {
             image: Some(spec.image.clone()),
             entrypoint: spec.entrypoint.clone(),
@@ -234,7 +270,7 @@ impl Engine for Docker {
             user: spec.user.clone(),
             labels: Some(hash(&spec.labels)),
             host_config: Some(host_config(spec)),
-            networking_config: Some(NetworkingConfig {
+            networking_config: endpoint.map(|endpoint| NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(spec.network.clone(), endpoint)])),
             }),
             ..ContainerCreateBody::default()

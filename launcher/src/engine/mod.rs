@@ -58,6 +58,8 @@ pub struct NetworkSpec {
     pub name: String,
     /// Without a way out.
     pub internal: bool,
+    /// Whether the engine answers look-ups on it. Only Podman can be told not to; it then takes no address on the network.
+    pub dns: bool,
     /// Options of the bridge driver.
     pub options: BTreeMap<String, String>,
     /// Labels.
@@ -96,6 +98,8 @@ pub struct ContainerSpec {
     pub aliases: Vec<String>,
     /// Only upstream resolver; none: the engine's.
     pub dns: Option<Ipv4Addr>,
+    /// Names in its hosts file.
+    pub hosts: Vec<(String, Ipv4Addr)>,
     /// Bind mounts: source, target, read-only.
     pub mounts: Vec<(String, String, bool)>,
     /// Container runtime.

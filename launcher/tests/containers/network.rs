@@ -14,7 +14,7 @@ async fn probe(engine: &impl Engine, isolated: bool) -> (i64, String) {
     let info = engine.info().await.unwrap();
     let mut spec = networks::internal(name, &info, Default::default());
     if !isolated {
-        spec = NetworkSpec { options: Default::default(), ..spec };
+        spec = NetworkSpec { options: Default::default(), dns: true, ..spec };
     }
     engine.remove_container(name).await.unwrap();
     engine.remove_network(name).await.unwrap();
