@@ -1,5 +1,5 @@
 //! How fast text and request bodies are scanned: `throughput FILE`, `throughput --body FILE TYPE`,
-//! `throughput --bodies [NAME]` or `throughput --adversarial`.
+//! `throughput --bodies [NAME]` or `throughput --adversarial [NAME]`.
 //!
 //! For prefixes of the file, text DLP (`dlp BYTES MB/s`) and the search for injected instructions
 //! (`injection BYTES MB/s`); or, for generated bodies, the whole inspection (`body BYTES MB/s NAME`), ordinary ones in two
@@ -8,7 +8,8 @@
 //! first line is the machine's own measure.
 //!
 //! With `--adversarial`, text DLP of texts made to cost as much as possible, of 64 KiB, 1 MiB and 5 MiB, the slowest first:
-//! `BYTES MB/s RATIO NAME`, where the ratio is their cost to that of clean chat text of the same size, which may be 50.
+//! `BYTES MB/s RATIO NAME`, where the ratio is their cost to that of clean chat text of the same size, which may be 50; or only
+//! those of that name.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -25,7 +26,7 @@ use muselet_rules::{Strictness, dlp, injection};
 const SIZES: [usize; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 const BUDGET: Duration = Duration::from_millis(300);
 
-fn adversarial() {
+fn adversarial(only: Option<&str>) {
     let dlp = dlp_scanner();
     for bytes in [64 << 10, 1 << 20, 5 << 20] {
         // Of a byte, in nanoseconds.
@@ -36,8 +37,9 @@ fn adversarial() {
             seconds * 1e9 / text.len() as f64
         };
         let clean = cost(&corpus::chat(bytes));
-        let mut costs: Vec<_> =
-            corpus::worst_cases(bytes).into_iter().map(|(name, text)| (cost(&text), name)).collect();
+        let mut cases = corpus::worst_cases(bytes);
+        cases.retain(|&(name, _)| only.is_none_or(|only| only == name));
+        let mut costs: Vec<_> = cases.into_iter().map(|(name, text)| (cost(&text), name)).collect();
         costs.push((clean, "clean chat text"));
         costs.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (cost, name) in costs {
@@ -48,12 +50,12 @@ fn adversarial() {
 
 fn main() {
     let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: throughput FILE | --body FILE TYPE | --bodies [NAME] | --adversarial");
+        eprintln!("usage: throughput FILE | --body FILE TYPE | --bodies [NAME] | --adversarial [NAME]");
         std::process::exit(2);
     };
     println!("hot-memchr 65536 {:.0}", hot_memchr());
     if path == "--adversarial" {
-        return adversarial();
+        return adversarial(std::env::args().nth(2).as_deref());
     }
     if path == "--bodies" {
         let sizes = [64 << 10, 1 << 20];
