@@ -15,8 +15,9 @@ const LIMIT: u32 = 64 << 8;
 const REMEMBERED: usize = 64;
 /// Bits of a word.
 const WORD: usize = 11;
-/// Bytes of the longest phrase.
-const BYTES: usize = (MAX_LENGTH * WORD).div_ceil(8);
+/// Parts of 64 bits that hold the longest phrase, which ends within the first byte of the last one.
+const PARTS: usize = (MAX_LENGTH * WORD).div_ceil(64);
+const _: () = assert!(MAX_LENGTH * WORD % 64 == 8);
 
 /// The checks made for one text.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,23 +81,30 @@ impl Checks {
             }
             // Where the words that equal the one before the start end.
             let mut same = 0;
+            // The words from the place before.
+            let mut before = None;
             for start in 0..=run.len() - shortest {
                 let words = &run[start..run.len().min(start + MAX_LENGTH)];
                 if start > 0 && words.len() == MAX_LENGTH {
-                    let before = run[start - 1];
+                    let last = run[start - 1];
                     if same < start {
                         same = run[start..]
                             .iter()
-                            .position(|&word| word != before)
+                            .position(|&word| word != last)
                             .map_or(run.len(), |n| start + n);
                     }
                     if same >= start + MAX_LENGTH {
                         // The same words again.
+                        before = None;
                         continue;
                     }
                 }
-                let packed = pack(words);
-                let digest = digest(&packed, words.len());
+                let packed = match (before, words) {
+                    (Some(before), [.., last]) if words.len() == MAX_LENGTH => next(before, *last),
+                    _ => pack(words),
+                };
+                before = (words.len() == MAX_LENGTH).then_some(packed);
+                let digest = digest(packed, words.len());
                 let place = digest as usize % REMEMBERED;
                 if self.failed[place] == digest {
                     continue;
@@ -125,30 +133,41 @@ impl Checks {
     }
 }
 
-/// The words' bits in a row.
-fn pack(words: &[Option<u16>]) -> [u8; BYTES] {
-    let mut packed = [0; BYTES];
-    let (mut bits, mut have, mut at) = (0u64, 0, 0);
-    for word in words {
-        bits = bits << WORD | u64::from(word.unwrap_or(0));
-        have += WORD;
-        while have >= 8 {
-            have -= 8;
-            packed[at] = (bits >> have) as u8;
-            at += 1;
+/// The words' bits in a row, from the highest one on. The last part has only the eighth of it that the longest phrase needs.
+type Packed = [u64; PARTS];
+
+fn pack(words: &[Option<u16>]) -> Packed {
+    let mut packed = [0; PARTS];
+    for (at, word) in words.iter().enumerate() {
+        let (part, bit) = (at * WORD / 64, at * WORD % 64);
+        let bits = u128::from(word.unwrap_or(0)) << (128 - WORD - bit);
+        packed[part] |= (bits >> 64) as u64;
+        if let Some(next) = packed.get_mut(part + 1) {
+            *next |= bits as u64;
         }
-    }
-    if have > 0 {
-        packed[at] = (bits << (8 - have)) as u8;
     }
     packed
 }
 
+/// The bits of as many words as the longest phrase has, from those of the words that begin one place before.
+fn next(before: Packed, last: Option<u16>) -> Packed {
+    let mut packed = [0; PARTS];
+    for (part, bits) in packed.iter_mut().enumerate() {
+        let following = before.get(part + 1).copied().unwrap_or(0);
+        *bits = before[part] << WORD | following >> (64 - WORD);
+    }
+    let end = MAX_LENGTH * WORD;
+    let bits = u128::from(last.unwrap_or(0)) << (128 - WORD - (end - WORD) % 64);
+    packed[(end - WORD) / 64] |= (bits >> 64) as u64;
+    packed[end / 64] |= bits as u64;
+    packed
+}
+
 /// A number that tells sequences apart, never 0.
-fn digest(packed: &[u8; BYTES], words: usize) -> u64 {
+fn digest(packed: Packed, words: usize) -> u64 {
+    let [parts @ .., end] = packed;
     let mut digest = words as u64;
-    for part in packed.chunks(8) {
-        let part = part.iter().fold(0, |part, &b| part << 8 | u64::from(b));
+    for part in parts.into_iter().chain([end >> 56]) {
         digest = (digest ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         digest ^= digest >> 29;
     }
@@ -156,10 +175,14 @@ fn digest(packed: &[u8; BYTES], words: usize) -> u64 {
 }
 
 /// Checksum of the first words.
-fn holds(packed: &[u8; BYTES], length: usize) -> bool {
+fn holds(packed: &Packed, length: usize) -> bool {
     let (entropy, bits) = (length / 3 * 4, length / 3);
-    let hash = Sha256::digest(&packed[..entropy]);
-    hash[0] >> (8 - bits) == packed[entropy] >> (8 - bits)
+    let mut bytes = [0; 8 * PARTS];
+    for (bytes, part) in bytes.chunks_exact_mut(8).zip(packed) {
+        bytes.copy_from_slice(&part.to_be_bytes());
+    }
+    let hash = Sha256::digest(&bytes[..entropy]);
+    hash[0] >> (8 - bits) == bytes[entropy] >> (8 - bits)
 }
 
 #[cfg(test)]
@@ -177,5 +200,17 @@ mod tests {
             assert_eq!(few.phrase_in(&tokens(24), settings), many.phrase_in(&tokens(500), settings));
             assert_eq!(few, many);
         }
+    }
+
+    #[test]
+    fn words_one_place_on_are_packed_as_by_themselves() {
+        let words: Vec<Option<u16>> = (0..200u16).map(|at| Some(at.wrapping_mul(40503) % 2048)).collect();
+        for both in words.windows(MAX_LENGTH + 1) {
+            let (before, after) = (&both[..MAX_LENGTH], &both[1..]);
+            assert_eq!(next(pack(before), both[MAX_LENGTH]), pack(after));
+        }
+        let bits: String = words[..MAX_LENGTH].iter().map(|word| format!("{:011b}", word.unwrap())).collect();
+        let packed: String = pack(&words[..MAX_LENGTH]).iter().map(|part| format!("{part:064b}")).collect();
+        assert_eq!(packed[..bits.len()], bits);
     }
 }
