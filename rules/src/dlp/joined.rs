@@ -27,6 +27,8 @@ const BETWEEN: u8 = b'&';
 const MIN_PIECE: usize = fast::MIN_PIECE as usize;
 /// Strings of this length are worth a look at what they are.
 const LONG: usize = 64;
+/// Strings apart that are remembered, so that equal ones are looked at once.
+const RECENT: usize = 32;
 /// Shortest text with a seed phrase.
 const MIN_PHRASE: usize = super::seed::MIN_PHRASE;
 
@@ -152,7 +154,16 @@ impl Scanner {
                 return false;
             }
         }
-        if !apart.clone().all(|string| ends.add(string, true)) || !ends.flush() {
+        // Names come again in each record.
+        let mut recent: [&[u8]; RECENT] = [&[]; RECENT];
+        let mut again = |string: &'t [u8]| {
+            let place = match string {
+                [first, .., last] => usize::from(*first) * 3 + usize::from(*last) + string.len(),
+                _ => string.len(),
+            };
+            std::mem::replace(&mut recent[place % RECENT], string) == string
+        };
+        if !apart.clone().all(|string| again(string) || ends.add(string, true)) || !ends.flush() {
             return false;
         }
         if !ends.disabled {
