@@ -52,8 +52,8 @@ use plain::Matcher;
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
     pub(crate) use super::fast::{
-        Class, Needles, base64, class_masks, compresses, each_run, hex, printable, printable_by_words,
-        translate, without, without_replacements,
+        Class, Needles, base64, class_masks, compresses, each_run, fold, folded_entry, hex, printable,
+        printable_by_words, translate, without, without_replacements,
     };
 }
 
@@ -258,8 +258,6 @@ impl Scanner {
             Some(views) => views.for_rules(&mut buffer),
             None => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
         };
-        // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
-        let Ok(norm) = fast::as_str(norm) else { return Some((plain::scan_text(self, text), false)) };
         if self.strictness == Strictness::Hardened
             && let Some(found) = hardened::expanding(text, norm, part.is_some())
         {
@@ -268,21 +266,27 @@ impl Scanner {
         match &views {
             Some(views) => overview.settled = views.noted().settled,
             // Nothing else asks.
-            None if overview.holds_dots(norm.as_bytes()) => overview.note_settled(norm),
+            None if overview.holds_dots(norm) => overview.note_settled(norm),
             None => {}
         }
         let is_part = part.is_some();
         let spent = Cell::new(0);
         let views = views.as_ref();
-        overview.note_keys(norm.as_bytes());
-        let digits = fast::Survey::new(self, norm.as_bytes());
+        overview.note_keys(norm);
+        let digits = fast::Survey::new(self, norm);
         let texts = fast::Texts { input: text, norm, views };
         let seen = fast::look(self, &texts, &digits, &overview, for_silence);
         if for_silence && seen.noisy || is_part && !seen.clean {
             return None;
         }
-        let mut result =
-            if seen.clean { TextResult::default() } else { plain::name(self, text, norm, &seen.found) };
+        let mut result = match seen.clean {
+            true => TextResult::default(),
+            // A normalised text is UTF-8; were it not, the step-by-step scan would deal with it.
+            false => match std::str::from_utf8(norm) {
+                Ok(norm) => plain::name(self, text, norm, &seen.found),
+                Err(_) => return Some((plain::scan_text(self, text), false)),
+            },
+        };
         let looked = hardened::Looked {
             digits: &digits,
             overview: &overview,
@@ -296,8 +300,8 @@ impl Scanner {
         if let Some(noted) = part {
             noted.spend(seen.checks_spent);
             noted.spend(spent.get());
-            if overview.holds_percents(norm.as_bytes()) {
-                noted.escapes(norm.as_bytes());
+            if overview.holds_percents(norm) {
+                noted.escapes(norm);
             }
         }
         Some((result, complete))

@@ -48,6 +48,12 @@ impl<T: Element> Buffer<T> {
     }
 }
 
+impl<T: Element> Default for Buffer<T> {
+    fn default() -> Buffer<T> {
+        Buffer::new()
+    }
+}
+
 impl<T: Element> Deref for Buffer<T> {
     type Target = Vec<T>;
 

@@ -30,6 +30,11 @@ pub(crate) fn parts_lines(b: u8) -> bool {
     matches!(b, b'\t' | b'\n' | b'\r')
 }
 
+/// The bytes of a text, with a space for each tab and line end.
+pub(crate) fn lines_spaced(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    text.iter().map(|&b| if parts_lines(b) { b' ' } else { b })
+}
+
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -270,7 +275,7 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
                     lines.iter_mut().filter(|b| b"\t\n\r".contains(b)).for_each(|b| *b = b' ');
                     lines == norm_dlp_by_steps(&spaced).as_bytes()
                 }
-                && (!noted.settled || is_settled(&norm, |_| false))
+                && (!noted.settled || is_settled(norm.as_bytes(), |_| false))
                 && (noted.unseen || !norm.contains(is_unseen))
         })
 }
@@ -316,24 +321,23 @@ pub(crate) fn char_at(text: &[u8], at: usize) -> Option<char> {
 }
 
 /// Whether a normalised text is certainly its own normalisation and holds none of the characters that `also` names.
-pub(crate) fn is_settled(norm: &str, also: impl Fn(char) -> bool) -> bool {
-    let mut rest = norm;
+pub(crate) fn is_settled(norm: &[u8], also: impl Fn(char) -> bool) -> bool {
+    let mut at = 0;
     loop {
         // By blocks: most texts have few other characters.
-        let blocks = rest.as_bytes().chunks(64).take_while(|block| block.is_ascii());
-        let ascii: usize = blocks.map(<[u8]>::len).sum();
-        let mut chars =
-            rest.get(ascii..).unwrap_or_default().trim_start_matches(|c: char| c.is_ascii()).chars();
+        let blocks = norm[at..].chunks(64).take_while(|block| block.is_ascii());
+        at += blocks.map(<[u8]>::len).sum::<usize>();
+        at += norm[at..].iter().take_while(|b| b.is_ascii()).count();
         // Letters of other scripts mostly stand together.
-        loop {
-            match chars.clone().next() {
-                None => return true,
-                Some(c) if c.is_ascii() => break,
-                Some(c) if also(c) || !quick::keeps(c) => return false,
-                Some(_) => chars.next(),
-            };
+        while norm.get(at).is_some_and(|b| !b.is_ascii()) {
+            match char_at(norm, at) {
+                Some(c) if !also(c) && quick::keeps(c) => at += c.len_utf8(),
+                _ => return false,
+            }
         }
-        rest = chars.as_str();
+        if at == norm.len() {
+            return true;
+        }
     }
 }
 

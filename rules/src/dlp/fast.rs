@@ -44,10 +44,10 @@ pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
-pub(super) use simd::{LANES, as_str, words};
+pub(super) use simd::{LANES, words};
 pub(crate) use simd::{
-    base64, class_masks, compresses, hex, printable, printable_by_words, translate, without,
-    without_replacements,
+    base64, class_masks, compresses, fold, folded_entry, hex, printable, printable_by_words, translate,
+    without, without_replacements,
 };
 
 use kernel::{Hits, Rules};
@@ -101,7 +101,7 @@ pub(super) struct Found {
 /// A text as it was sent and normalised.
 pub(super) struct Texts<'t> {
     pub(super) input: &'t [u8],
-    pub(super) norm: &'t str,
+    pub(super) norm: &'t [u8],
     /// Other normalisations, where they were made together.
     pub(super) views: Option<&'t Views>,
 }
@@ -136,7 +136,7 @@ impl Search<'_> {
         no_words: &mut bool,
     ) -> Found {
         let s = self.s;
-        let bytes = texts.norm.as_bytes();
+        let bytes = texts.norm;
         let (plain, known) = s.kernel.hits_and_known(&self.rules, bytes, overview.plain_keys, &s.known);
         if self.for_silence && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
@@ -174,9 +174,10 @@ impl Search<'_> {
         };
         let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
         // The percent-decoding step of this recursion was made above. Seed phrases in the whole text are looked for below.
-        found.whole = self.encoded(bytes, 0) || whole;
+        let encoded = self.encoded(bytes, 0);
+        found.whole = encoded || whole;
         self.only_phrases = found.forms.iter().flatten().any(|&number| self.enforces(number));
-        self.pieces(bytes, percent, digits, &mut found.pieces);
+        self.pieces(bytes, percent, digits, encoded, &mut found.pieces);
         // Words may be parted by nothing but plus signs.
         let apart = percent == Percent::Apart;
         self.apart = apart && !(found.forms[1].is_empty() && !whole && found.pieces.is_empty());

@@ -72,13 +72,13 @@ pub(super) struct Looked<'t> {
 pub(super) fn add(
     s: &Scanner,
     input: &[u8],
-    norm: &str,
+    norm: &[u8],
     looked: &Looked<'_>,
     result: &mut TextResult,
 ) -> bool {
     let overview = looked.overview;
     let mut extra = Extra { s, result, checks: seed::Checks::limited() };
-    extra.encoded_runs(norm.as_bytes(), looked.digits);
+    extra.encoded_runs(norm, looked.digits);
     if overview.lines {
         extra.lines(input, looked);
     }
@@ -86,10 +86,10 @@ pub(super) fn add(
         extra.settled(norm, looked.views);
         extra.unnormalised(input);
     }
-    let percents = overview.holds_percents(norm.as_bytes());
+    let percents = overview.holds_percents(norm);
     let lenient = match percents {
-        true => text::percent_decode_lenient(norm.as_bytes(), MAX_ROUNDS),
-        false => norm.as_bytes().into(),
+        true => text::percent_decode_lenient(norm, MAX_ROUNDS),
+        false => norm.into(),
     };
     if let Cow::Owned(lenient) = &lenient {
         extra.lenient_percent(norm, lenient, looked.part.is_some());
@@ -101,9 +101,9 @@ pub(super) fn add(
     }
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
-    let searched = (!no_other).then_some(input).filter(|&input| input != norm.as_bytes());
+    let searched = (!no_other).then_some(input).filter(|&input| input != norm);
     let lenient = match &lenient {
-        Cow::Borrowed(_) => (percents && !looked.no_secret).then_some(norm.as_bytes()),
+        Cow::Borrowed(_) => (percents && !looked.no_secret).then_some(norm),
         Cow::Owned(lenient) => Some(&**lenient),
     };
     extra.known_secrets(searched.into_iter().chain(lenient).collect(), norm);
@@ -134,7 +134,7 @@ fn matches_in_a_line(rule: &super::Rule, input: &[u8]) -> bool {
 
 /// What is found in a text for its growth alone. Whole words in one character, as U+FDFA, make nearly half of such a text.
 /// Of a `part` less is asked, since it shares text with others.
-pub(super) fn expanding(text: &[u8], norm: &str, part: bool) -> Option<Match> {
+pub(super) fn expanding(text: &[u8], norm: &[u8], part: bool) -> Option<Match> {
     let most = MAX_GROWTH - usize::from(part);
     let grows = text.len() >= MIN_GROWING && norm.len() / most > text.len();
     grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
@@ -216,8 +216,7 @@ impl Extra<'_, '_> {
             Some(views) => views.for_rules_with_lines(&mut buffer),
             None if overview.keeps_lines() => input,
             None => {
-                let space = |&b: &u8| if text::parts_lines(b) { b' ' } else { b };
-                spaced.extend(input.iter().map(space));
+                spaced.extend(text::lines_spaced(input));
                 text::norm_dlp_quick(&spaced, &mut buffer).unwrap_or(&spaced)
             }
         };
@@ -238,14 +237,14 @@ impl Extra<'_, '_> {
     /// number stands within a line of the `input`: columns of short numbers are ordinary.
     fn view_of_lines(&mut self, input: &[u8], text: &[u8], keys: bool, encoded: Encoding) {
         let hits = fast::hits_in_lines(self.s, text, keys);
-        let spaced = || Some(std::str::from_utf8(text).ok()?.replace(['\t', '\n', '\r'], " ").into());
+        let spaced = || String::from_utf8(text::lines_spaced(text).collect()).ok().map(Cow::from);
         let is_card = |rule: &super::Rule| rule.spec().validator == Some(Validator::Luhn);
         self.matching(&hits, &spaced, encoded, LINES, |rule| {
             !rule.looks_at_edges() && (!is_card(rule) || matches_in_a_line(rule, input))
         });
     }
 
-    fn settled(&mut self, norm: &str, views: Option<&Views>) {
+    fn settled(&mut self, norm: &[u8], views: Option<&Views>) {
         let noted = views.map(|views| views.noted());
         let (settled, seen) = noted.map_or((false, false), |noted| (noted.settled, !noted.unseen));
         if settled && seen || !settled && text::is_settled(norm, is_unseen) {
@@ -253,8 +252,8 @@ impl Extra<'_, '_> {
         }
         let (mut current, mut next) = (Buffer::new(), Buffer::new());
         match seen {
-            true => current.extend_from_slice(norm.as_bytes()),
-            false => text::without_unseen(norm.as_bytes(), &mut current),
+            true => current.extend_from_slice(norm),
+            false => text::without_unseen(norm, &mut current),
         }
         if !settled {
             for _ in 0..MAX_ROUNDS {
@@ -266,7 +265,7 @@ impl Extra<'_, '_> {
                 }
             }
         }
-        if *current != *norm.as_bytes() {
+        if *current != *norm {
             self.view(&current, Encoding::Plain, SETTLED);
         }
     }
@@ -293,8 +292,8 @@ impl Extra<'_, '_> {
     }
 
     /// `always`: also where the text as the specification decodes it is the same.
-    fn lenient_percent(&mut self, norm: &str, lenient: &[u8], always: bool) {
-        let is_new = always || *lenient != *text::percent_decode_all(norm.as_bytes());
+    fn lenient_percent(&mut self, norm: &[u8], lenient: &[u8], always: bool) {
+        let is_new = always || *lenient != *text::percent_decode_all(norm);
         let mut buffer = Buffer::new();
         let lenient = text::norm_dlp_quick(lenient, &mut buffer).unwrap_or(lenient);
         if is_new {
@@ -304,19 +303,17 @@ impl Extra<'_, '_> {
     }
 
     /// Validated rules at every start and, for cards, at every shorter end that a word boundary allows.
-    fn overlapping(&mut self, norm: &str, keys: bool, cards: &Range<usize>) -> bool {
+    fn overlapping(&mut self, norm: &[u8], keys: bool, cards: &Range<usize>) -> bool {
         let mut found = Vec::new();
         let mut complete = true;
         for rule in &self.s.main.rules {
             let hit = match rule.spec().validator {
                 Some(Validator::Wif) if keys => {
-                    let keys = fast::keys_anywhere(norm.as_bytes(), MAX_KEYS);
+                    let keys = fast::keys_anywhere(norm, MAX_KEYS);
                     complete &= keys.is_some();
                     keys == Some(true)
                 }
-                Some(Validator::Luhn) if !cards.is_empty() => {
-                    fast::cards_with_a_tail(norm.as_bytes(), cards.clone())
-                }
+                Some(Validator::Luhn) if !cards.is_empty() => fast::cards_with_a_tail(norm, cards.clone()),
                 _ => false,
             };
             if hit && super::builtin_rules().iter().any(|b| b.regex == rule.spec().regex) {
@@ -328,20 +325,24 @@ impl Extra<'_, '_> {
     }
 
     /// In other `texts` than the normalised one: as it was sent and percent-decoded.
-    fn known_secrets(&mut self, mut texts: Vec<&[u8]>, norm: &str) {
+    fn known_secrets(&mut self, mut texts: Vec<&[u8]>, norm: &[u8]) {
         if self.s.env.is_empty() && self.s.file.is_empty() {
             return;
         }
         texts.retain(|t| self.s.known.possible(t));
-        if self.s.env.find(&texts).is_some() || self.s.env.folded_in(norm.as_bytes()) {
+        if self.s.env.find(&texts).is_some() || self.s.env.folded_in(norm) {
             self.push(Match::special(ENV_LEAK, Encoding::Env), KNOWN_FORMS);
         }
-        if self.s.file.find(&texts).is_some() || self.s.file.folded_in(norm.as_bytes()) {
+        if self.s.file.find(&texts).is_some() || self.s.file.folded_in(norm) {
             self.push(Match::special(FILE_LEAK, Encoding::Plain), KNOWN_FORMS);
         }
     }
 
-    fn canaries(&mut self, norm: &str) {
+    fn canaries(&mut self, norm: &[u8]) {
+        if self.s.canaries.is_empty() {
+            return;
+        }
+        let norm = &text::lossy(norm);
         for finding in self.s.canaries.bare(norm) {
             self.push(Match::special(finding, Encoding::Split), BARE_CANARY);
         }

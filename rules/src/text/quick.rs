@@ -7,7 +7,7 @@
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
-use crate::dlp::vector::{compresses, printable, printable_by_words, without_replacements};
+use crate::dlp::vector::{compresses, fold, printable, printable_by_words, without_replacements};
 use crate::scratch::Buffer;
 
 mod characters;
@@ -127,19 +127,27 @@ fn begins(text: &[u8], after_solid: bool) -> bool {
 }
 
 /// Whether the character that a text begins with, which is not ASCII, neither composes with what stands before it nor goes, when
-/// the text is normalised, freed from characters without a glyph and normalised again.
+/// the text is normalised, freed from characters without a glyph and normalised again, however often.
 pub(super) fn begins_anew_each_time(text: &[u8]) -> bool {
-    let Some((code, _)) = decode(text) else { return false };
-    let seen = |c: char| matches!(c, ' '..='~') || keeps(c) && !is_unseen(c);
+    // Letters with accents lose these in one round and become what they look like in the next.
+    const MAX_ROUNDS: usize = 4;
     let mut becomes = Vec::new();
-    match alone(code, &mut becomes) {
-        Alone::Stays => char::from_u32(code).is_some_and(seen),
-        Alone::Changes => {
-            let first = std::str::from_utf8(&becomes).ok().and_then(|text| text.chars().next());
-            first.is_some_and(seen) && char::from_u32(code).is_some_and(begins_with_a_starter)
+    let mut first = decode(text).map(|(code, _)| code);
+    for _ in 0..MAX_ROUNDS {
+        let Some(c) = first.and_then(char::from_u32).filter(|&c| !is_unseen(c)) else { return false };
+        becomes.clear();
+        match alone(u32::from(c), &mut becomes) {
+            Alone::Stays => return true,
+            Alone::Changes if begins_with_a_starter(c) => {}
+            _ => return false,
         }
-        Alone::Goes | Alone::Mark | Alone::Unknown => false,
+        match becomes.first() {
+            Some(b' '..=b'~') => return true,
+            Some(0x80..) => first = decode(&becomes).map(|(code, _)| code),
+            _ => return false,
+        }
     }
+    false
 }
 
 /// Whether what a character is made of composes with nothing before it.
@@ -220,6 +228,8 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
     let (mut base, mut base_out) = (0, 0);
     let mut torn = false;
     let mut flags = 0;
+    // Characters before this place are taken one by one.
+    let mut by_one = 0;
     while at < input.len() {
         let word = eight(input, at);
         if u64::from_le_bytes(word) & HIGH == 0 || wide && is_replacement(word) {
@@ -238,6 +248,26 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
             flags |= if added.len() < length { Entry::GONE } else { 0 };
             at += length;
             continue;
+        }
+        if wide && at >= by_one && !(lines && word[0] < b' ') {
+            let special = [characters::STRAY, characters::GONE].map(Entry::bits);
+            let folded = fold(&input[at..], lines, special, |c| entry(c).bits(), out);
+            flags |= folded.flags;
+            if let Some((from, place)) = folded.last {
+                (base, base_out) = (at + from, place);
+                (solid, apart) = (folded.solid, false);
+            }
+            if folded.lines {
+                (solid, apart) = (true, apart || !solid);
+            }
+            at += folded.read;
+            // Where few characters are short, taking sixteen at once does not pay.
+            if folded.read < 24 {
+                by_one = at + 256;
+            }
+            if folded.read > 0 {
+                continue;
+            }
         }
         let run = Run::of(input, at, lines, wide);
         if run.end > at {

@@ -130,6 +130,37 @@ fn every_character_is_normalised_as_by_the_steps() {
     }
 }
 
+#[test]
+fn what_begins_anew_each_time_is_normalised_apart_however_often() {
+    let again = |text: &str| {
+        let mut rounds = vec![text.to_owned()];
+        for _ in 0..5 {
+            let mut plain = Vec::new();
+            without_unseen(rounds[rounds.len() - 1].as_bytes(), &mut plain);
+            rounds.push(norm_dlp(&plain).into_owned());
+        }
+        rounds.split_off(1)
+    };
+    let befores = ["a", "\u{3b1}", "\u{3ac}", "\u{438}", "\u{1100}", "\u{ac00}", "\u{301}", "\u{9c7}"];
+    for c in ('\u{80}'..='\u{33ff}').chain('\u{a000}'..='\u{abff}').chain('\u{d700}'..='\u{1ffff}') {
+        let text = format!("{c}\u{301}\u{3b5}");
+        if !begins_anew_each_time(text.as_bytes()) {
+            continue;
+        }
+        let alone = again(&text);
+        for before in befores {
+            let joined: Vec<String> =
+                again(before).into_iter().zip(&alone).map(|(before, text)| before + text).collect();
+            assert_eq!(again(&format!("{before}{text}")), joined, "{c:?} after {before:?}");
+        }
+    }
+    let texts =
+        ["\u{3ad}", "\u{388}\u{3bd}\u{3b1}", "\u{451}", "\u{439}", "\u{1ebf}", "\u{d55c}", "\u{4f60}"];
+    assert!(texts.iter().all(|text| begins_anew_each_time(text.as_bytes())));
+    let others = ["\u{301}", "\u{200b}", "\u{fffd}", "\u{344}", "\u{61c}"];
+    assert!(others.iter().all(|text| !begins_anew_each_time(text.as_bytes())));
+}
+
 /// Characters of every kind, those that depend on others more often than not.
 fn any_character() -> impl Strategy<Value = char> {
     let marks: Vec<char> = ('\u{300}'..='\u{1E2AE}')
@@ -184,4 +215,59 @@ proptest! {
             prop_assert_eq!(norm_dlp(&bytes), norm_dlp_by_steps(&bytes), "{:?}", bytes);
         }
     }
+
+    /// Sixteen at a time, and one by one where those around them allow no more.
+    #[test]
+    fn long_texts_are_normalised_alike_in_every_way(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                12 => prop::sample::select(SHORT.to_vec()).prop_map(<[u8]>::to_vec),
+                6 => prop::char::range('\u{80}', '\u{7ff}').prop_map(|c| c.to_string().into_bytes()),
+                3 => prop::char::range('\u{800}', '\u{33ff}').prop_map(|c| c.to_string().into_bytes()),
+                2 => any::<u8>().prop_map(|b| vec![b]),
+                1 => piece(),
+            ],
+            0..150,
+        ),
+        repeated in 1usize..3,
+    ) {
+        let text = pieces.concat().repeat(repeated);
+        prop_assert!(every_way_normalises_alike(&text), "{:?}", text);
+    }
 }
+
+/// What becomes something short, whatever stands around it.
+const SHORT: &[&[u8]] = &[
+    "\u{3ac}".as_bytes(),
+    "\u{3b2}".as_bytes(),
+    "\u{439}".as_bytes(),
+    "\u{448}".as_bytes(),
+    "\u{1ebf}".as_bytes(),
+    "\u{2014}".as_bytes(),
+    "\u{2026}".as_bytes(),
+    "\u{94d}".as_bytes(),
+    "\u{941}".as_bytes(),
+    "\u{ad}".as_bytes(),
+    "\u{200b}".as_bytes(),
+    "\u{fffd}".as_bytes(),
+    "\u{4f60}".as_bytes(),
+    "\u{1f600}".as_bytes(),
+    b" ",
+    b"a",
+    b"Ab.",
+    b"\n",
+    b"\t",
+    b"\0",
+    b"\x7f",
+    b"\x80",
+    b"\xc3",
+    b"\xe0\x9f\xbf",
+    b"\xed\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xf0\x8f\xbf\xbf",
+    b"\xf4\x90\x80\x80",
+    b"\xf4\x8f\xbf\xbf",
+    b"\xe2\x82",
+    b"\xf0\x9f\x98",
+    b"a word of ASCII that is longer than half a block",
+];

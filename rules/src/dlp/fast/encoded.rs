@@ -5,6 +5,8 @@
 //! bits of a decoded byte, which tell what it is, lie within one base64 digit each, so a vector sweep that transposes the
 //! digits' bits gives all of them, and a few operations on words say whether a run can hold a stretch that is long enough.
 
+use std::cell::RefCell;
+
 use super::decoded::least_bytes;
 use super::kernel::LENGTHY;
 use super::overlap::MIN_CARD;
@@ -21,6 +23,8 @@ pub(in super::super) struct Survey<'t> {
     without_equals: u32,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
+    /// Ranges of digits whose base64 form holds nothing, in order; each as its start and, in the lower half, its end.
+    noise: RefCell<Buffer<u64>>,
 }
 
 /// What is gathered in the sweep.
@@ -57,7 +61,14 @@ impl<'t> Survey<'t> {
         let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards: 0..0, before: 0 });
         let cards = sweep.cards;
         let (stretch, without_equals) = (s.kernel.stretch(), s.kernel.stretch_without_equals());
-        Survey { text, runs, stretch, without_equals, cards }
+        Survey { text, runs, stretch, without_equals, cards, noise: RefCell::default() }
+    }
+
+    /// Notes that a range of digits, behind all those noted before, decodes to nothing as base64.
+    pub(super) fn note_noise(&self, start: usize, end: usize) {
+        if end <= u32::MAX as usize {
+            self.noise.borrow_mut().push((start as u64) << 32 | end as u64);
+        }
     }
 
     /// Whether all bytes of a range are digits.
@@ -268,8 +279,12 @@ pub(in super::super) fn encoded_runs(
     mut found: impl FnMut(Encoded<'_>),
 ) {
     let mut search = Search::new(s);
+    let noise = survey.noise.borrow();
+    let mut noise = noise.iter().copied().peekable();
     runs::each_in(&survey.runs, MIN_RUN, |start, end| {
-        search.run(&text[start..end], survey.base64(start, end), 0, &mut found);
+        while noise.next_if(|range| range >> 32 < start as u64).is_some() {}
+        let is_noise = noise.peek() == Some(&((start as u64) << 32 | end as u64));
+        search.run(&text[start..end], !is_noise && survey.base64(start, end), 0, &mut found);
         false
     });
 }
@@ -351,21 +366,24 @@ impl Search<'_> {
         if possible.phrase && self.phrase_in(decoded) {
             found(Encoded::Phrase(decoded, encoded));
         }
-        if possible.rule && self.in_normalised(decoded) {
-            found(Encoded::Rules(&crate::text::norm_dlp(decoded), encoded));
-        }
         let depth = depth + 1;
-        if depth == MAX_DEPTH || !possible.nested {
+        let nested = depth < MAX_DEPTH && possible.nested;
+        // Line ends, invisible characters and look-alikes in a text; never in binary data, which is long and costs much.
+        let is_text = nested && !is_printable(decoded) && std::str::from_utf8(decoded).is_ok();
+        let mut buffer = Buffer::new();
+        let norm = match possible.rule || is_text {
+            true => norm_dlp_quick(decoded, &mut buffer).unwrap_or(decoded),
+            false => decoded,
+        };
+        if possible.rule && self.s.kernel.any(&self.rules, norm) {
+            found(Encoded::Rules(&crate::text::lossy(norm), encoded));
+        }
+        if !nested {
             return;
         }
         self.runs_in(decoded, depth, found);
-        // Line ends, invisible characters and look-alikes in a text; never in binary data, which is long and costs much.
-        if !is_printable(decoded)
-            && let Ok(text) = std::str::from_utf8(decoded)
-            && let norm = crate::text::norm_dlp(text.as_bytes())
-            && *norm != *text
-        {
-            self.runs_in(norm.as_bytes(), depth, found);
+        if is_text && *norm != *decoded {
+            self.runs_in(norm, depth, found);
         }
         if let Some(plain) = consists_of(decoded, &HEX).then(|| decode::hex_delimited(decoded)).flatten() {
             self.decoded_run(&plain, Encoding::Hex, depth, found);

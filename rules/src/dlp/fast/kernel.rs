@@ -10,6 +10,7 @@ use super::overlap;
 use super::runs::{self, Class};
 use super::shape::{self, Branch};
 use super::windows::Windows;
+use crate::text::lines_spaced;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
@@ -403,8 +404,10 @@ struct Text<'t> {
 impl<'t> Text<'t> {
     /// What rules see; `None` when it is not UTF-8.
     fn view(&self) -> Option<Cow<'t, str>> {
-        let text = std::str::from_utf8(self.bytes).ok()?;
-        Some(if self.lines { text.replace(['\t', '\n', '\r'], " ").into() } else { text.into() })
+        if !self.lines {
+            return std::str::from_utf8(self.bytes).ok().map(Cow::Borrowed);
+        }
+        String::from_utf8(lines_spaced(self.bytes).collect()).ok().map(Cow::Owned)
     }
 }
 

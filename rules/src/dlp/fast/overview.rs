@@ -127,7 +127,7 @@ impl Overview {
     }
 
     /// Notes whether normalising the normalised text again changes it.
-    pub(in super::super) fn note_settled(&mut self, norm: &str) {
+    pub(in super::super) fn note_settled(&mut self, norm: &[u8]) {
         self.settled = self.ascii || text::is_settled(norm, |_| false);
     }
 

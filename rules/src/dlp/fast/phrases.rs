@@ -20,7 +20,7 @@ impl Search<'_> {
             None => !overview.may_hold_words(input, min_words),
         };
         // A space for each plus sign makes no words. Percent signs come out of both normalisations alike.
-        let escapes = overview.holds_percents(norm.as_bytes());
+        let escapes = overview.holds_percents(norm);
         let whole = overview.pieces || may_decode(input);
         if *no_words && !escapes && !whole {
             return true;

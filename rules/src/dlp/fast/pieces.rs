@@ -1,14 +1,16 @@
 //! What is between delimiters, decoded piece by piece.
 
+use super::encoded::MIN_RUN;
 use super::*;
 
 impl Search<'_> {
-    /// The pieces between delimiters that lead to a match (spec: dlp §8.6a).
+    /// The pieces between delimiters that lead to a match (spec: dlp §8.6a). `whole`: the text may, decoded as a whole.
     pub(super) fn pieces(
         &mut self,
         norm: &[u8],
         percent: Percent,
         survey: &Survey<'_>,
+        whole: bool,
         found: &mut Vec<Range<usize>>,
     ) {
         let complete = |start: usize, end: usize| {
@@ -25,11 +27,16 @@ impl Search<'_> {
                 return false;
             }
             let piece = &norm[start..end];
-            let base64 = survey.all_digits(start, end)
-                && survey.base64(start, end)
-                && piece.len() % 4 != 1
-                && !self.is_noise(piece);
-            let leads = self.encoded_as(piece, 0, base64)
+            let mut encoded = || {
+                let digits = survey.all_digits(start, end) && piece.len() % 4 != 1;
+                let base64 = digits && survey.base64(start, end) && !self.is_noise(piece);
+                if digits && !base64 && piece.len() >= MIN_RUN as usize {
+                    survey.note_noise(start, end);
+                }
+                self.encoded_as(piece, 0, base64)
+            };
+            let is_whole = piece.len() == norm.len();
+            let leads = (whole || !is_whole) && encoded()
                 || match percent {
                     Percent::Nothing => false,
                     _ if !survey.percent(start, end) => false,

@@ -11,6 +11,7 @@ use crate::scratch::Buffer;
 mod bases;
 mod digits;
 mod eight;
+mod fold;
 mod masks;
 mod outline;
 mod translate;
@@ -26,6 +27,7 @@ pub(super) use digits::{digits_by_one, narrow_digits, narrow_runs, runs_by_one};
 pub(super) use eight::{Blocks, Eight, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};
+pub(crate) use fold::{entry as folded_entry, fold};
 pub(super) use masks::long_runs;
 pub(in super::super) use masks::{LANES, words};
 #[cfg(test)]
@@ -201,15 +203,6 @@ pub(super) fn without_by_runs(unwanted: &[u8], text: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&text[from..]);
-}
-
-/// A text as a string, which most are of ASCII.
-pub(in super::super) fn as_str(text: &[u8]) -> Result<&str, std::str::Utf8Error> {
-    match text.is_ascii() {
-        // SAFETY: ASCII is UTF-8.
-        true => Ok(unsafe { std::str::from_utf8_unchecked(text) }),
-        false => std::str::from_utf8(text),
-    }
 }
 
 /// Appends a text without U+FFFD.

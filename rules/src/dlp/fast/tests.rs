@@ -139,7 +139,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
         no_secret: false,
         part: None,
     };
-    hardened::add(s, text, norm, &looked, result);
+    hardened::add(s, text, norm.as_bytes(), &looked, result);
 }
 
 /// Generated inputs for each property: `MUSELET_CASES`, or what a test run has time for.

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, is_nfkc_quick};
 
+use crate::dlp::vector::folded_entry;
+
 use super::super::{is_control, is_exotic_space, is_invisible, is_nonspacing_mark, norm_dlp_str_by_steps};
 
 /// Pages of the planes that have letters; beyond are three of compatibility characters and two of invisible ones.
@@ -67,6 +69,10 @@ impl Entry {
         Entry(entry)
     }
 
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
     #[inline(always)]
     fn code(self) -> u32 {
         self.0 >> 24 & 15
@@ -102,6 +108,18 @@ impl Entry {
     }
 }
 
+/// What becomes of a byte that is part of no character, and of a control character.
+pub(super) const STRAY: Entry = Entry::short(b"\xEF\xBF\xBD", Entry::UNSEEN);
+pub(super) const GONE: Entry = Entry::of(Sort::Gone);
+
+// The vector kernel knows these numbers.
+const _: () = assert!(
+    Entry::KEPT == folded_entry::KEPT
+        && Entry::FLAGS == folded_entry::FLAGS
+        && Entry::of(Sort::Drops).0 >> folded_entry::CODE & 15 == folded_entry::NOTHING[0]
+        && Entry::of(Sort::Gone).0 >> folded_entry::CODE & 15 == folded_entry::NOTHING[1]
+);
+
 /// What becomes of bytes that are ASCII or part of no character, without and with line ends.
 static BYTES: [[Entry; 256]; 2] = [bytes(false), bytes(true)];
 
@@ -112,7 +130,7 @@ const fn bytes(lines: bool) -> [Entry; 256] {
         match b as u8 {
             0x20..=0x7e => entries[b] = Entry::short(&[b as u8], 0),
             b'\t' | b'\n' | b'\r' if lines => entries[b] = Entry::short(&[b as u8], 0),
-            0x80.. => entries[b] = Entry::short(b"\xEF\xBF\xBD", Entry::UNSEEN),
+            0x80.. => entries[b] = STRAY,
             _ => {}
         }
         b += 1;

@@ -24,7 +24,7 @@ pub(in super::super) fn available() -> bool {
 
 /// As many low bits.
 #[inline]
-fn first(bits: usize) -> u64 {
+pub(super) fn first(bits: usize) -> u64 {
     if bits < 64 { (1 << bits) - 1 } else { u64::MAX }
 }
 
@@ -39,7 +39,7 @@ fn load(text: &[u8]) -> __m512i {
 /// Up to 64 bytes from a position on, and a bit for each of them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load_at(text: &[u8], at: usize) -> (__m512i, u64) {
+pub(super) fn load_at(text: &[u8], at: usize) -> (__m512i, u64) {
     let rest = text.get(at..).unwrap_or_default();
     match rest.first_chunk() {
         Some(block) => (whole(block), u64::MAX),

@@ -168,7 +168,7 @@ proptest! {
         let text = text.concat();
         let norm = norm_dlp(&text);
         let mut overview = Overview::new(&text);
-        overview.note_settled(&norm);
+        overview.note_settled(norm.as_bytes());
         prop_assert!(!overview.is_printable() || norm.as_bytes() == text);
         prop_assert!(!overview.keeps_lines() || norm_match(&text).as_bytes() == text);
         if overview.settled {
