@@ -1,33 +1,57 @@
 //! Long scans, off the async workers.
 //!
-//! A worker that scans five megabytes answers nobody else meanwhile. Work on large inputs therefore goes to blocking threads,
-//! as many at a time as there are cores; the rest waits its turn in order. Small inputs are scanned in place, since the way
-//! to another thread and back costs more than they do.
+//! A worker that scans five megabytes answers nobody else meanwhile. Work on large inputs therefore goes to threads of its own,
+//! at most as many as there are cores; the rest waits its turn in order. They are not the runtime's blocking threads: those take
+//! turns, however few are busy at a time, and each would keep buffers of some ten megabytes, cold by its next turn. Small inputs
+//! are scanned in place, since the way to another thread and back costs more than they do.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// Inputs of up to this many bytes are scanned in place. Usual text of that size takes less than 200 us; the way to another
 /// thread and back, with the memory that two threads then share, costs a tenth of that.
 const IN_PLACE: usize = 64 * 1024;
+/// A thread without work ends after this time, and its buffers with it.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs scans. Cheap to clone; one for the whole process.
 #[derive(Debug, Clone)]
 pub struct Offload {
-    slots: Arc<Semaphore>,
+    crew: Arc<Crew>,
 }
 
-/// The scan did not come back: it panicked, or the runtime is shutting down. Whatever was scanned must be refused.
+/// The scan did not come back: it panicked, or there is no thread to run it. Whatever was scanned must be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scan aborted")]
 pub struct Aborted;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Crew {
+    at_once: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// Threads that wait for work.
+    idle: usize,
+}
 
 impl Offload {
     /// `at_once`: scans of large inputs that may run at a time, at least one.
     #[must_use]
     pub fn new(at_once: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(at_once.max(1))) }
+        let (state, work) = Default::default();
+        Self { crew: Arc::new(Crew { at_once: at_once.max(1), state, work }) }
     }
 
     /// Whether an input of so many bytes is scanned in place: its scan may then borrow what it needs.
@@ -36,7 +60,7 @@ impl Offload {
         bytes <= IN_PLACE
     }
 
-    /// Runs `scan` over an input of `bytes` bytes.
+    /// Runs `scan` over an input of `bytes` bytes. One that nobody waits for any more when its turn comes is left out.
     ///
     /// # Errors
     /// The scan did not finish.
@@ -48,19 +72,73 @@ impl Offload {
         if Self::is_in_place(bytes) {
             return Ok(scan());
         }
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Aborted)?;
-        // The slot goes with the work: a request that is cancelled meanwhile does not free it early.
-        let work = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            scan()
-        });
-        work.await.map_err(|_| Aborted)
+        let (sender, result) = oneshot::channel();
+        self.crew.put(Box::new(move || {
+            if !sender.is_closed() {
+                // Nobody may be left to be told.
+                let _ = sender.send(scan());
+            }
+        }));
+        result.await.map_err(|_| Aborted)
     }
 }
 
 impl Default for Offload {
     fn default() -> Self {
         Self::new(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+impl Crew {
+    fn put(self: &Arc<Self>, job: Job) {
+        let mut state = self.lock();
+        state.jobs.push_back(job);
+        if state.jobs.len() <= state.idle {
+            drop(state);
+            self.work.notify_one();
+        } else if state.threads < self.at_once {
+            let crew = Arc::clone(self);
+            let spawned = std::thread::Builder::new().name("scan".to_owned()).spawn(move || crew.toil());
+            state.threads += usize::from(spawned.is_ok());
+            if state.threads == 0 {
+                // Dropped jobs are aborted ones.
+                state.jobs.clear();
+            }
+        }
+    }
+
+    /// What a thread does.
+    fn toil(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                // Whoever waits for it learns of a panic.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = self.lock();
+                continue;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_timeout_while(state, IDLE, |state| state.jobs.is_empty());
+            let late;
+            (state, late) = waited.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+            if late.timed_out() {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew").field("at_once", &self.at_once).finish_non_exhaustive()
     }
 }
 
@@ -106,5 +184,31 @@ mod tests {
     async fn a_scan_that_panics_is_an_error() {
         let scan = || assert!(std::hint::black_box(false), "on purpose");
         assert_eq!(Offload::new(1).run(IN_PLACE + 1, scan).await, Err(Aborted));
+    }
+
+    /// Polls once.
+    async fn begin<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) {
+        std::future::poll_fn(|cx| {
+            assert!(future.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_scan_that_nobody_waits_for_any_more_is_left_out() {
+        let offload = Offload::new(1);
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = || {
+            let ran = Arc::clone(&ran);
+            move || ran.fetch_add(1, Ordering::SeqCst)
+        };
+        let mut first = std::pin::pin!(offload.run(IN_PLACE + 1, move || blocked.recv().is_ok()));
+        begin(first.as_mut()).await;
+        begin(std::pin::pin!(offload.run(IN_PLACE + 1, count()))).await;
+        let last = offload.run(IN_PLACE + 1, count());
+        release.send(()).expect("it waits");
+        assert_eq!((first.await, last.await), (Ok(true), Ok(0)));
     }
 }
