@@ -9,6 +9,7 @@ pub mod config;
 pub mod embed;
 pub mod events;
 mod gather;
+mod head_end;
 pub mod policy;
 pub mod server;
 mod tls_suites;

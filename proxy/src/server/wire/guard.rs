@@ -26,6 +26,7 @@ use super::head::{self, Expect, Framing, Head, Refusal};
 use super::minimal::minimal;
 use super::slot::Slot;
 use crate::gather;
+use crate::head_end::head_end;
 
 /// The deadlines of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -219,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.request_began = Instant::now();
                 self.read_deadline.set(self.request_began + self.limits.head);
             }
-            if let Some(end) = head::end(&self.inbox, self.searched) {
+            if let Some(end) = head_end(&self.inbox, self.searched) {
                 if end > head::MAX_HEAD {
                     self.refuse(Refusal::TooLarge);
                     return Poll::Ready(Ok(()));

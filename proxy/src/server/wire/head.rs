@@ -121,23 +121,6 @@ impl Refusal {
     }
 }
 
-/// The length of the head at the front of `seen`, its blank line included; `from` is where an earlier search ended.
-/// Only a line feed ends a line, as for the reference.
-#[must_use]
-pub fn end(seen: &[u8], from: usize) -> Option<usize> {
-    // A line end found before may be the one before the blank line.
-    let mut at = from.saturating_sub(3);
-    while let Some(line_feed) = memchr::memchr(b'\n', &seen[at..]) {
-        at += line_feed + 1;
-        match &seen[at..] {
-            [b'\n', ..] => return Some(at + 1),
-            [b'\r', b'\n', ..] => return Some(at + 2),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// Judges a complete head. What comes out shares its memory.
 pub fn parse(head: &Bytes, strictness: Strictness) -> Result<Head, Refusal> {
     let mut lines = Lines { rest: head, bare_line_feed: false };

@@ -222,19 +222,20 @@ impl Http1 {
         let (read, transport) = self.worker.socket.recorded()?;
         let mut builder = Builder::new();
         builder.max_headers(MAX_LINES);
-        let other = Other { read: read.into(), failed: None };
+        let other = Other { read: read.into(), failed: None, sent: None };
         *self = Self { single: true, ..Self::again(&builder, transport, other).await.ok()? };
         Some(unrepeatable(self.exchange(stand_in(method)).await))
     }
 
-    /// Reads the response to a request of this method that has been sent without hyper.
+    /// Reads the response to a request that has been sent without hyper, after sending what is left of it. For one that has
+    /// been sent whole a [stand-in](stand_in) does.
     pub(super) async fn resume(
         transport: Transport,
         other: Other,
-        method: Method,
+        request: Request<OutgoingBody>,
     ) -> hyper::Result<(Self, Result<Response<Incoming>, Failed>)> {
         let mut connection = Self::again(&Builder::new(), transport, other).await?;
-        let resumed = connection.send(stand_in(method)).await;
+        let resumed = connection.send(request).await;
         Ok((connection, unrepeatable(resumed)))
     }
 
@@ -245,7 +246,8 @@ impl Http1 {
     }
 }
 
-fn stand_in(method: Method) -> Request<OutgoingBody> {
+/// A request that is not sent, for the response to one of this method.
+pub(super) fn stand_in(method: Method) -> Request<OutgoingBody> {
     let mut request = Request::new(OutgoingBody::Empty);
     *request.method_mut() = method;
     request

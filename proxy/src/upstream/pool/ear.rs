@@ -143,8 +143,11 @@ impl Wake for Socket {
 pub(super) struct Listening {
     /// None once it has been dropped.
     transport: Option<Transport>,
-    /// Read before anything else, but not before something was written; and what is written until then goes nowhere.
+    /// Read before anything else, but not before something was written; and what is written until then goes nowhere, or what of
+    /// it has been sent already.
     again: Option<Again>,
+    /// Bytes of a request that have been sent and that hyper will write.
+    sent: usize,
     socket: Arc<Socket>,
     waker: Waker,
 }
@@ -158,12 +161,13 @@ struct Again {
 impl Listening {
     pub(super) fn new(transport: Transport, socket: &Arc<Socket>) -> Self {
         let waker = Arc::clone(socket).into();
-        Self { transport: Some(transport), again: None, socket: Arc::clone(socket), waker }
+        Self { transport: Some(transport), again: None, sent: 0, socket: Arc::clone(socket), waker }
     }
 
     /// `other` was read from it for a request that it has been sent; the next request is taken for that one.
     pub(super) fn again(transport: Transport, other: Other, socket: &Arc<Socket>) -> Self {
         let mut listening = Self::new(transport, socket);
+        listening.sent = other.sent.unwrap_or_default();
         listening.again = Some(Again { other, asked: false });
         listening
     }
@@ -231,10 +235,19 @@ impl AsyncRead for Listening {
 
 impl AsyncWrite for Listening {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(again) = &mut self.again {
-            again.asked = true;
-            self.waker.wake_by_ref();
-            return Poll::Ready(Ok(buf.len()));
+        if let Some(Again { other, asked }) = &mut self.again {
+            let (first, whole) = (!std::mem::replace(asked, true), other.sent.is_none());
+            if first {
+                self.waker.wake_by_ref();
+            }
+            if whole {
+                return Poll::Ready(Ok(buf.len()));
+            }
+        }
+        if self.sent > 0 {
+            let n = self.sent.min(buf.len());
+            self.sent -= n;
+            return Poll::Ready(Ok(n));
         }
         self.call(cx, |transport, cx| transport.poll_write(cx, buf))
     }
@@ -244,7 +257,7 @@ impl AsyncWrite for Listening {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.again.is_some() {
+        if self.again.is_some() || self.sent > 0 {
             let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
             return self.poll_write(cx, first);
         }

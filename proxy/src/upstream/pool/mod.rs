@@ -38,7 +38,7 @@ pub use transport::Transport;
 use body::Lease;
 use connection::{Connection, Failed, Http1};
 use idle::Idle;
-use usual::Exchanged;
+use usual::{Exchanged, Written};
 
 /// Bounds of a [`Pool`].
 #[derive(Debug, Clone, Copy)]
@@ -248,7 +248,7 @@ impl Pool {
     ) -> Result<Sent, SendError<E>> {
         match sender {
             Sender::Http1(Connection::Usual(transport)) => match usual::request(&outgoing) {
-                Some(request) => self.send_usual(key, transport, &request, outgoing.method, keep).await,
+                Some(written) => self.send_usual(key, transport, &written, outgoing, keep).await,
                 None => {
                     let connection = Http1::open(*transport).await.map_err(SendError::Http)?;
                     self.send_turned(key, Box::new(connection), outgoing, keep).await
@@ -273,17 +273,21 @@ impl Pool {
         &self,
         key: &OriginKey,
         mut transport: Box<Transport>,
-        request: &[u8],
-        method: Method,
+        written: &Written,
+        outgoing: Outgoing,
         keep: bool,
     ) -> Result<Sent, SendError<E>> {
-        match usual::exchange(&mut transport, request, &method).await {
+        match usual::exchange(&mut transport, written, &outgoing.method).await {
             Exchanged::Response(response) => {
                 let lease = self.lease(key, Connection::Usual(transport), keep);
                 Ok(Sent::Done(response.map(|rest| IncomingBody::usual(rest, lease))))
             }
             Exchanged::Other(other) => {
-                let resumed = Http1::resume(*transport, other, method).await;
+                let request = match other.sent {
+                    Some(_) => http1_request(outgoing).map_err(SendError::Request)?.0,
+                    None => connection::stand_in(outgoing.method),
+                };
+                let resumed = Http1::resume(*transport, other, request).await;
                 let (connection, sent) = resumed.map_err(SendError::Http)?;
                 let keep = keep && !connection.is_single();
                 let lease = self.lease(key, Connection::Turned(Box::new(connection)), keep);

@@ -1,12 +1,14 @@
-//! Exchanges of the usual kind without hyper: a short request, all of it at hand, and a response of a stated length.
+//! Exchanges of the usual kind without hyper: a request that is at hand, and a response of a stated length.
 //!
 //! hyper's client costs a small exchange more than all checks together: two channels, a task's worth of state, and every
 //! message moved a dozen times. What is left without it is a `write`, a `read` and httparse. Nothing is decided here that two
 //! readers could see differently: a response with any coding, a second or a doubtful length, another version, an interim
 //! status, or more header lines than usual is given to hyper as it was read, and with it the connection for good (see
-//! `connection`). So is what goes wrong, so that errors have one origin.
+//! `connection`). So is what goes wrong, so that errors have one origin; and a request whose answer begins before all of it was
+//! taken, which hyper goes on sending where this left off.
 
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,15 +18,15 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::target::goes_as_it_is;
 use super::{Outgoing, OutgoingBody, Transport};
-use crate::server::wire::head;
+use crate::head_end::head_end;
 
-/// Longest request, bytes: a socket without anything under way takes it at once, so nothing has to be read meanwhile.
-const REQUEST: usize = 16 * 1024;
+/// Longest head of a request, bytes.
+const REQUEST_HEAD: usize = 16 * 1024;
 /// Longest head of a response, bytes, and most lines.
 const HEAD: usize = 64 * 1024;
 const LINES: usize = 100;
@@ -45,20 +47,29 @@ pub(super) struct Other {
     pub read: Bytes,
     /// What the next read would say.
     pub failed: Option<io::Error>,
+    /// Bytes of the request that have been sent; `None`: all of it.
+    pub sent: Option<usize>,
 }
 
-/// The request as it goes out, which is as hyper would write it; `None`: not a usual one.
-pub(super) fn request(outgoing: &Outgoing) -> Option<Vec<u8>> {
+/// A request as it goes out, which is as hyper would write it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+/// `None`: not a usual one.
+pub(super) fn request(outgoing: &Outgoing) -> Option<Written> {
     let Outgoing { method, target, host, headers, body } = outgoing;
-    let body: &[u8] = match body {
-        OutgoingBody::Empty => b"",
-        OutgoingBody::Full(bytes) if !bytes.is_empty() => bytes,
+    let body = match body {
+        OutgoingBody::Empty => Bytes::new(),
+        OutgoingBody::Full(bytes) if !bytes.is_empty() => bytes.clone(),
         _ => return None,
     };
-    if !goes_as_it_is(target) || *method == Method::CONNECT || body.len() > REQUEST {
+    if !goes_as_it_is(target) || *method == Method::CONNECT {
         return None;
     }
-    let mut out = Vec::with_capacity(256 + target.len() + body.len());
+    let mut out = Vec::with_capacity(256 + target.len());
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(target);
@@ -83,8 +94,7 @@ pub(super) fn request(outgoing: &Outgoing) -> Option<Vec<u8>> {
         line(&mut out, &CONTENT_LENGTH, &body.len().into());
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body);
-    (out.len() <= REQUEST).then_some(out)
+    (out.len() <= REQUEST_HEAD).then_some(Written { head: out, body })
 }
 
 fn line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
@@ -114,16 +124,13 @@ pub(super) fn is_silent(transport: &mut Transport) -> bool {
 }
 
 /// Sends a request and reads the head of its response.
-pub(super) async fn exchange(transport: &mut Transport, request: &[u8], method: &Method) -> Exchanged {
-    let other = |read: BytesMut, failed| Exchanged::Other(Other { read: read.freeze(), failed });
+pub(super) async fn exchange(transport: &mut Transport, request: &Written, method: &Method) -> Exchanged {
+    let mut sent = 0;
     let mut read = BytesMut::new();
-    let sent = match transport.write_all(request).await {
-        Ok(()) => transport.flush().await,
-        failed => failed,
-    };
-    if let Err(error) = sent {
-        return other(read, Some(error));
+    if let Err(early) = poll_fn(|cx| poll_send(transport, request, &mut sent, &mut read, cx)).await {
+        return Exchanged::Other(Other { read: read.freeze(), failed: early.err(), sent: Some(sent) });
     }
+    let other = |read: BytesMut, failed| Exchanged::Other(Other { read: read.freeze(), failed, sent: None });
     loop {
         let searched = read.len();
         if searched > HEAD {
@@ -135,7 +142,7 @@ pub(super) async fn exchange(transport: &mut Transport, request: &[u8], method: 
             Ok(_) => {}
             Err(error) => return other(read, Some(error)),
         }
-        if let Some(end) = head::end(&read, searched) {
+        if let Some(end) = head_end(&read, searched) {
             let head = read.split_to(end).freeze();
             return match response(&head, method) {
                 Some(response) => Exchanged::Response(response.map(|length| Rest::new(read, length))),
@@ -147,6 +154,50 @@ pub(super) async fn exchange(transport: &mut Transport, request: &[u8], method: 
             };
         }
     }
+}
+
+/// The origin said something, or nothing more, or cannot be asked, before all of a request was sent.
+type Early = io::Result<()>;
+
+/// Sends what is left of a request. Who does not take it may have answered already.
+fn poll_send(
+    transport: &mut Transport,
+    request: &Written,
+    sent: &mut usize,
+    read: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Early>> {
+    let Written { head, body } = request;
+    loop {
+        let head_left = head.get(*sent..).unwrap_or_default();
+        let body_left = &body[sent.saturating_sub(head.len())..];
+        let pieces = [IoSlice::new(head_left), IoSlice::new(body_left)];
+        let pieces = match (head_left.is_empty(), body_left.is_empty()) {
+            (true, true) => break,
+            (true, false) => &pieces[1..],
+            (false, true) => &pieces[..1],
+            (false, false) => &pieces[..],
+        };
+        match Pin::new(&mut *transport).poll_write_vectored(cx, pieces) {
+            Poll::Ready(Ok(n)) if n > 0 => *sent += n,
+            Poll::Ready(_) => return Poll::Ready(Err(Ok(()))),
+            Poll::Pending => return poll_early(transport, read, cx),
+        }
+    }
+    match Pin::new(&mut *transport).poll_flush(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+        Poll::Ready(Err(_)) => Poll::Ready(Err(Ok(()))),
+        Poll::Pending => poll_early(transport, read, cx),
+    }
+}
+
+fn poll_early(
+    transport: &mut Transport,
+    read: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Early>> {
+    read.reserve(FIRST);
+    poll_read_buf(Pin::new(transport), cx, read).map(|said| Err(said.map(drop)))
 }
 
 /// A response and the length of its body, when it is a usual one; and whether another may follow.

@@ -48,10 +48,12 @@ async fn requests_are_written_as_hyper_writes_them() {
         ("POST", "/", &[("content-length", "4"), ("content-type", "a/b")], full("body")),
         ("POST", "/", &[("content-length", "0")], OutgoingBody::Empty),
         ("ODD", "/", &[], full("body")),
+        ("POST", "/", &[], full("long".repeat(100_000).leak())),
     ];
     for (method, target, headers, body) in cases {
         let make = || outgoing(method, target, headers, body.again().unwrap());
         let usual = request(&make()).expect(target);
+        let usual = [&usual.head[..], &usual.body].concat();
         let (near, mut far) = pair().await;
         let (hypers, _) = http1_request(make()).unwrap();
         let mut connection = Http1::open(Transport::Plain(near)).await.unwrap();
@@ -72,7 +74,7 @@ async fn requests_are_written_as_hyper_writes_them() {
 #[test]
 fn requests_that_need_more_than_that_are_left_to_hyper() {
     let chunks = || OutgoingBody::Chunks(Bytes::from_static(b"x"), None);
-    let long: &'static str = "x".repeat(REQUEST).leak();
+    let long: &'static str = "x".repeat(REQUEST_HEAD).leak();
     let cases: &[(&str, &str, &[(&'static str, &'static str)], OutgoingBody)] = &[
         ("CONNECT", "/", &[], OutgoingBody::Empty),
         ("GET", "h.test:80", &[], OutgoingBody::Empty),
@@ -90,7 +92,7 @@ fn requests_that_need_more_than_that_are_left_to_hyper() {
         ("POST", "/", &[("content-length", "+4")], full("body")),
         ("POST", "/", &[("content-length", "4"), ("content-length", "4")], full("body")),
         ("POST", "/", &[], chunks()),
-        ("POST", "/", &[], full(long)),
+        ("GET", "/", &[("x", long)], OutgoingBody::Empty),
     ];
     for (method, target, headers, body) in cases {
         let made = outgoing(method, target, headers, body.again().unwrap());
@@ -219,5 +221,59 @@ async fn whatever_an_origin_says_is_understood_as_hyper_does() {
             assert_eq!(usual, hypers, "{said:?} {slowly}");
             assert_eq!(usual[1].contains("again"), *keeps, "{said:?} {slowly}: {usual:?}");
         }
+    }
+}
+
+/// What an origin reads that says something as soon as it has read the head, and if that was nothing, at the end.
+async fn listens(
+    said: &'static str,
+    length: usize,
+) -> (std::net::SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listening = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        let head = loop {
+            assert_ne!(socket.read_buf(&mut read).await.unwrap(), 0);
+            if let Some(end) = head_end(&read, 0) {
+                break end;
+            }
+        };
+        socket.write_all(said.as_bytes()).await.unwrap();
+        while read.len() < head + length {
+            assert_ne!(socket.read_buf(&mut read).await.unwrap(), 0);
+        }
+        if said.is_empty() {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await.unwrap();
+        }
+        read
+    });
+    (address, listening)
+}
+
+#[tokio::test]
+async fn a_long_request_is_sent_to_its_end_whatever_is_said_meanwhile() {
+    const LENGTH: usize = 16 << 20;
+    let body: Bytes = (0..LENGTH).map(|i| (i % 251) as u8).collect::<Vec<_>>().into();
+    let cases = [
+        ("", 200, "hello"),
+        ("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\n\r\nlarge", 413, "large"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n0\r\n\r\n", 200, "early"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 201, ""),
+    ];
+    for (said, status, answer) in cases {
+        let (address, listening) = listens(said, LENGTH).await;
+        let connect =
+            move || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+        let long = outgoing("POST", "/", &[], OutgoingBody::Full(body.clone()));
+        let head = request(&long).unwrap().head;
+        let pool = Pool::default();
+        let key = OriginKey { authority: "h.test:80".into(), tls: false, http2: false };
+        let response = pool.send(&key, long, || None, connect).await.unwrap();
+        assert_eq!(response.status(), status, "{said}");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), answer, "{said}");
+        let heard = listening.await.unwrap();
+        assert!(heard.starts_with(&head) && heard[head.len()..] == body, "{said}: other bytes");
     }
 }
