@@ -92,6 +92,11 @@ impl BodyPolicy {
         self.enabled
     }
 
+    /// Longest body that is read, bytes; 0 where none is.
+    pub fn limit(&self) -> u64 {
+        if self.enabled { self.max_body_bytes.min(strings::MAX_BYTES as u64) } else { 0 }
+    }
+
     /// Whether bodies may be rewritten.
     pub fn redacts(&self) -> bool {
         self.redaction.is_some()
@@ -103,7 +108,7 @@ impl BodyPolicy {
         if !self.enabled || !carries {
             return Gate::Skip;
         }
-        let limit = self.max_body_bytes.min(strings::MAX_BYTES as u64);
+        let limit = self.limit();
         match encoding::gate(headers, self.strictness, self.decompresses()) {
             Err(finding) => Gate::Block(finding),
             Ok(_) if declared.is_some_and(|length| length > limit) => {

@@ -23,6 +23,7 @@ pub(super) async fn inspect(
         return Ok(OutgoingBody::Empty);
     }
     let policy = &exchange.policy.body;
+    body.gather(policy.limit());
     let offload = &exchange.shared.offload;
     let chunked = head.framing == Framing::Chunked;
     let (body, trailers, verdict) =

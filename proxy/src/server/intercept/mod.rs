@@ -215,6 +215,7 @@ where
     let drain = tunnel.exchange.shared.stop.drain.clone();
     wire::serve(tls, connection, drain, |request| {
         let tunnel = Arc::clone(&tunnel);
+        request.body.gather(tunnel.exchange.policy.body.limit());
         async move { steps::handle::<ClientTls<S>>(&tunnel, Inner::from_http1(request)).await }
     })
     .await;

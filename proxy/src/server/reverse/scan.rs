@@ -72,6 +72,7 @@ impl Scan<'_> {
         if is_media(&head.headers) && !policy.redacts() {
             return Ok(OutgoingBody::Client(Box::new(Peeked::new(body))));
         }
+        body.gather(policy.limit());
         let offload = &self.exchange.shared.offload;
         let (body, trailers, verdict) =
             match inspect(policy, offload, &head.headers, self.host, body, true).await {

@@ -3,6 +3,7 @@
 //! A handler may drop the body unread (most refusals do). Closing the connection then would cost the client its answer, so up
 //! to 256 KiB are read and thrown away to keep the connection usable, as the reference does. (spec: http-proxy §1.4, §1.5 rule 7)
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::head::{Framing, Head};
+use super::inflow::{self, Inflow};
 use crate::policy::headers::canonical;
 
 /// Unread bytes that are worth a connection.
@@ -26,8 +28,8 @@ pub type ReadError = io::Error;
 /// The body of a request.
 #[derive(Debug)]
 pub struct RequestBody {
-    /// All of it. Reading it to waste costs nobody anything.
-    whole: Option<Bytes>,
+    /// How it comes; neither, where there is none.
+    inflow: Option<Arc<Inflow>>,
     incoming: Option<Incoming>,
     framing: Framing,
     trailers: Vec<String>,
@@ -46,27 +48,34 @@ struct State {
 
 /// The rest of a body, once its handler is done with it.
 #[derive(Debug)]
-pub(super) struct Unread(Option<Arc<Mutex<State>>>);
+pub(super) struct Unread(Source);
 
-/// `whole`: the body, where it is here already. `waits`: the client sends it only when asked to (`Expect: 100-continue`).
+#[derive(Debug)]
+enum Source {
+    None,
+    Inflow(Arc<Inflow>),
+    Incoming(Arc<Mutex<State>>),
+}
+
+/// `inflow`: the body, where it goes past hyper. `waits`: the client sends it only when asked to (`Expect: 100-continue`).
 pub(super) fn split(
     incoming: Incoming,
-    whole: Option<Bytes>,
+    inflow: Option<Arc<Inflow>>,
     head: &Head,
     waits: bool,
 ) -> (RequestBody, Unread) {
     let framing = head.framing;
-    if framing == Framing::None || whole.is_some() {
-        let body = RequestBody { whole, incoming: None, framing, trailers: Vec::new(), state: None };
-        return (body, Unread(None));
+    if framing == Framing::None || inflow.is_some() {
+        let unread = Unread(inflow.clone().map_or(Source::None, Source::Inflow));
+        return (RequestBody { inflow, incoming: None, framing, trailers: Vec::new(), state: None }, unread);
     }
-    let state = Some(Arc::new(Mutex::new(State { waits, ..State::default() })));
+    let state = Arc::new(Mutex::new(State { waits, ..State::default() }));
     let trailers = match head.framing {
         Framing::Chunked => announced(&head.headers),
         _ => Vec::new(),
     };
-    let body = RequestBody { whole: None, incoming: Some(incoming), framing, trailers, state: state.clone() };
-    (body, Unread(state))
+    let unread = Unread(Source::Incoming(Arc::clone(&state)));
+    (RequestBody { inflow: None, incoming: Some(incoming), framing, trailers, state: Some(state) }, unread)
 }
 
 fn announced(headers: &HeaderMap) -> Vec<String> {
@@ -84,6 +93,14 @@ impl RequestBody {
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.framing != Framing::None
+    }
+
+    /// Unless it is longer than `limit` bytes, all of it is wanted before any of it is used: it comes in one piece, where it does
+    /// not have to be copied for that.
+    pub fn gather(&self, limit: u64) {
+        if let Some(inflow) = self.inflow.as_ref().filter(|inflow| inflow.left() as u64 <= limit) {
+            inflow.gather();
+        }
     }
 
     /// Names that the client's `Trailer` header announces, in canonical form.
@@ -108,8 +125,8 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         let this = &mut *self;
-        if let Some(whole) = this.whole.take() {
-            return Poll::Ready(Some(Ok(Frame::data(whole))));
+        if let Some(inflow) = &this.inflow {
+            return inflow.poll_piece(cx).map(|piece| piece.map(|read| read.map(Frame::data)));
         }
         let (Some(incoming), Some(state)) = (&mut this.incoming, &this.state) else {
             return Poll::Ready(None);
@@ -127,12 +144,13 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.whole.is_none() && self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.inflow.as_ref().is_none_or(|inflow| inflow.left() == 0)
+            && self.incoming.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (&self.whole, &self.incoming) {
-            (Some(whole), _) => SizeHint::with_exact(whole.len() as u64),
+        match (&self.inflow, &self.incoming) {
+            (Some(inflow), _) => SizeHint::with_exact(inflow.left() as u64),
             (None, Some(incoming)) => incoming.size_hint(),
             (None, None) => SizeHint::with_exact(0),
         }
@@ -141,6 +159,9 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        if let Some(inflow) = &self.inflow {
+            inflow.let_go();
+        }
         if let Some(state) = &self.state {
             lock(state).returned = self.incoming.take();
         }
@@ -150,7 +171,11 @@ impl Drop for RequestBody {
 impl Unread {
     /// Reads the rest, within bounds. `false`: the connection cannot be used for another request.
     pub(super) async fn finish(self) -> bool {
-        let Some(state) = self.0 else { return true };
+        let state = match self.0 {
+            Source::None => return true,
+            Source::Inflow(inflow) => return drain(&inflow).await,
+            Source::Incoming(state) => state,
+        };
         let (incoming, skip) = {
             let mut state = lock(&state);
             if state.ended {
@@ -175,6 +200,18 @@ impl Unread {
         }
         true
     }
+}
+
+/// The same, past hyper.
+async fn drain(inflow: &Inflow) -> bool {
+    let mut left = DRAIN;
+    while inflow.rest() == inflow::Rest::Some {
+        match poll_fn(|cx| inflow.poll_piece(cx)).await {
+            Some(Ok(piece)) if piece.len() <= left => left -= piece.len(),
+            _ => break,
+        }
+    }
+    inflow.rest() == inflow::Rest::None
 }
 
 fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {

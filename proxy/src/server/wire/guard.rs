@@ -3,9 +3,11 @@
 //! [`Guard`] sits between the socket and hyper. It reads a whole head, has it judged by [`super::head`], and hands hyper a
 //! minimal head of our own making; it passes exactly the bytes of the body on, and holds everything after it back until the
 //! answer is finished. hyper therefore never parses anything that a client wrote except body bytes whose end is already known,
-//! and the read deadlines of the reference (head, whole request, idle) live where the reads are. A body that has come with its
-//! head is handed on with it, and hyper is told of none. The cost is one extra copy of heads and of chunked bodies.
+//! and the read deadlines of the reference (head, whole request, idle) live where the reads are. Usual bodies go past hyper, which
+//! is told of none (see `inflow`). The cost is one extra copy of heads and of chunked bodies.
 //! (spec: http-proxy §1.2, §1.3, §1.5 rules 7 and 9)
+
+mod bodies;
 
 use std::cell::RefCell;
 use std::io;
@@ -17,12 +19,14 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use muselet_rules::Strictness;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
 
 use super::chunks::Chunks;
 use super::deadline::Deadline;
 use super::head::{self, Expect, Framing, Head, Refusal};
+use super::inflow::Inflow;
 use super::minimal::minimal;
 use super::slot::Slot;
 use crate::gather;
@@ -61,8 +65,10 @@ const LINGER_BYTES: usize = 1 << 20;
 const CHUNK: usize = 16 * 1024;
 /// Size of the first read of a request: its head, and usual bodies.
 const FIRST: usize = 68 * 1024;
-/// Bodies of up to this many bytes go past hyper when they are there.
-const WHOLE: u64 = super::body::DRAIN as u64;
+/// Bodies of up to this many bytes are read as far as they are there before anybody asks.
+const EAGER: usize = super::body::DRAIN;
+/// Longest body that the next one is expected to be like, bytes.
+const FORESEEN: usize = 128 * 1024;
 
 /// What opens a tunnel, whatever the client's version and wish for persistence. (spec: http-proxy §6.2 C16)
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
@@ -82,6 +88,10 @@ enum Phase {
     Length(u64),
     /// A chunked body is to come.
     Chunked(Chunks),
+    /// A body is to come, past hyper.
+    Inflow(Arc<Inflow>),
+    /// That body has ended too early: all that is left is to answer.
+    Broken,
     /// The request is complete, its answer is not.
     Answering,
     /// Nothing more is read; perhaps one last thing is said.
@@ -105,6 +115,8 @@ pub struct Guard<S> {
     inbox: BytesMut,
     /// How much of the inbox holds no end of a head.
     searched: usize,
+    /// Room for a request like the last one, if that was long.
+    foreseen: usize,
     /// For hyper, in front of anything else.
     outbox: Bytes,
     phase: Phase,
@@ -118,8 +130,6 @@ pub struct Guard<S> {
     ends: (SocketAddr, SocketAddr),
     refusal: &'static [u8],
     closing: Closing,
-    /// An error of the socket that is to be reported by the next read of the body.
-    failed: Option<io::Error>,
     /// How much of [`ESTABLISHED`] was written.
     established: usize,
 }
@@ -141,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             io,
             inbox: BytesMut::new(),
             searched: 0,
+            foreseen: 0,
             outbox: Bytes::new(),
             phase: Phase::Head,
             request_began: now,
@@ -153,7 +164,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             ends,
             refusal: b"",
             closing: Closing::Refusal(0),
-            failed: None,
             established: 0,
         }
     }
@@ -181,11 +191,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Reads more into the inbox; 0 at the end of the stream.
     ///
     /// An empty inbox has no memory: most connections wait most of the time. What comes is read into a buffer of the thread
-    /// and copied, except for bodies that come after their heads, which are large.
+    /// and copied, unless it is known to be large.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if !self.inbox.is_empty() || matches!(self.phase, Phase::Length(_) | Phase::Chunked(_)) {
-            self.inbox.reserve(CHUNK);
-            let polled = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
+        let room = match self.phase {
+            Phase::Idle | Phase::Head if self.inbox.is_empty() => self.foreseen,
+            _ if !self.inbox.is_empty() => CHUNK,
+            Phase::Length(_) | Phase::Chunked(_) => CHUNK,
+            _ => 0,
+        };
+        if room > 0 {
+            self.inbox.reserve(room);
+            let polled = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
             if polled.is_pending() && self.inbox.is_empty() {
                 self.inbox = BytesMut::new();
             }
@@ -225,10 +241,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     self.refuse(Refusal::TooLarge);
                     return Poll::Ready(Ok(()));
                 }
-                let bytes = self.take(end);
+                let bytes = self.take(end).freeze();
                 self.searched = 0;
                 match head::parse(&bytes, self.strictness) {
-                    Ok(head) => self.meet(Box::new(head), cx),
+                    Ok(head) => self.begin(Box::new(head), cx),
                     Err(refusal) => self.refuse(refusal),
                 }
                 return Poll::Ready(Ok(()));
@@ -252,48 +268,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
-    /// Hands a head on, with the body where that has come already. One that is to be asked for is hyper's to ask for.
-    fn meet(&mut self, head: Box<Head>, cx: &mut Context<'_>) {
-        let body = match head.framing {
+    /// The first `length` bytes of the inbox, which keeps no memory when it is empty then.
+    fn take(&mut self, length: usize) -> BytesMut {
+        let all = length == self.inbox.len();
+        if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) }
+    }
+
+    /// Hands a head on: the whole to the handler, what concerns framing to hyper. A body that is to be asked for is hyper's to
+    /// ask for.
+    fn begin(&mut self, head: Box<Head>, cx: &mut Context<'_>) {
+        let inflow = match head.framing {
             _ if head.method == http::Method::CONNECT && !self.inner => None,
-            Framing::Length(n) if n <= WHOLE && head.expect == Expect::Nothing => self.whole(n as usize, cx),
+            Framing::Length(n)
+                if head.expect == Expect::Nothing && head.version == http::Version::HTTP_11 =>
+            {
+                usize::try_from(n).ok()
+            }
             _ => None,
         };
-        self.begin(head, body);
-    }
-
-    /// A body of this length, if it is there to be read without waiting.
-    fn whole(&mut self, length: usize, cx: &mut Context<'_>) -> Option<Bytes> {
-        while self.inbox.len() < length {
-            let polled = if self.inbox.is_empty() {
-                self.fill(cx)
-            } else {
-                // A read that could have been longer tells that there is no more, which saves asking.
-                self.inbox.reserve(length - self.inbox.len() + 1);
-                tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox)
-            };
-            match polled {
-                Poll::Ready(Ok(n)) if n > 0 => {}
-                Poll::Ready(Ok(_)) | Poll::Pending => return None,
-                Poll::Ready(Err(error)) => {
-                    self.failed = Some(error);
-                    return None;
-                }
-            }
-        }
-        Some(self.take(length))
-    }
-
-    /// The first `length` bytes of the inbox, which keeps no memory when it is empty then.
-    fn take(&mut self, length: usize) -> Bytes {
-        let all = length == self.inbox.len();
-        let bytes = if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) };
-        bytes.freeze()
-    }
-
-    /// Hands a head on: the whole to the handler, what concerns framing to hyper.
-    fn begin(&mut self, head: Box<Head>, body: Option<Bytes>) {
-        let framing = if body.is_some() { Framing::None } else { head.framing };
+        let inflow = inflow.map(|length| (length, Arc::new(Inflow::new(length))));
+        let framing = if inflow.is_some() { Framing::None } else { head.framing };
         self.outbox = minimal(&head, framing, self.inner);
         self.phase = match framing {
             _ if head.method == http::Method::CONNECT && !self.inner => Phase::Answering,
@@ -301,6 +295,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             Framing::Length(n) => Phase::Length(n),
             Framing::Chunked => Phase::Chunked(Chunks::default()),
         };
+        if let Some((length, inflow)) = &inflow {
+            // With room for a head.
+            self.foreseen = if (CHUNK..=FORESEEN).contains(length) { length + CHUNK } else { 0 };
+            self.pour(inflow, *length <= EAGER, cx);
+        }
         if matches!(self.phase, Phase::Answering) {
             self.read_deadline.clear();
         } else {
@@ -309,82 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if let Some(limit) = self.limits.write {
             self.write_deadline.set(Instant::now() + limit);
         }
-        self.slot.put(head, body);
-    }
-
-    /// Moves body bytes from the inbox to the outbox.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.inbox.is_empty() {
-            if let Some(error) = self.failed.take() {
-                return Poll::Ready(Err(error));
-            }
-            self.check_body_deadline(cx)?;
-            if ready!(self.fill(cx))? == 0 {
-                self.phase = Phase::Closed;
-                return Poll::Ready(Ok(()));
-            }
-        }
-        let n = match &mut self.phase {
-            Phase::Length(left) => {
-                let n = (*left).min(self.inbox.len() as u64);
-                *left -= n;
-                n as usize
-            }
-            Phase::Chunked(chunks) => match chunks.advance(&self.inbox) {
-                Ok(n) => n,
-                Err(_) => {
-                    self.phase = Phase::Closed;
-                    let error = io::Error::new(io::ErrorKind::InvalidData, "malformed chunked encoding");
-                    return Poll::Ready(Err(error));
-                }
-            },
-            _ => 0,
-        };
-        self.outbox = self.take(n);
-        let done = match &self.phase {
-            Phase::Length(left) => *left == 0,
-            Phase::Chunked(chunks) => chunks.is_done(),
-            _ => true,
-        };
-        if done {
-            self.phase = Phase::Answering;
-            self.read_deadline.clear();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Reads body bytes straight into `buf`, which is not empty. There is nothing in the inbox, and `left` bytes are to come.
-    fn poll_length(
-        &mut self,
-        left: u64,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Err(error));
-        }
-        self.check_body_deadline(cx)?;
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut (&mut self.io).take(left)).poll_read(cx, buf))?;
-        self.phase = match left - (buf.filled().len() - before) as u64 {
-            0 => Phase::Answering,
-            // The end of the stream.
-            rest if rest == left => Phase::Closed,
-            rest => Phase::Length(rest),
-        };
-        if matches!(self.phase, Phase::Answering) {
-            self.read_deadline.clear();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn check_body_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.read_deadline.expired(cx) {
-            return Ok(());
-        }
-        self.phase = Phase::Closed;
-        let text = format!("read tcp {}->{}: i/o timeout", self.ends.0, self.ends.1);
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        self.slot.put(head, inflow.map(|(_, inflow)| inflow));
     }
 
     /// Waits for the end of the answer; notices a client that leaves.
@@ -446,10 +370,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
                 buf.put_slice(&self.outbox.split_to(n));
                 return Poll::Ready(Ok(()));
             }
-            match self.phase {
+            match &self.phase {
                 Phase::Closed => return Poll::Ready(Ok(())),
-                Phase::Length(left) if self.inbox.is_empty() && buf.remaining() > 0 => {
-                    return self.poll_length(left, cx, buf);
+                Phase::Inflow(inflow) => {
+                    let inflow = Arc::clone(inflow);
+                    ready!(self.poll_inflow(&inflow, cx));
+                }
+                Phase::Broken => {
+                    ready!(self.slot.poll_free(cx, true));
+                    self.phase = Phase::Closed;
                 }
                 Phase::Idle | Phase::Head => ready!(self.poll_head(cx))?,
                 Phase::Length(_) | Phase::Chunked(_) => ready!(self.poll_body(cx))?,
@@ -523,7 +452,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
                 }
                 Closing::Shutdown => {
                     ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-                    let mid_body = matches!(this.phase, Phase::Length(_) | Phase::Chunked(_));
+                    let mid_body =
+                        matches!(this.phase, Phase::Length(_) | Phase::Chunked(_) | Phase::Inflow(_));
                     let unread = !this.refusal.is_empty() || mid_body || this.slot.cut_short();
                     this.read_deadline.set(Instant::now() + LINGER);
                     this.closing = if unread { Closing::Linger(0) } else { Closing::Done };

@@ -11,6 +11,7 @@ mod deadline;
 mod finish;
 mod guard;
 pub mod head;
+mod inflow;
 mod minimal;
 mod patience;
 mod rarely;
@@ -151,7 +152,7 @@ where
     F: Future<Output = Answer>,
 {
     let takeover = Takeover(hyper::upgrade::on(&mut request));
-    let Some((head, whole)) = slot.take() else {
+    let Some((head, inflow)) = slot.take() else {
         // hyper only sees heads that the guard has put there first.
         return finish::finish(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &Method::GET, inner, slot);
     };
@@ -160,7 +161,7 @@ where
     let waits =
         head.expect == Expect::Continue && head.framing != Framing::None && version == Version::HTTP_11;
     let connect_body = !inner && method == Method::CONNECT && head.framing != Framing::None;
-    let (body, unread) = body::split(request.into_body(), whole, &head, waits);
+    let (body, unread) = body::split(request.into_body(), inflow, &head, waits);
     let mut answer = match server_layer(&head) {
         Some(answer) => {
             drop((body, takeover));

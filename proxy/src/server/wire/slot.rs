@@ -4,14 +4,14 @@
 //! answer has ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::head::Head;
+use super::inflow::Inflow;
 
 /// An answer is under way.
 const BUSY: u64 = u64::MAX;
@@ -20,8 +20,8 @@ const BUSY: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Slot {
     began: Instant,
-    /// The head of a request, and its body where that came with it.
-    head: Mutex<Option<(Box<Head>, Option<Bytes>)>>,
+    /// The head of a request, and its body where that goes past hyper.
+    head: Mutex<Option<(Box<Head>, Option<Arc<Inflow>>)>>,
     /// When the last answer ended, in nanoseconds after `began`; or [`BUSY`].
     freed: AtomicU64,
     waiting: Mutex<Option<Waker>>,
@@ -51,14 +51,14 @@ impl Default for Slot {
 
 impl Slot {
     /// The guard: a request has come.
-    pub fn put(&self, head: Box<Head>, body: Option<Bytes>) {
+    pub fn put(&self, head: Box<Head>, body: Option<Arc<Inflow>>) {
         self.last_was_post.store(head.method == http::Method::POST, Ordering::Relaxed);
         self.freed.store(BUSY, Ordering::SeqCst);
         *lock(&self.head) = Some((head, body));
     }
 
     /// The service: the request to handle now.
-    pub fn take(&self) -> Option<(Box<Head>, Option<Bytes>)> {
+    pub fn take(&self) -> Option<(Box<Head>, Option<Arc<Inflow>>)> {
         lock(&self.head).take()
     }
 

@@ -40,6 +40,7 @@ async fn echo(request: Request) -> Answer {
     if let Some(code) = target.strip_prefix("/status/") {
         return answer::text(code.parse().unwrap(), "");
     }
+    request.body.gather(300_000);
     match request.body.collect().await {
         Ok(body) => {
             let trailers = body.trailers().map_or(0, http::HeaderMap::len);
