@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rcgen::KeyPair;
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
+use rustls::server::ResolvesServerCertUsingSni;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::PrivateKeyDer;
 use time::OffsetDateTime;
@@ -43,7 +43,8 @@ pub struct LeafCache {
     ca: Arc<Ca>,
     settings: LeafSettings,
     keys: Keys,
-    provider: Arc<CryptoProvider>,
+    /// What all hosts have in common. It is copied, because a new one comes with room for 256 sessions, which nothing uses.
+    template: ServerConfig,
     entries: Mutex<Entries>,
 }
 
@@ -74,13 +75,13 @@ struct Entry {
 impl LeafCache {
     /// An empty cache over `ca`.
     pub fn new(ca: Arc<Ca>, settings: LeafSettings) -> Result<Self, CaError> {
-        let provider = Arc::new(crate::tls_suites::provider());
         let keys = match ca.strictness() {
             Strictness::Reference => Keys::PerHost,
             Strictness::Hardened => Keys::Shared(Arc::new(LeafKey::generate()?)),
         };
         let settings = LeafSettings { capacity: settings.capacity.max(1), ..settings };
-        Ok(LeafCache { ca, settings, keys, provider, entries: Mutex::default() })
+        let template = template()?;
+        Ok(LeafCache { ca, settings, keys, template, entries: Mutex::default() })
     }
 
     /// The leaf for a CONNECT host, taken verbatim (letter case, trailing dot; no brackets around IPv6).
@@ -173,16 +174,9 @@ impl LeafCache {
     }
 
     fn server_config(&self, certified: &Arc<CertifiedKey>) -> Result<ServerConfig, rustls::Error> {
-        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Tickets only: state for resumption is the client's to keep, not ours by the thousand.
-        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        let mut config = self.template.clone();
+        config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(certified)));
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-        config.send_tls13_tickets = 1;
-        config.ignore_client_order = crate::tls_suites::has_fast_aes();
         Ok(config)
     }
 
@@ -190,6 +184,21 @@ impl LeafCache {
         // Map operations do not panic midway; a poisoned lock still guards consistent entries.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A configuration without a certificate and without tickets.
+fn template() -> Result<ServerConfig, CaError> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(crate::tls_suites::provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| CaError::Mint { host: "…".to_owned(), detail: e.to_string() })?;
+    let mut config =
+        builder.with_no_client_auth().with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Tickets only: state for resumption is the client's to keep, not ours by the thousand.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    config.ignore_client_order = crate::tls_suites::has_fast_aes();
+    Ok(config)
 }
 
 impl Entries {
