@@ -101,13 +101,20 @@ pub(super) unsafe fn runs<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T
         )
     };
     let (nibble, third) = (_mm512_set1_epi8(15), _mm512_set1_epi8(DECIMALS as i8));
-    for at in (0..=text.len()).step_by(64) {
-        let (bytes, within) = load_at(text, at);
+    let sets = |bytes: __m512i| {
         let below = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble));
         let above = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble));
-        let sets = _mm512_maskz_mov_epi8(within, _mm512_and_si512(below, above));
-        take.block(_mm512_test_epi8_mask(sets, sets), _mm512_test_epi8_mask(sets, third));
+        let sets = _mm512_and_si512(below, above);
+        (_mm512_test_epi8_mask(sets, sets), _mm512_test_epi8_mask(sets, third))
+    };
+    let (all, rest) = text.as_chunks::<64>();
+    for block in all {
+        let (run, decimals) = sets(whole(block));
+        take.block(run, decimals);
     }
+    let (run, decimals) = sets(load(rest));
+    let within = first(rest.len());
+    take.block(run & within, decimals & within);
     take
 }
 
@@ -133,11 +140,13 @@ pub(super) unsafe fn eight<B: Blocks>(bits: &[u8; 128], text: &[u8], mut blocks:
         // SAFETY: both are 64 bytes of plain integers.
         (unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, other)
     };
-    for at in (0..=text.len()).step_by(64) {
-        let (bytes, within) = load_at(text, at);
-        let (sets, other) = words(bytes, within);
+    let (all, rest) = text.as_chunks::<64>();
+    for block in all {
+        let (sets, other) = words(whole(block), u64::MAX);
         blocks.block(sets, other);
     }
+    let (sets, other) = words(load(rest), first(rest.len()));
+    blocks.block(sets, other);
     blocks
 }
 
