@@ -1,13 +1,15 @@
 //! Search for known secrets in all their written forms at once.
 
+use std::collections::HashMap;
+
 use aho_corasick::AhoCorasick;
 
 use super::super::{SecretForm, Secrets};
 use super::shape::{Set, frequency};
 use super::windows::Windows;
 
-/// Forms that the window search takes; beyond that an automaton is quicker.
-const MAX_WINDOWED: usize = 200;
+/// Forms whose windows are searched for together with those of the rules.
+const MOST_TOGETHER: usize = 128;
 
 /// Finds out whether any known secret may be in a text.
 #[derive(Default)]
@@ -15,9 +17,9 @@ pub(in super::super) enum Known {
     /// There are no secrets.
     #[default]
     Nothing,
-    /// Few: windows, then the whole form.
-    Windowed { windows: Windows, needles: Vec<Needle> },
-    /// Many: an automaton that ignores case.
+    /// Windows, then the whole form: those of each window in lower case.
+    Windowed { windows: Windows, needles: Vec<Needle>, by_window: HashMap<[u8; 4], Vec<u32>> },
+    /// Some are shorter than a window: an automaton that ignores case.
     Automaton(AhoCorasick),
     /// An automaton that could not be built: the exact search always runs.
     Unknown,
@@ -50,7 +52,7 @@ impl Known {
         if needles.is_empty() {
             return Known::Nothing;
         }
-        if needles.len() > MAX_WINDOWED || needles.iter().any(|n| n.bytes.len() < 4) {
+        if needles.iter().any(|n| n.bytes.len() < 4) {
             let built =
                 AhoCorasick::builder().ascii_case_insensitive(true).build(needles.iter().map(|n| &n.bytes));
             return built.map_or(Known::Unknown, Known::Automaton);
@@ -62,7 +64,13 @@ impl Known {
             needle.offset = offset;
         }
         let windows = Windows::plan(&needles.iter().zip(0..).map(|(n, i)| n.window(i)).collect::<Vec<_>>());
-        Known::Windowed { windows, needles }
+        let mut by_window: HashMap<[u8; 4], Vec<u32>> = HashMap::new();
+        for (needle, number) in needles.iter().zip(0..) {
+            if let Some(window) = window_at(&needle.bytes, needle.offset) {
+                by_window.entry(window).or_default().push(number);
+            }
+        }
+        Known::Windowed { windows, needles, by_window }
     }
 
     /// Whether every form consists of characters that the normalisation leaves as they are, each for itself. What is in no
@@ -75,13 +83,13 @@ impl Known {
         }
     }
 
-    /// The windows of all forms, with numbers from one on, where windows are searched for.
+    /// The windows of all forms, with numbers from one on, where there are few enough to be searched for together with others.
     pub(super) fn windows(&self, first: u32) -> Option<Vec<([Set; 4], [Set; 4], u32)>> {
         match self {
-            Known::Windowed { needles, .. } => {
+            Known::Windowed { needles, .. } if needles.len() <= MOST_TOGETHER => {
                 Some(needles.iter().zip(first..).map(|(n, i)| n.window(i)).collect())
             }
-            Known::Nothing | Known::Automaton(_) | Known::Unknown => None,
+            _ => None,
         }
     }
 
@@ -99,11 +107,17 @@ impl Known {
             Known::Nothing => false,
             Known::Unknown => true,
             Known::Automaton(automaton) => automaton.is_match(text),
-            Known::Windowed { windows, needles } => windows.search(text, |at, buckets| {
-                windows.owners(text, at, buckets, |number| needles[number as usize].is_at(text, at))
+            Known::Windowed { windows, needles, by_window } => windows.search(text, |at, _| {
+                let numbers = window_at(text, at).and_then(|window| by_window.get(&window));
+                numbers.is_some_and(|all| all.iter().any(|&number| needles[number as usize].is_at(text, at)))
             }),
         }
     }
+}
+
+/// Four bytes from a place on, in lower case.
+fn window_at(text: &[u8], at: usize) -> Option<[u8; 4]> {
+    text.get(at..)?.first_chunk::<4>().map(|window| window.map(|b| b.to_ascii_lowercase()))
 }
 
 impl Needle {
@@ -124,5 +138,36 @@ impl Needle {
         let Some(start) = window.checked_sub(self.offset) else { return false };
         let Some(found) = text.get(start..start + self.bytes.len()) else { return false };
         if self.any_case { found.eq_ignore_ascii_case(&self.bytes) } else { found == self.bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_each_of_many_secrets_is_found_as_by_the_exact_search() {
+        let value = |i: usize| {
+            format!("v{}/{:x}_{}", (i + 1000) * 7919, (i + 3000) * 104_729, ["Qm", "zz-", "0"][i % 3])
+        };
+        for count in [1, 12, 40, 400] {
+            let secrets = Secrets::from_env((0..count).map(|i| (format!("N{i}"), value(i))), 10);
+            assert!(secrets.len() > count * 9 / 10, "{count}");
+            let known = Known::new(&[&secrets]);
+            for secret in secrets.iter() {
+                for (form, needle) in secret.needles() {
+                    let mut text = [b"a line of text: ".as_slice(), needle, b" and more"].concat();
+                    assert!(known.possible(&text), "{form:?}");
+                    text.make_ascii_uppercase();
+                    let found = secrets.find(&[&text]).is_some();
+                    assert_eq!(known.possible(&text), found, "{form:?} in capitals");
+                    text.make_ascii_lowercase();
+                    text[16 + needle.len() / 2] ^= 1;
+                    let found = secrets.find(&[&text]).is_some();
+                    assert_eq!(known.possible(&text), found, "{form:?} with another byte");
+                }
+            }
+            assert!(!known.possible(b"none of them is in this text, nor v7919000/12ba"));
+        }
     }
 }
