@@ -230,7 +230,7 @@ impl Kernel {
     fn hits_in(&self, rules: &Rules<'_>, text: Text<'_>, keys: bool) -> Hits {
         let mut hits = Vec::new();
         if text.bytes.len() >= self.min_chars {
-            self.search(rules, text, keys, |pattern| {
+            self.search(rules, &text, keys, |pattern| {
                 hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
                 false
             });
@@ -243,7 +243,7 @@ impl Kernel {
     /// True also for what is not UTF-8, which no normalised text is.
     pub(in super::super) fn any(&self, rules: &Rules<'_>, text: &[u8]) -> bool {
         let text = Text { bytes: text, lines: false, secrets: None };
-        text.bytes.len() >= self.min_chars && self.search(rules, text, true, |_| true)
+        text.bytes.len() >= self.min_chars && self.search(rules, &text, true, |_| true)
     }
 
     /// Every rule that matches a text that differs from one with the `plain` hits only by spaces in place of each `+`. Notes
@@ -266,7 +266,7 @@ impl Kernel {
             false
         };
         let text = Text { bytes: text, lines: false, secrets: None };
-        self.search_windows(rules, text, &mut found, |at| places.push(at as u64));
+        self.search_windows(rules, &text, &mut found, |at| places.push(at as u64));
         // Wallet keys hold neither character.
         if let Some(wif) = self.wif {
             let numbers = &self.patterns[usize::from(wif)].rules;
@@ -280,7 +280,7 @@ impl Kernel {
     fn search(
         &self,
         rules: &Rules<'_>,
-        text: Text<'_>,
+        text: &Text<'_>,
         keys: bool,
         mut found: impl FnMut(u16) -> bool,
     ) -> bool {
@@ -298,7 +298,7 @@ impl Kernel {
     fn search_windows(
         &self,
         rules: &Rules<'_>,
-        text: Text<'_>,
+        text: &Text<'_>,
         found: &mut impl FnMut(u16) -> bool,
         mut note: impl FnMut(usize),
     ) -> bool {
