@@ -162,7 +162,7 @@ pub(crate) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
 const MIN_TAGS: usize = 8;
 
 /// The text with tag characters, which have no glyph, as the ASCII characters that each of them stands for. None where there
-/// is no run of [`MIN_TAGS`] of them.
+/// is no run of [`MIN_TAGS`] of them. The result holds none.
 pub(crate) fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
     let tag = |at: usize| match text.get(at..at + 4) {
         Some(&[0xf3, 0xa0, page @ (0x80 | 0x81), low @ 0x80..=0xbf]) => Some((page & 1) << 6 | low & 0x3f),
@@ -180,7 +180,18 @@ pub(crate) fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
         from = copied.max(at + 2);
     }
     out.extend_from_slice(&text[copied..]);
-    (longest >= MIN_TAGS).then_some(out)
+    if longest < MIN_TAGS {
+        return None;
+    }
+    // What lay around them may come together as tag characters, and again where those are read: that was no text.
+    let mut from = 0;
+    while let Some(at) = memchr::memmem::find(&out[from..], &[0xf3, 0xa0]).map(|at| from + at) {
+        if matches!(out.get(at + 2), Some(0x80 | 0x81)) {
+            out[at] = b' ';
+        }
+        from = at + 1;
+    }
+    Some(out)
 }
 
 /// [`norm_match`] of a text, and what the result is like.

@@ -271,3 +271,19 @@ const SHORT: &[&[u8]] = &[
     b"\xf0\x9f\x98",
     b"a word of ASCII that is longer than half a block",
 ];
+
+#[test]
+fn what_tag_characters_spell_holds_none() {
+    let tag =
+        |c: u8| char::from_u32(0xE0000 + u32::from(c)).map_or_else(Vec::new, |c| c.to_string().into_bytes());
+    let spelled = spelled_in_tags(&b"sk-ant-".iter().chain(b"x").flat_map(|&c| tag(c)).collect::<Vec<_>>());
+    assert_eq!(spelled.as_deref(), Some(&b"sk-ant-x"[..]));
+    // A tag character of no letter within another one, and so on.
+    let mut within = tag(1);
+    for _ in 0..500 {
+        let eight = within.repeat(8);
+        let spelled = spelled_in_tags(&[tag(1).repeat(8), eight].concat()).unwrap_or_default();
+        assert_eq!(spelled_in_tags(&spelled), None);
+        within = [b"\xf3".as_slice(), &within, b"\xa0\x81\x81"].concat();
+    }
+}
