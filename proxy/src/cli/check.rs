@@ -32,7 +32,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
                 let summary = summary(&loaded.config);
                 (loaded.config, summary)
             }
-            Err(error) => return Err(Failure::new(format!("Config validation FAILED: {error}\n{error}"))),
+            Err(error) => {
+                return Err(Failure::new(format!(
+                    "Config validation FAILED: {error}\n{}",
+                    error.with_place()
+                )));
+            }
         },
     };
     match text(matches, "url").filter(|url| !url.is_empty()) {

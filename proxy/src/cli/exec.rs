@@ -66,7 +66,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     let given = |name| text(matches, name).filter(|t| !t.is_empty());
     let mut config = match given("config") {
         Some(path) => {
-            Config::load(Path::new(path)).map_err(|e| Failure::new(format!("loading config: {e}")))?.config
+            Config::load(Path::new(path))
+                .map_err(|e| Failure::new(format!("loading config: {}", e.with_place())))?
+                .config
         }
         None => {
             let mut config = Config::defaults();

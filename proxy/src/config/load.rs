@@ -8,7 +8,7 @@ use super::grammar::{clean_path, join_path, os_error, quoted};
 use super::schema::Config;
 use super::value::{List, Secret, Setting};
 use super::yaml::{Decoder, Document};
-use super::{Advisory, ConfigError, Loaded, defaults, hash, licence, validate};
+use super::{Advisory, ConfigError, Loaded, defaults, hash, licence, place, validate};
 
 /// Which of the reference's builds is followed where they differ: agents and their licence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Config {
     pub fn finish(&mut self, surroundings: &Surroundings) -> (Vec<Advisory>, Result<(), ConfigError>) {
         defaults::fill(self);
         let (advisories, result) = validate::run(self, surroundings);
-        (advisories, result.map_err(ConfigError::Invalid))
+        (advisories, result.map_err(|reason| ConfigError::Invalid { reason, place: None }))
     }
 }
 
@@ -148,7 +148,10 @@ fn from_text(
     let warnings = licence::gate(&mut config, surroundings).into_iter().collect();
     resolve_paths(&mut config, dir).map_err(ConfigError::Refused)?;
     let (advisories, result) = validate::run(&mut config, surroundings);
-    result.map_err(ConfigError::Invalid)?;
+    result.map_err(|reason| {
+        let place = place::find(&document, &reason).map(|place| format!("{path}:{place}"));
+        ConfigError::Invalid { reason, place }
+    })?;
     Ok(Loaded { config, hash: String::new(), warnings, advisories })
 }
 

@@ -11,6 +11,7 @@ mod keys;
 mod licence;
 mod load;
 pub mod patterns;
+mod place;
 mod preset;
 pub mod reload;
 pub mod schema;
@@ -40,12 +41,37 @@ pub enum ConfigError {
     /// The file is not a document of the schema.
     #[error("parsing config {path}: {source}")]
     Parse { path: String, source: yaml::YamlError },
-    /// A value is not allowed.
-    #[error("invalid config: {0}")]
-    Invalid(String),
+    /// A value is not allowed. The text is the reference's, so the place stands apart: see [`ConfigError::place`].
+    #[error("invalid config: {reason}")]
+    Invalid {
+        /// What is wrong, and mostly what is allowed.
+        reason: String,
+        /// File, line, column and key, where these can be told.
+        place: Option<String>,
+    },
     /// Something about the file's surroundings is not allowed.
     #[error("{0}")]
     Refused(String),
+}
+
+impl ConfigError {
+    /// Where the value stands that the text is about (`FILE:LINE:COLUMN (KEY)`), unless the text tells, or it cannot be told.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            ConfigError::Invalid { place, .. } => place.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The text with the place on a line of its own.
+    #[must_use]
+    pub fn with_place(&self) -> String {
+        match self.place() {
+            Some(place) => format!("{self}\n  at {place}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 /// A loaded configuration and what came with it.

@@ -33,7 +33,8 @@ pub(super) struct Prepared {
 pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let (mut config, hash) = match &options.config {
         Some(path) => {
-            let loaded = Config::load(path).map_err(|e| Failure::new(format!("loading config: {e}")))?;
+            let loaded = Config::load(path)
+                .map_err(|e| Failure::new(format!("loading config: {}", e.with_place())))?;
             for line in &loaded.warnings {
                 say(line);
             }
