@@ -149,7 +149,9 @@ fn from_text(
     resolve_paths(&mut config, dir).map_err(ConfigError::Refused)?;
     let (advisories, result) = validate::run(&mut config, surroundings);
     result.map_err(|reason| {
-        let place = place::find(&document, &reason).map(|place| format!("{path}:{place}"));
+        let tells = config.muselet.strictness == Strictness::Hardened;
+        let place = if tells { place::find(&document, &reason) } else { None };
+        let place = place.map(|place| format!("{path}:{place}"));
         ConfigError::Invalid { reason, place }
     })?;
     Ok(Loaded { config, hash: String::new(), warnings, advisories })

@@ -46,7 +46,7 @@ pub enum ConfigError {
     Invalid {
         /// What is wrong, and mostly what is allowed.
         reason: String,
-        /// File, line, column and key, where these can be told.
+        /// File, line, column and key, where these can be told (hardened strictness only: D-607).
         place: Option<String>,
     },
     /// Something about the file's surroundings is not allowed.
