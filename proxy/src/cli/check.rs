@@ -35,7 +35,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
             Err(error) => {
                 return Err(Failure::new(format!(
                     "Config validation FAILED: {error}\n{}",
-                    error.with_place()
+                    error.for_terminal()
                 )));
             }
         },

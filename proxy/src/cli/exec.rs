@@ -67,7 +67,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     let mut config = match given("config") {
         Some(path) => {
             Config::load(Path::new(path))
-                .map_err(|e| Failure::new(format!("loading config: {}", e.with_place())))?
+                .map_err(|e| Failure::new(format!("loading config: {}", e.for_terminal())))?
                 .config
         }
         None => {

@@ -149,9 +149,7 @@ fn from_text(
     resolve_paths(&mut config, dir).map_err(ConfigError::Refused)?;
     let (advisories, result) = validate::run(&mut config, surroundings);
     result.map_err(|reason| {
-        let tells = config.muselet.strictness == Strictness::Hardened;
-        let place = if tells { place::find(&document, &reason) } else { None };
-        let place = place.map(|place| format!("{path}:{place}"));
+        let place = place::find(&document, &reason).map(|place| format!("{path}:{place}"));
         ConfigError::Invalid { reason, place }
     })?;
     Ok(Loaded { config, hash: String::new(), warnings, advisories })

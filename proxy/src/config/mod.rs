@@ -25,6 +25,7 @@ pub mod yaml;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 
 pub use load::{Edition, Surroundings};
 pub use muselet_rules::Strictness;
@@ -46,7 +47,7 @@ pub enum ConfigError {
     Invalid {
         /// What is wrong, and mostly what is allowed.
         reason: String,
-        /// File, line, column and key, where these can be told (hardened strictness only: D-607).
+        /// File, line, column and key, where these can be told.
         place: Option<String>,
     },
     /// Something about the file's surroundings is not allowed.
@@ -64,12 +65,11 @@ impl ConfigError {
         }
     }
 
-    /// The text with the place on a line of its own.
-    #[must_use]
-    pub fn with_place(&self) -> String {
+    /// The text; for people, with the place on a line of its own. Programs that read a command's output get the reference's.
+    pub(crate) fn for_terminal(&self) -> String {
         match self.place() {
-            Some(place) => format!("{self}\n  at {place}"),
-            None => self.to_string(),
+            Some(place) if std::io::stderr().is_terminal() => format!("{self}\n  at {place}"),
+            _ => self.to_string(),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let (mut config, hash) = match &options.config {
         Some(path) => {
             let loaded = Config::load(path)
-                .map_err(|e| Failure::new(format!("loading config: {}", e.with_place())))?;
+                .map_err(|e| Failure::new(format!("loading config: {}", e.for_terminal())))?;
             for line in &loaded.warnings {
                 say(line);
             }

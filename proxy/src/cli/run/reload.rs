@@ -73,7 +73,7 @@ impl Reloader {
                 Ok(Ok(loaded)) => {
                     let _ = queue.try_send(Box::new(loaded));
                 }
-                Ok(Err(e)) => say(&format!("pipelock: config reload failed: {}", e.with_place())),
+                Ok(Err(e)) => say(&format!("pipelock: config reload failed: {}", e.for_terminal())),
                 Err(e) => say(&format!("pipelock: config reload failed: {e}")),
             }
         }
