@@ -25,7 +25,7 @@ impl fmt::Display for Place {
 /// How well a text fits a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
-    /// Keys named and, worth one more, the value quoted.
+    /// Keys named; a quoted value counts as two.
     named: usize,
     /// Its place in a list is named.
     item: bool,
