@@ -10,7 +10,7 @@ sections! {
         /// `hardened` (default): the reference's verdicts, and blocks besides for the listed bypasses; `reference`: exactly
         /// the reference's verdicts.
         strictness: Strictness = "Strictness",
-        /// Decode compressed bodies and scan what is inside. Off: they are refused unread, as in the reference.
+        /// Decode compressed bodies and scan what is inside, declared by Content-Encoding or told by their first bytes (gzip, zlib, zstd: the first five bytes for each byte of the body). Off: declared ones are refused unread, others pass as in the reference.
         decompress: bool = "Decompress",
         /// Name service for containers that have no other resolver.
         dns: MuseletDns = "DNS",

@@ -29,5 +29,7 @@ pub(crate) const QUOTED_PRINTABLE_RAW: &str = "D-811";
 pub(crate) const JSON_BY_CONTENT: &str = "D-812";
 /// UTF-16 text is also scanned decoded.
 pub(crate) const UTF_16: &str = "D-813";
+/// What a compressed body or part holds is scanned, whatever its headers say.
+pub(crate) const PACKED: &str = "D-816";
 /// Numeric character references of XML and HTML are also scanned decoded.
 pub(crate) const CHARACTER_REFERENCES: &str = "D-814";

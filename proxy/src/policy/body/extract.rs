@@ -1,7 +1,7 @@
 //! From a body and its type to the strings that are scanned.
 //!
 //! The order of the table is that of the specification. In hardened mode every further reading that a receiver might choose
-//! (other Content-Type lines, JSON under another type, other multipart subtypes, UTF-16, character references) is added as
+//! (other Content-Type lines, JSON under another type, other multipart subtypes, UTF-16, character references, compressed streams) is added as
 //! extras: a reading that fails adds nothing, since only the declared one may refuse the body.
 //!
 //! spec: tls-and-request-bodies §13.4-13.7
@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 use super::media_type::MediaType;
 use super::strings::Strings;
 use super::verdict::{BodyFinding, Label};
-use super::{charset, difference, form, json, multipart};
+use super::{charset, difference, form, json, multipart, packed};
 
 /// How a media type is taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,12 @@ fn further_readings<'a>(
             strings.push_extra(text, difference::UTF_16, false);
         }
     }
+    if packed::is_packed(body) {
+        strings.push_packed(body);
+    }
+    if every().any(|media| is_framed(&media.name)) {
+        packed::messages(body).for_each(|message| strings.push_packed(message));
+    }
     if every().any(|media| is_markup(&media.name))
         && let Some(text) = charset::without_references(body)
     {
@@ -173,6 +179,10 @@ fn json_in_text_order<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
 
 fn is_markup(name: &str) -> bool {
     matches!(name, "application/xml" | "text/xml" | "text/html") || name.ends_with("+xml")
+}
+
+fn is_framed(name: &str) -> bool {
+    name.starts_with("application/grpc") || name.starts_with("application/connect+")
 }
 
 fn invalid_json() -> BodyFinding {

@@ -4,7 +4,7 @@
 //! bytes. Everything that cannot be decided (too large, compressed, not what its type says) is refused whatever the
 //! configured action is. No I/O, no logging: the verdict says all that the server and the log need.
 //!
-//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-814
+//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-816
 
 mod addresses;
 mod charset;
@@ -15,6 +15,7 @@ mod form;
 mod json;
 mod media_type;
 mod multipart;
+mod packed;
 mod redaction;
 mod strings;
 mod verdict;
@@ -173,15 +174,25 @@ impl BodyPolicy {
                 Err(error) => return (Some(error.finding(self.max_body_bytes)), Vec::new()),
             }
         };
+        self.judge_text(text, headers, &mut packed::allowance(text.len()))
+    }
+
+    /// `allowance`: bytes that compressed streams in the text may unpack to.
+    fn judge_text(
+        &self,
+        text: &[u8],
+        headers: &HeaderMap,
+        allowance: &mut usize,
+    ) -> (Option<BodyFinding>, Vec<Match>) {
         let hardened = self.strictness == Strictness::Hardened;
         // The quick reading first: nearly every body is clean, and then the order of its strings does not matter.
         match extract::quick(text, headers, hardened) {
             Some(Err(finding)) => (Some(finding), Vec::new()),
             Some(Ok(Some(strings))) if !strings.overflowed() => match self.are_clean(&strings, hardened) {
                 true => (self.addresses_in(&strings, None), Vec::new()),
-                false => self.judge_exactly(text, headers, hardened, true),
+                false => self.judge_exactly(text, headers, allowance, true),
             },
-            _ => self.judge_exactly(text, headers, hardened, false),
+            _ => self.judge_exactly(text, headers, allowance, false),
         }
     }
 
@@ -190,9 +201,10 @@ impl BodyPolicy {
         &self,
         text: &[u8],
         headers: &HeaderMap,
-        hardened: bool,
+        allowance: &mut usize,
         one_by_one: bool,
     ) -> (Option<BodyFinding>, Vec<Match>) {
+        let hardened = self.strictness == Strictness::Hardened;
         let strings = match extract::exact(text, headers, hardened) {
             Ok(strings) if strings.overflowed() => return (Some(extract::expands()), Vec::new()),
             Ok(strings) => strings,
@@ -204,7 +216,7 @@ impl BodyPolicy {
             self.texts(&strings, hardened)
         };
         let finding = if scanned.matches.is_empty() {
-            self.addresses_in(&strings, None)
+            self.addresses_in(&strings, None).or_else(|| self.judge_packed(&strings, allowance))
         } else {
             let names: Vec<&str> = scanned.matches.iter().map(|hit| &*hit.name).collect();
             let secret = BodyFinding {
@@ -223,6 +235,18 @@ impl BodyPolicy {
             })
         };
         (finding, scanned.warnings)
+    }
+
+    /// What compressed streams hold, as bodies of no type.
+    fn judge_packed(&self, strings: &Strings<'_>, allowance: &mut usize) -> Option<BodyFinding> {
+        if !self.decompress {
+            return None;
+        }
+        strings.packed().find_map(|stream| {
+            let text = packed::text(packed::unpack(stream, allowance)?);
+            let (finding, _) = self.judge_text(&text, &HeaderMap::new(), allowance);
+            finding.map(|finding| BodyFinding { difference: Some(difference::PACKED), ..finding })
+        })
     }
 
     /// Whether there is nothing in any of the texts.

@@ -37,6 +37,7 @@ pub(super) struct Strings<'a> {
     overflowed: bool,
     spans: Vec<Span>,
     extras: Vec<Extra>,
+    packed: Vec<Span>,
 }
 
 impl<'a> Strings<'a> {
@@ -51,6 +52,7 @@ impl<'a> Strings<'a> {
             overflowed: false,
             spans: Vec::new(),
             extras: Vec::new(),
+            packed: Vec::new(),
         }
     }
 
@@ -70,6 +72,13 @@ impl<'a> Strings<'a> {
     ) {
         if let Some(span) = self.span(text.into()) {
             self.extras.push(Extra { span, difference, joined });
+        }
+    }
+
+    /// Adds a compressed stream: what it unpacks to is judged by itself.
+    pub(super) fn push_packed(&mut self, stream: impl Into<Cow<'a, [u8]>>) {
+        if let Some(span) = self.span(stream.into()) {
+            self.packed.push(span);
         }
     }
 
@@ -127,6 +136,7 @@ impl<'a> Strings<'a> {
         };
         let all = other.spans.iter().copied().chain(other.extras.iter().map(|extra| extra.span));
         self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined: false }));
+        self.packed.extend(other.packed.iter().copied().map(shifted));
         self.overflowed |= other.overflowed;
     }
 
@@ -154,6 +164,11 @@ impl<'a> Strings<'a> {
     /// Strings that only the hardened mode scans, with their differences.
     pub(super) fn extras(&self) -> impl Iterator<Item = (&[u8], &'static str)> {
         self.extras.iter().map(|extra| (self.get(extra.span), extra.difference))
+    }
+
+    /// Compressed streams.
+    pub(super) fn packed(&self) -> impl Iterator<Item = &[u8]> {
+        self.packed.iter().map(|&span| self.get(span))
     }
 
     /// All strings that both modes scan, sorted by bytes and joined with line feeds.

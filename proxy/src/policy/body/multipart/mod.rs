@@ -16,6 +16,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use self::reader::{Part, Reader};
 use super::difference;
 use super::media_type::MediaType;
+use super::packed;
 use super::strings::Strings;
 
 /// Parts at which a body is refused: one fewer passes.
@@ -124,8 +125,14 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
             if let Ok(decoded) = BASE64.decode(compact)
                 && !decoded.is_empty()
             {
+                if hardened && packed::is_packed(&decoded) {
+                    into.push_packed(decoded.clone());
+                }
                 into.push(decoded);
             }
+        }
+        if hardened && packed::is_packed(raw) {
+            into.push_packed(raw);
         }
         if !raw.is_empty() {
             into.push(raw);

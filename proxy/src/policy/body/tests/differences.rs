@@ -1,5 +1,11 @@
 //! Each listed difference: what only the hardened mode finds, and a benign neighbour that it lets through.
 
+use std::io::Write;
+
+use base64::Engine as _;
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+
 use super::*;
 
 /// Body with a secret, and the same body without one.
@@ -16,6 +22,32 @@ fn case(id: &'static str, content_types: &'static [&'static str], write: impl Fn
 
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn written<W: Write>(
+    mut encoder: W,
+    text: &[u8],
+    finish: impl FnOnce(W) -> std::io::Result<Vec<u8>>,
+) -> Vec<u8> {
+    encoder.write_all(text).and_then(|()| finish(encoder)).expect("into memory")
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    written(GzEncoder::new(Vec::new(), Compression::default()), text, GzEncoder::finish)
+}
+
+fn zlib(text: &[u8]) -> Vec<u8> {
+    written(ZlibEncoder::new(Vec::new(), Compression::fast()), text, ZlibEncoder::finish)
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    // A text of its own length would stand in the frame as it is.
+    let words: String = (0..500).map(|number| format!("{number} ")).collect();
+    zstd::stream::encode_all(format!("{words}{text}").as_bytes(), 0).expect("into memory")
+}
+
+fn binary_part(header: &str, content: &[u8]) -> Vec<u8> {
+    [format!("--B\r\n{header}\r\n\r\n").as_bytes(), content, b"\r\n--B--\r\n"].concat()
 }
 
 fn cases() -> Vec<Case> {
@@ -61,6 +93,21 @@ fn cases() -> Vec<Case> {
         }),
         case("D-813", &["text/plain; charset=utf-16"], |v| utf16(&v.replace('K', "\u{212a}"))),
         case("D-814", &["application/xml"], |v| format!("<k>&#65;{}</k>", &v[1..]).into_bytes()),
+        case("D-816", &["application/gzip"], |v| gzip(v.as_bytes())),
+        case("D-816", &["application/octet-stream"], |v| {
+            gzip(&gzip(format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).as_bytes()))
+        }),
+        case("D-816", &[], |v| zlib(&[&[0; 512], v.as_bytes(), &[0xff; 700]].concat())),
+        case("D-816", &["application/zstd"], zstd),
+        case("D-816", FORM_DATA, |v| binary_part("A: b", &gzip(v.as_bytes()))),
+        case("D-816", FORM_DATA, |v| {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(gzip(v.as_bytes()));
+            part("Content-Transfer-Encoding: base64".into(), encoded)
+        }),
+        case("D-816", &["application/grpc+proto"], |v| {
+            let message = gzip(v.as_bytes());
+            [&[1, 0, 0, 0, u8::try_from(message.len()).expect("short")], &message[..]].concat()
+        }),
         case("D-814", &["text/html"], |v| format!("<k>{}</k>", v.replace('E', "&#x45;")).into_bytes()),
     ]
 }
@@ -76,7 +123,9 @@ fn headers(content_types: &[&str]) -> HeaderMap {
 #[test]
 fn each_closes_its_bypass_and_blocks_nothing_benign() {
     let reference = policy(&config(Strictness::Reference));
-    let hardened = policy(&config(Strictness::Hardened));
+    let mut config = config(Strictness::Hardened);
+    config.muselet.decompress = true;
+    let hardened = policy(&config);
     for case in cases() {
         let headers = headers(case.content_types);
         let shown = format!("{} {:?} {}", case.id, case.content_types, case.with_secret.escape_ascii());

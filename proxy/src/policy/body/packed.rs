@@ -1,0 +1,181 @@
+//! Bodies and parts that are compressed without a `Content-Encoding` that says so: archives, logs, gRPC messages.
+//!
+//! The reference scans such bytes as they are, which finds nothing in them. With `muselet.decompress` the hardened mode scans
+//! what they unpack to as well. It stands for text that is put into an archive without a thought, not for intent: who wants to
+//! hide can encrypt. So nothing is refused for being compressed, and what is unpacked is bounded by the size of the body.
+//!
+//! difference D-816
+
+use std::io::Read;
+
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+
+/// Bytes that a body of no length may unpack to.
+const LEAST: usize = 8 << 10;
+
+/// Bytes that are unpacked for each byte of a body: about what text shrinks by. More would let a small body cost much.
+const RATIO: usize = 5;
+
+/// Shortest run of text in data that is looked at.
+const RUN: usize = 8;
+
+/// How many bytes the streams in a body of `length` bytes may unpack to, all together and streams in streams included.
+pub(super) fn allowance(length: usize) -> usize {
+    length.saturating_mul(RATIO).saturating_add(LEAST)
+}
+
+/// The compression that the first bytes tell of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Gzip,
+    Zlib,
+    Zstd,
+}
+
+fn format(data: &[u8]) -> Option<Format> {
+    match *data {
+        [0x1f, 0x8b, 8, ..] => Some(Format::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Format::Zstd),
+        // Deflate with a window of at most 32 KiB, no dictionary, and the two bytes together a multiple of 31. (RFC 1950 §2.2)
+        [method @ 0x08..=0x78, flags, ..]
+            if method & 0xf == 8
+                && flags & 0x20 == 0
+                && u16::from_be_bytes([method, flags]).is_multiple_of(31) =>
+        {
+            Some(Format::Zlib)
+        }
+        _ => None,
+    }
+}
+
+/// Whether `data` begins like a compressed stream.
+pub(super) fn is_packed(data: &[u8]) -> bool {
+    format(data).is_some()
+}
+
+/// The compressed messages of a gRPC or Connect body: each has a byte of flags and four of length before it.
+pub(super) fn messages(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        loop {
+            let (&[flags, a, b, c, d], behind) = rest.split_first_chunk()?;
+            let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?.min(behind.len());
+            let (message, next) = behind.split_at(length);
+            rest = next;
+            if flags & 1 == 1 && is_packed(message) {
+                return Some(message);
+            }
+        }
+    })
+}
+
+/// The text that `data` unpacks to, taken from `allowance`. What comes out before an error, or before the allowance is used up,
+/// counts too.
+pub(super) fn unpack(data: &[u8], allowance: &mut usize) -> Option<Vec<u8>> {
+    let unpacked = match format(data)? {
+        Format::Gzip => read(MultiGzDecoder::new(data), *allowance),
+        Format::Zlib => read(ZlibDecoder::new(data), *allowance),
+        Format::Zstd => read(zstd::stream::read::Decoder::with_buffer(data).ok()?, *allowance),
+    };
+    *allowance -= unpacked.len();
+    (!unpacked.is_empty()).then_some(unpacked)
+}
+
+fn read(decoder: impl Read, limit: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    // An error ends the text; it refuses nothing.
+    let _ = decoder.take(limit as u64).read_to_end(&mut out);
+    out
+}
+
+/// `unpacked` as it is if it is text or packed again, else the runs of text in it, kept apart: bytes of a program that happen to stand around
+/// stray letters spell nothing.
+pub(super) fn text(unpacked: Vec<u8>) -> Vec<u8> {
+    let is_text = |byte: u8| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
+    let is_whole = std::str::from_utf8(&unpacked).is_ok() && unpacked.iter().copied().all(is_text);
+    if is_whole || is_packed(&unpacked) {
+        return unpacked;
+    }
+    let mut runs = Vec::with_capacity(unpacked.len());
+    for chunk in unpacked.utf8_chunks() {
+        for run in chunk.valid().as_bytes().split(|&byte| !is_text(byte)).filter(|run| run.len() >= RUN) {
+            runs.extend_from_slice(run);
+            runs.push(b' ');
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).expect("into memory");
+        encoder.finish().expect("into memory")
+    }
+
+    #[test]
+    fn tells_streams_by_their_first_bytes() {
+        let cases: &[(&[u8], Option<Format>)] = &[
+            (b"\x1f\x8b\x08\x00", Some(Format::Gzip)),
+            (b"\x1f\x8b\x07\x00", None),
+            (b"\x78\x01", Some(Format::Zlib)),
+            (b"\x78\x9c", Some(Format::Zlib)),
+            (b"\x78\xda", Some(Format::Zlib)),
+            (b"\x08\x1d", Some(Format::Zlib)),
+            (b"\x78\x9d", None),
+            (b"\x78\x20", None),
+            (b"x", None),
+            (b"\x28\xb5\x2f\xfd\x00", Some(Format::Zstd)),
+            (b"PK\x03\x04", None),
+            (b"{\"a\":1}", None),
+            (b"", None),
+        ];
+        for (data, wanted) in cases {
+            assert_eq!(format(data), *wanted, "{}", data.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn unpacks_within_the_allowance_and_up_to_an_error() {
+        let packed = gzip(&[b'a'; 100_000]);
+        let mut left = 30_000;
+        assert_eq!(unpack(&packed, &mut left).map(|text| text.len()), Some(30_000));
+        assert_eq!(left, 0);
+        assert_eq!(unpack(&packed, &mut left), None);
+
+        let packed = gzip(b"some text that is not cut");
+        let mut left = 1_000;
+        let cut = unpack(&packed[..packed.len() - 9], &mut left).expect("what came before the end");
+        assert!(b"some text that is not cut".starts_with(&cut));
+        assert_eq!(left, 1_000 - cut.len());
+        assert_eq!(unpack(&packed[..5], &mut left), None);
+        assert_eq!(unpack(b"x^2 + y", &mut left).map(text), Some(Vec::new()));
+    }
+
+    #[test]
+    fn finds_compressed_messages_of_grpc() {
+        let packed = gzip(b"m");
+        let frame = |flags: u8, message: &[u8]| {
+            let length = u32::try_from(message.len()).expect("short").to_be_bytes();
+            [&[flags], &length[..], message].concat()
+        };
+        let body = [frame(0, &packed), frame(1, &packed), frame(1, b"no"), frame(3, &packed)].concat();
+        assert_eq!(messages(&body).count(), 2);
+        assert_eq!(messages(&body[..body.len() - 3]).count(), 2);
+        assert_eq!(messages(b"\x01\xff\xff\xff\xff\x1f\x8b\x08").count(), 1);
+        assert_eq!(messages(b"\x01\x00\x00").count(), 0);
+    }
+
+    #[test]
+    fn takes_runs_of_text_out_of_data() {
+        let whole = "a line\nand \u{e9} another\t".as_bytes().to_vec();
+        assert_eq!(text(whole.clone()), whole);
+        let data = b"\0\0short\0long enough\0\xff\xfeanother run\x01";
+        assert_eq!(text(data.to_vec()), b"long enough another run ");
+    }
+}
