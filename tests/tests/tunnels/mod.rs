@@ -45,6 +45,8 @@ pub struct World {
     /// `localhost:port`
     pub origin: String,
     pub events: origin::Control,
+    /// The proxy's state.
+    pub shared: Arc<Shared>,
     directory: tempfile::TempDir,
     roots: Arc<rustls::RootCertStore>,
 }
@@ -52,15 +54,20 @@ pub struct World {
 impl World {
     /// With every tunnel opened up.
     pub async fn intercepting() -> Self {
-        Self::start("").await
+        Self::start("", "").await
+    }
+
+    /// The same with more sections in the configuration.
+    pub async fn intercepting_with(more: &str) -> Self {
+        Self::start("", more).await
     }
 
     /// With tunnels to the origin relayed as they are.
     pub async fn relaying() -> Self {
-        Self::start("passthrough_domains: [localhost], ").await
+        Self::start("passthrough_domains: [localhost], ", "").await
     }
 
-    async fn start(section: &str) -> Self {
+    async fn start(section: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let pem =
             Ca::generate("test", time::Duration::hours(1), time::OffsetDateTime::now_utc()).expect("a CA");
@@ -74,7 +81,7 @@ impl World {
             certificate.display(),
             key.display()
         );
-        let config = Config::parse(format!("{CONFIG}{section}").as_bytes(), Path::new("/"))
+        let config = Config::parse(format!("{CONFIG}{section}{more}").as_bytes(), Path::new("/"))
             .expect("valid configuration");
         let ca = Ca::load(&certificate, &key, config.muselet.strictness).expect("our CA loads");
         let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
@@ -88,7 +95,7 @@ impl World {
         let around = Surroundings { env: Vec::new(), secrets_file: None };
         let (policy, _) = Policy::compile(Arc::new(config), String::new(), &around).expect("compiles");
         let shared = Shared::new(Arc::new(policy), Events::discard(), upstream, kill_switch, Some(leaves));
-        let server = Server::bind(shared, "127.0.0.1:0").await.expect("bound");
+        let server = Server::bind(Arc::clone(&shared), "127.0.0.1:0").await.expect("bound");
         let proxy = server.local_addr().expect("an address");
         tokio::spawn(server.serve());
         let mut roots = rustls::RootCertStore::empty();
@@ -96,7 +103,7 @@ impl World {
             .add(PemObject::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate"))
             .expect("a root");
         let origin = format!("localhost:{}", address.port());
-        Self { proxy, origin, events, directory, roots: Arc::new(roots) }
+        Self { proxy, origin, events, shared, directory, roots: Arc::new(roots) }
     }
 
     /// The CA's certificate, for clients that take a file.

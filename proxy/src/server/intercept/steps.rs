@@ -85,7 +85,7 @@ where
     let upgrade = websocket::wanted(&case, takeover.is_some());
     case.accept_only_plain(); //                                         8
     case.body().await?; //                                               9
-    case.header_dlp()?; //                                              10
+    case.header_dlp(upgrade.is_some())?; //                             10
     case.across_requests().await?; //                                   11
     case.session()?; //                                                 12
     case.clean_up(upgrade.as_ref()); //                                 13
@@ -338,12 +338,12 @@ impl<'t> Case<'t> {
     }
 
     /// Step 10: the headers as they came, before anything is removed from them.
-    fn header_dlp(&self) -> Result<(), Answer> {
+    fn header_dlp(&self, upgrades: bool) -> Result<(), Answer> {
         let policy = &self.exchange.policy.headers;
-        if !policy.enabled() {
-            return Ok(());
+        if policy.enabled() {
+            self.header_verdict(&policy.scan_request(&self.exchange.method, &self.headers))?;
         }
-        self.header_verdict(&policy.scan_request(&self.exchange.method, &self.headers))
+        if upgrades { self.header_verdict(&websocket::scan_headers(self)) } else { Ok(()) }
     }
 
     fn header_verdict(&self, verdict: &HeaderVerdict) -> Result<(), Answer> {

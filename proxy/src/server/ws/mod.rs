@@ -15,6 +15,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
@@ -27,6 +29,7 @@ use crate::events::{Context, Direction, Event};
 use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::UrlVerdict;
+use origin::Io;
 use relay::Relay;
 
 /// Time for writing the answer that upgrades the client.
@@ -227,18 +230,50 @@ impl Opening {
             }
         };
         self.exchange.clean();
-        let hardened = self.exchange.shared.fixed.strictness == Strictness::Hardened;
         // The reference loses what comes in one packet with the end of a handshake (D-514).
-        let (early, said) = if hardened { (&*early, &*said) } else { (&[][..], &[][..]) };
-        let relay = Relay::new(self.exchange, self.host);
+        let lossless = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+        let (early, said) = if lossless { (early.to_vec(), said) } else { (Vec::new(), Vec::new()) };
+        let conversation = Conversation {
+            exchange: self.exchange,
+            host: self.host,
+            client: (Box::new(client), early),
+            origin: (upstream, said),
+            quarantine,
+            deadline: None,
+        };
+        conversation.run().await;
+        drop(permit);
+    }
+}
+
+/// Two peers that have agreed on WebSocket.
+pub(super) struct Conversation {
+    pub exchange: Exchange,
+    /// Of the origin, without port.
+    pub host: String,
+    /// Each peer's connection, and what it has said already.
+    pub client: (Box<dyn Io>, Vec<u8>),
+    pub origin: (Box<dyn Io>, Vec<u8>),
+    pub quarantine: CancellationToken,
+    /// Ends it before `max_connection_seconds` does.
+    pub deadline: Option<Instant>,
+}
+
+impl Conversation {
+    /// Relays until a peer leaves, or a rule, a limit, quarantine or the end of the process ends it.
+    pub async fn run(self) {
+        let stop = self.exchange.shared.stop.clone();
+        let hardened = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+        let relay = Relay::new(self.exchange, self.host, self.deadline);
+        let (client, early) = self.client;
+        let (origin, said) = self.origin;
         tokio::select! {
             biased;
-            () = relay.run(Box::new(client), early, upstream, said) => {}
-            () = quarantine.cancelled() => relay.ended(true),
+            () = relay.run(client, &early, origin, &said) => {}
+            () = self.quarantine.cancelled() => relay.ended(true),
             // The reference's process ends without a word about what was open (D-507).
             () = stop.drain.cancelled() => if hardened { relay.ended(false) },
         }
-        drop(permit);
     }
 }
 

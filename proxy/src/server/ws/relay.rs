@@ -103,14 +103,15 @@ struct Partial {
 }
 
 impl Relay {
-    /// Begins now.
-    pub fn new(exchange: Exchange, host: String) -> Self {
+    /// Begins now and ends at `deadline`, where there is one, if its own life is longer.
+    pub fn new(exchange: Exchange, host: String, deadline: Option<Instant>) -> Self {
         let section = &exchange.policy.config.websocket_proxy;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         let began = Instant::now();
+        let life = began + seconds(section.max_connection_seconds);
         Self {
             began,
-            deadline: began + seconds(section.max_connection_seconds),
+            deadline: deadline.map_or(life, |deadline| deadline.min(life)),
             idle: seconds(section.idle_timeout_seconds),
             max_message: u64::try_from(section.max_message_bytes).unwrap_or(0),
             hardened: exchange.shared.fixed.strictness == Strictness::Hardened,
@@ -230,10 +231,10 @@ impl Relay {
             })),
             _ if header.is_control() => {
                 way.judge.control(&payload).await.map_err(End::from)?;
-                self.send(way, true, header.opcode, &payload).await
+                self.send(way.other, true, header.opcode, &payload).await
             }
             // Only in reference mode; see `check_header`.
-            _ if header.is_reserved() => self.send(way, header.fin, header.opcode, &payload).await,
+            _ if header.is_reserved() => self.send(way.other, header.fin, header.opcode, &payload).await,
             _ => self.data(way, &header, payload).await,
         }
     }
@@ -368,7 +369,7 @@ impl Relay {
             frame::TEXT => way.judge.text(message).await?,
             _ => way.judge.binary(message).await?,
         };
-        self.send(way, true, opcode, &message).await?;
+        self.send(way.other, true, opcode, &message).await?;
         let moved = match way.direction {
             Direction::ClientToServer => &self.counts.up,
             Direction::ServerToClient => &self.counts.down,
@@ -384,9 +385,11 @@ impl Relay {
     }
 
     /// Passes a frame on. A peer that takes nothing for as long as it may be silent is gone.
-    async fn send(&self, way: &Way<'_>, fin: bool, opcode: u8, payload: &[u8]) -> Result<(), End> {
-        let sent = async { way.other.lock().await.send(fin, opcode, payload).await };
-        match timeout(self.idle, sent).await {
+    async fn send(&self, to: &Sink, fin: bool, opcode: u8, payload: &[u8]) -> Result<(), End> {
+        let sent = async { to.lock().await.send(fin, opcode, payload).await };
+        let limit = Instant::now() + self.idle;
+        let limit = if self.hardened { limit.min(self.deadline) } else { limit };
+        match timeout_at(limit, sent).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End { to: To::Nobody, blocked: false, gone: true, ..End::closed("") }),
         }
