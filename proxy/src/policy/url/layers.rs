@@ -64,12 +64,9 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
             }
         }
     }
-    let hardened = pipeline.is_hardened();
-    // What is too long is refused in any case, and costs most to look at.
-    let differs = hardened && scan.raw.len() <= pipeline.settings.max_url_length;
-    let difference = if differs { hardened::check(pipeline, scan) } else { None };
+    let difference = difference(pipeline, scan);
     let pending = Pending {
-        is_folded: hardened && hardened::is_folded(scan),
+        is_folded: pipeline.is_hardened() && hardened::is_folded(scan),
         host: std::mem::take(&mut scan.host),
         url_len: scan.raw.len(),
         warn_matches: std::mem::take(&mut scan.warn_matches),
@@ -90,6 +87,13 @@ pub(super) fn before_lookup<'u>(pipeline: &Pipeline, scan: &mut Scan<'u>, now: I
             })
         }
     }
+}
+
+/// The first listed difference that blocks.
+fn difference(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    // What is too long is refused in any case, and costs most to look at.
+    let differs = pipeline.is_hardened() && scan.raw.len() <= pipeline.settings.max_url_length;
+    if differs { hardened::check(pipeline, scan) } else { None }
 }
 
 /// What follows once no layer up to the look-up has objected.
@@ -123,20 +127,25 @@ fn limits(pipeline: &Pipeline, pending: Pending<'_>, now: Instant) -> UrlVerdict
     UrlVerdict::allow(pending.warn_matches)
 }
 
-/// Layers 14 and 15 for a URL that layer 13 stopped, where that stop does not count.
-pub(super) fn behind_rate_limit(
-    pipeline: &Pipeline,
-    scan: &mut Scan<'_>,
-    now: Instant,
-) -> Option<UrlVerdict> {
-    let pending = Pending {
-        is_folded: false,
-        host: std::mem::take(&mut scan.host),
-        url_len: scan.raw.len(),
-        warn_matches: Vec::new(),
+/// What layer 13 hid of a URL that it stopped, where that stop does not count: a difference that blocks, and layers 14 and 15.
+pub(super) fn behind_rate_limit(pipeline: &Pipeline, url: &[u8], now: Instant) -> Option<UrlVerdict> {
+    let pending = match pipeline.passed.as_ref().and_then(|passed| passed.recall(url)) {
+        Some((pending, _)) => pending,
+        None => {
+            let mut scan = Scan::new(url).ok()?;
+            if let Some(block) = difference(pipeline, &scan) {
+                return Some(block);
+            }
+            Pending {
+                is_folded: false,
+                host: std::mem::take(&mut scan.host),
+                url_len: scan.raw.len(),
+                warn_matches: Vec::new(),
+            }
+        }
     };
     let [_, behind @ ..] = AFTER;
-    behind.iter().find_map(|layer| layer(pipeline, &pending, now))
+    behind.iter().find_map(|layer| layer(pipeline, &pending, now)).map(|block| block.with_difference("D-700"))
 }
 
 /// Layer 13. (spec: url-scan §16)

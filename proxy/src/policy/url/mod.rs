@@ -197,15 +197,11 @@ impl Pipeline {
         layers::after_lookup(self, pending, lookup, now)
     }
 
-    /// The layers behind the rate limit, for a tunnel: inside one the rate limit does not block, and in the reference a request
-    /// that meets it escapes these layers as well. Hardened asks them all the same (D-700).
+    /// What the rate limit hides, for a tunnel: inside one it does not block, and in the reference a request that meets it
+    /// escapes the layers behind it as well. Hardened asks them all the same (D-700), and its own differences.
     #[must_use]
     pub fn behind_rate_limit(&self, url: &[u8], now: Instant) -> Option<UrlVerdict> {
-        if !self.is_hardened() {
-            return None;
-        }
-        let mut scan = Scan::new(url).ok()?;
-        layers::behind_rate_limit(self, &mut scan, now).map(|verdict| verdict.with_difference("D-700"))
+        if self.is_hardened() { layers::behind_rate_limit(self, url, now) } else { None }
     }
 
     /// A whole scan with the resolver as a function, for callers that may wait.

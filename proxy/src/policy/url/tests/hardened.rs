@@ -258,3 +258,19 @@ fn a_rate_limit_hides_nothing_from_tunnels() {
         assert_eq!(pipeline.behind_rate_limit(b"https://example.com/", now), None);
     }
 }
+
+#[test]
+fn a_rate_limit_that_does_not_block_hides_no_difference() {
+    for (config, url, id, label, benign) in BYPASSES {
+        let (settings, dlp) = named(config);
+        let pipeline =
+            pipeline(Settings { max_requests_per_minute: 1, ..settings }, dlp, Strictness::Hardened);
+        let behind = |url: &str| pipeline.behind_rate_limit(url.as_bytes(), Instant::now());
+        for _ in 0..2 {
+            scan(&pipeline, url);
+        }
+        let block = behind(url).unwrap_or_else(|| panic!("{id} {url}"));
+        assert_eq!((block.label.as_str(), block.difference), (label, Some(id)), "{url}");
+        assert_eq!(behind(benign), None, "{id} {benign}");
+    }
+}
