@@ -67,7 +67,8 @@ impl fmt::Debug for SseScanner {
 impl SseScanner {
     pub(super) fn new(policy: Arc<ResponsePolicy>, target: String, exempt: bool) -> Self {
         let limit = policy.settings().sse.max_event_bytes;
-        Self { parser: Parser::new(limit), policy, target, exempt, ended: false }
+        let parser = Parser::new(limit, policy.hardened());
+        Self { parser, policy, target, exempt, ended: false }
     }
 
     /// Takes the next bytes of the source. After a cut nothing more is released.

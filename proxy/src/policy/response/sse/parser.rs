@@ -1,6 +1,6 @@
 //! Lines and fields of an event stream, as the reference reads them. spec: response-scan §7.2
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// Longest line, bytes without its ending.
 const LINE: usize = 10_485_760;
@@ -76,20 +76,34 @@ impl Event {
 #[derive(Debug)]
 pub(super) struct Parser {
     limit: usize,
+    /// A CR ends a line, alone or before an LF (D-209); otherwise only an LF does.
+    cr_ends: bool,
+    /// The last byte was such a CR: an LF now belongs to it.
+    after_cr: bool,
     line: Vec<u8>,
     event: Event,
 }
 
 impl Parser {
-    /// `limit` is the most data bytes of one event that are kept.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, line: Vec::new(), event: Event::default() }
+    /// `limit` is the most data bytes of one event that are kept; `cr_ends`: a lone CR ends a line.
+    pub fn new(limit: usize, cr_ends: bool) -> Self {
+        Self { limit, cr_ends, after_cr: false, line: Vec::new(), event: Event::default() }
+    }
+
+    fn line_end(&self, input: &[u8]) -> Option<usize> {
+        if self.cr_ends { memchr2(b'\r', b'\n', input) } else { memchr(b'\n', input) }
     }
 
     /// Takes bytes from the front of `input` up to the end of an event, or all of them.
     pub fn feed(&mut self, input: &mut &[u8]) -> Parsed {
-        while let Some(end) = memchr(b'\n', input) {
+        loop {
+            if std::mem::take(&mut self.after_cr) {
+                self.after_cr = input.is_empty();
+                *input = input.strip_prefix(b"\n").unwrap_or(input);
+            }
+            let Some(end) = self.line_end(input) else { break };
             let (head, rest) = (&input[..end], &input[end + 1..]);
+            self.after_cr = input[end] == b'\r';
             if self.line.len() + head.len() > LINE {
                 return Parsed::LineTooLong;
             }
