@@ -94,6 +94,9 @@ impl ScanResult {
     }
 }
 
+/// Picks rules by name.
+pub type Without<'a> = &'a dyn Fn(&str) -> bool;
+
 /// The compiled rules. Cheap to share, safe to use from many threads.
 pub struct Scanner {
     rules: plain::Rules,
@@ -118,10 +121,18 @@ impl Scanner {
 
     /// Looks for instructions in `text`, which may be any bytes. Linear in its length. spec: response-scan §4.1
     pub fn scan(&self, text: &[u8]) -> ScanResult {
+        self.scan_without(text, &|_| false)
+    }
+
+    /// The same without the rules whose names `without` picks: what they find hides nothing else.
+    pub fn scan_without(&self, text: &[u8], without: Without<'_>) -> ScanResult {
         let (suspects, gone) = self.suspects(text);
-        let found =
-            if suspects.any() { self.rules.scan(text, Some(&suspects)) } else { ScanResult::default() };
-        if gone { self.or_in_tags(found, text, |text| self.scan(text)) } else { found }
+        let found = if suspects.any() {
+            self.rules.scan(text, Some(&suspects), without)
+        } else {
+            ScanResult::default()
+        };
+        if gone { self.or_in_tags(found, text, |text| self.scan_without(text, without)) } else { found }
     }
 
     /// What tag characters spell, read where nothing else was found (D-208).
@@ -151,7 +162,7 @@ impl Scanner {
     /// The same without the filter: every rule on every view. Slow; what [`Scanner::scan`] is compared with.
     #[doc(hidden)]
     pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
-        self.or_in_tags(self.rules.scan(text, None), text, |text| self.scan_plainly(text))
+        self.or_in_tags(self.rules.scan(text, None, &|_| false), text, |text| self.scan_plainly(text))
     }
 
     /// The rules that may match, over all texts that the passes read; and whether the text holds characters without a glyph.

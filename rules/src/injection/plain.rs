@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use super::filter::Suspects;
 use super::rule::{Expression, Family, Rule};
-use super::{Match, RuleError, ScanResult, Settings, Tier, core_rules, encoded, views};
+use super::{Match, RuleError, ScanResult, Settings, Tier, Without, core_rules, encoded, views};
 use crate::Strictness;
 use crate::text::{self, lossy};
 
@@ -58,17 +58,17 @@ impl Rules {
         self.core.iter().chain(self.standard.iter().flatten())
     }
 
-    /// The whole scan. With suspects, rules that are not among them are taken not to match.
-    pub(super) fn scan(&self, text: &[u8], suspects: Option<&Suspects>) -> ScanResult {
+    /// The whole scan. With suspects, rules that are not among them are taken not to match. Rules named by `without` are left out.
+    pub(super) fn scan(&self, text: &[u8], suspects: Option<&Suspects>, without: Without<'_>) -> ScanResult {
         let text = &*lossy(text);
         let normalised = views::normalised(text.as_bytes());
-        let found = self.passes(text, &normalised, Reading::Exact, suspects);
+        let found = self.passes(text, &normalised, Reading::Exact, suspects, without);
         if !found.is_clean() || !self.is_hardened() {
             return found;
         }
         let thorough = views::thorough(text);
         let other_text = thorough != normalised;
-        self.passes(text, &thorough, Reading::Thorough { other_text }, suspects)
+        self.passes(text, &thorough, Reading::Thorough { other_text }, suspects, without)
     }
 
     fn passes(
@@ -77,6 +77,7 @@ impl Rules {
         normalised: &str,
         reading: Reading,
         suspects: Option<&Suspects>,
+        without: Without<'_>,
     ) -> ScanResult {
         let views = Views::new(text, normalised);
         let all: Vec<&Rule> = self.all().collect();
@@ -85,13 +86,14 @@ impl Rules {
         let payloads = suspects.is_none_or(|s| s.payload);
         let mut first = 0;
         for (tier, rules) in [(Tier::Core, core), (Tier::Standard, standard)] {
-            let likely: Vec<&Rule> =
-                rules.iter().enumerate().filter(|(i, _)| is_suspect(first + i)).map(|(_, r)| *r).collect();
+            let kept = || rules.iter().enumerate().filter(|(_, rule)| !without(&rule.spec.name));
+            let likely: Vec<&Rule> = kept().filter(|(i, _)| is_suspect(first + i)).map(|(_, r)| *r).collect();
+            let every: Vec<&Rule> = kept().filter(|_| payloads).map(|(_, r)| *r).collect();
             first += rules.len();
             for pass in 1..=6 {
                 // A payload is another text, in which other rules may match.
-                let rules = if pass == 6 { rules } else { &likely };
-                if rules.is_empty() || pass == 6 && !payloads {
+                let rules = if pass == 6 { &every } else { &likely };
+                if rules.is_empty() {
                     continue;
                 }
                 let matches = run_pass(tier, rules, pass, &views, reading);

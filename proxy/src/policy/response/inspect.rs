@@ -17,6 +17,15 @@ pub(super) struct Inspection {
     pub transformed: Option<String>,
 }
 
+/// What a scan found that is not suppressed.
+pub(super) struct Unsuppressed {
+    pub result: ScanResult,
+    /// Something matched, even if all of it was suppressed.
+    pub any: bool,
+    /// How many matches were suppressed.
+    pub dropped: usize,
+}
+
 impl Inspection {
     /// Rule names joined as reasons print them.
     pub fn names(&self) -> String {
@@ -85,18 +94,29 @@ impl ResponsePolicy {
 
     /// Scans one text and drops what is suppressed. Suppressed matches are noted.
     pub(super) fn inspect(&self, text: &[u8], head: &Head<'_>, notes: &mut Vec<Note>) -> Inspection {
-        let result = self.injection.scan(text);
-        let any = !result.is_clean();
-        let transformed = if any { self.transformed(text, &result) } else { None };
-        let mut matches = result.matches;
-        if any && head.transport != Transport::WebSocket {
-            let before = matches.len();
-            matches.retain(|m| !self.settings.suppress.covers(&m.name, head.target));
-            if matches.len() < before {
-                notes.push(Note::Suppressed(before - matches.len()));
-            }
+        let suppresses = head.transport != Transport::WebSocket;
+        let Unsuppressed { result, any, dropped } =
+            self.unsuppressed(text, if suppresses { head.target } else { "" });
+        if dropped > 0 {
+            notes.push(Note::Suppressed(dropped));
         }
-        Inspection { matches, any, transformed }
+        let transformed = if result.is_clean() { None } else { self.transformed(text, &result) };
+        Inspection { matches: result.matches, any, transformed }
+    }
+
+    /// What is found in a text and not suppressed at `target`. The scan ends with the first rules that find something, and so
+    /// suppressed findings hide others; not in hardened mode, where the scan goes on without those rules (D-210).
+    pub(super) fn unsuppressed(&self, text: &[u8], target: &str) -> Unsuppressed {
+        let covered = |rule: &str| self.settings.suppress.covers(rule, target);
+        let mut result = self.injection.scan(text);
+        let found = result.matches.len();
+        result.matches.retain(|m| !covered(&m.name));
+        let dropped = found - result.matches.len();
+        if dropped > 0 && result.is_clean() && self.hardened() {
+            result = self.injection.scan_without(text, &covered);
+            result.matches.iter_mut().for_each(|m| m.difference = Some("D-210"));
+        }
+        Unsuppressed { result, any: found > 0, dropped }
     }
 
     /// The replacement text exists only under the configured actions that may need it. spec: response-scan §4.8

@@ -145,9 +145,9 @@ impl SseScanner {
     fn judge_text(&self, text: &[u8], known: Option<&'static str>, step: &mut Step) -> Judged {
         let settings = self.policy.settings();
         let covered = |rule: &str| settings.suppress.covers(rule, &self.target);
-        let mut matches = self.policy.injection.scan(text).matches;
-        step.prompt_hit |= !matches.is_empty();
-        matches.retain(|m| !covered(&m.name));
+        let found = self.policy.unsuppressed(text, &self.target);
+        step.prompt_hit |= found.any;
+        let matches = found.result.matches;
         if !matches.is_empty() {
             let reason = format!("sse stream finding: injection: {}", names(&matches));
             let finding = Reported { reason, difference: known.or_else(|| difference(&matches)) };
