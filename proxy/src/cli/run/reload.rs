@@ -4,11 +4,11 @@
 //! Whatever fails leaves the old state whole: the new policy is compiled beside the old one and published at the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::Signal;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::options::Overrides;
 use super::prepare::{apply, compile, print_advisories, say};
@@ -22,6 +22,41 @@ use crate::server::Shared;
 
 /// The same file again within this time after a reload is not applied again.
 const SAME_FILE: Duration = Duration::from_secs(2);
+
+/// A place for one value: what is put there replaces what nobody has taken yet.
+pub(super) struct Newest<T> {
+    place: Mutex<Option<T>>,
+    filled: Notify,
+}
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Self { place: Mutex::default(), filled: Notify::new() }
+    }
+}
+
+impl<T> Newest<T> {
+    fn place(&self) -> MutexGuard<'_, Option<T>> {
+        // One assignment: a panic elsewhere cannot leave it half done.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, value: T) {
+        *self.place() = Some(value);
+        self.filled.notify_one();
+    }
+
+    /// Waits for a value.
+    pub(super) async fn take(&self) -> T {
+        loop {
+            let value = self.place().take();
+            if let Some(value) = value {
+                return value;
+            }
+            self.filled.notified().await;
+        }
+    }
+}
 
 pub(super) struct Reloader {
     shared: Arc<Shared>,
@@ -44,13 +79,15 @@ impl Reloader {
         Reloader { shared, path, overrides, instance, asks_at_start, last: None }
     }
 
-    /// Loads at each trigger, for the life of the process. While a loaded file waits to be applied, further ones are dropped.
+    /// Loads at each trigger, for the life of the process. Of the files that are loaded while one is applied the last one counts;
+    /// the reference drops it, and then goes on with an older one.
     pub(super) async fn run(mut self, mut watch: Watch, mut hangups: Signal) {
-        // A queue reserves memory for 32 of its items.
-        let (queue, mut waiting) = mpsc::channel::<Box<Loaded>>(1);
+        let newest = Arc::new(Newest::default());
+        let waiting = Arc::clone(&newest);
         let path = self.path.clone();
         tokio::spawn(async move {
-            while let Some(loaded) = waiting.recv().await {
+            loop {
+                let loaded: Box<Loaded> = waiting.take().await;
                 // Compiling takes tens of milliseconds of CPU: not on a thread that serves requests.
                 let Ok(back) = tokio::task::spawn_blocking(move || {
                     self.apply(*loaded);
@@ -71,7 +108,7 @@ impl Reloader {
             let path = path.clone();
             match tokio::task::spawn_blocking(move || Config::load(&path)).await {
                 Ok(Ok(loaded)) => {
-                    let _ = queue.try_send(Box::new(loaded));
+                    newest.put(Box::new(loaded));
                 }
                 Ok(Err(e)) => say(&format!("pipelock: config reload failed: {}", e.for_terminal())),
                 Err(e) => say(&format!("pipelock: config reload failed: {e}")),

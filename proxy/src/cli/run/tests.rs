@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::options::{Options, Overrides};
 use super::prepare::{apply, built_in};
+use super::reload::Newest;
 use super::watch::Watch;
 use super::{banner, definition};
 use crate::config::Config;
@@ -92,6 +93,31 @@ async fn notices_a_file_that_is_replaced_by_renaming() {
     std::fs::write(dir.path().join("new"), "b").unwrap();
     std::fs::rename(dir.path().join("new"), &path).unwrap();
     tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.unwrap();
+}
+
+#[tokio::test]
+async fn notices_a_change_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yaml");
+    std::fs::write(&path, "a").unwrap();
+    let mut watch = Watch::start(&path, true).unwrap();
+    std::fs::write(dir.path().join("new"), "b").unwrap();
+    std::fs::rename(dir.path().join("new"), &path).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.unwrap();
+    // From here on time passes as soon as nothing else is to be done.
+    tokio::time::pause();
+    tokio::time::timeout(Duration::from_secs(60), watch.changed()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_last_of_several_files_is_applied() {
+    let newest = Newest::default();
+    for file in ["first", "second", "third"] {
+        newest.put(file);
+    }
+    assert_eq!(newest.take().await, "third");
+    let (waiting, ()) = tokio::join!(newest.take(), async { newest.put("fourth") });
+    assert_eq!(waiting, "fourth");
 }
 
 #[tokio::test]

@@ -61,11 +61,10 @@ impl Watch {
             _ = self.events.recv() => {}
             () = swapped(&mut self.content) => return,
         }
-        loop {
-            match tokio::time::timeout(DEBOUNCE, self.events.recv()).await {
-                Ok(Some(())) => {}
-                Ok(None) | Err(_) => return,
-            }
+        while let Ok(Some(())) = tokio::time::timeout(DEBOUNCE, self.events.recv()).await {}
+        // What was told by an event is not to be found once more by looking.
+        if let Some(content) = &mut self.content {
+            content.seen = state(&content.path);
         }
     }
 }
