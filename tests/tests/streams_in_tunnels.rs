@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use muselet::policy::session::Tier;
+use muselet::policy::session::{Signal, Tier};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -219,4 +219,26 @@ async fn the_handshake_of_a_websocket_in_a_tunnel_is_scanned_like_one_of_the_pro
             other => panic!("{name}: {other:?}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clean_requests_in_a_tunnel_let_the_score_decay() {
+    let world = World::intercepting_with(
+        "session_profiling: {enabled: true}\nadaptive_enforcement: {enabled: true}\n",
+    )
+    .await;
+    let mut sender = world.http2().await;
+    for _ in 0..3 {
+        let raised = world.shared.sessions.signal("127.0.0.1", Signal::NearMiss, Instant::now());
+        assert_eq!(raised, []);
+    }
+    let mut ask = async |path: &str| {
+        let request = Request::get(format!("https://{}{path}", world.origin)).body(Empty::<Bytes>::new());
+        let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
+        (answer.status().as_u16(), world.shared.sessions.list(None)[0].threat_score)
+    };
+    assert_eq!(ask("/hello").await, (200, 2.5));
+    assert_eq!(ask("/hello").await, (200, 2.0));
+    // A refused one adds its points.
+    assert_eq!(ask(&format!("/{SECRET}")).await, (403, 5.0));
 }

@@ -50,9 +50,8 @@ impl Findings {
         self.any.store(true, Relaxed);
     }
 
-    /// The response carried an injection.
+    /// The response carried an injection, suppressed or not.
     pub fn mark_hostile(&self) {
-        self.mark();
         self.hostile.store(true, Relaxed);
     }
 

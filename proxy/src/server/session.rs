@@ -104,12 +104,16 @@ impl Exchange {
         self.shared.events.metrics().adaptive_upgrade(from.as_str(), to.as_str(), level.as_str());
     }
 
-    /// The level that denies everything, reported. (spec: http-proxy §5.1 F9)
+    /// The level that denies everything, unless its time is over; reported. (spec: http-proxy §5.1 F9, §8.3, §11.4)
     pub(super) fn session_denied(&self) -> Option<Level> {
         if !self.has_session() {
             return None;
         }
-        let level = self.shared.sessions.blocks_all(&self.identity.session_key())?;
+        let key = self.identity.session_key();
+        if let Some(recovered) = self.shared.sessions.recover(&key, Instant::now().into_std()) {
+            self.report(&[recovered]);
+        }
+        let level = self.shared.sessions.blocks_all(&key)?;
         self.report_upgrade(Action::None, Action::Block, level, SESSION_DENY);
         Some(level)
     }

@@ -194,6 +194,15 @@ impl Sessions {
         }
     }
 
+    /// Lets a level go whose time is over, without waiting for the next sweep.
+    #[must_use]
+    pub fn recover(&self, key: &str, now: Instant) -> Option<Effect> {
+        let mut table = self.lock();
+        let settings = Arc::clone(&table.settings);
+        let session = table.sessions.get_mut(key).filter(|_| settings.adaptive)?;
+        session.recover(&settings, now, true)
+    }
+
     /// The current level; `normal` for an unknown session and without adaptive enforcement.
     #[must_use]
     pub fn level(&self, key: &str) -> Level {

@@ -14,6 +14,8 @@ use super::{Effect, Recorded, Seeing, Seen, Tier};
 
 /// Events that a session's history keeps.
 const HISTORY: usize = 20;
+/// Hosts that a window keeps if the threshold is below that: a client that asks for ever new ones costs no more.
+const MOST_HOSTS: usize = 4096;
 
 /// Distinct hosts within a window of time.
 #[derive(Debug, Default)]
@@ -24,12 +26,16 @@ pub(super) struct Burst {
 }
 
 impl Burst {
-    /// Adds a host; how many distinct ones the window holds, and whether its score is still to be given.
-    fn add(&mut self, host: &str, window: Duration, now: Instant) -> usize {
-        while self.hosts.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > window) {
+    /// Adds a host; how many distinct ones the window holds.
+    fn add(&mut self, host: &str, settings: &Settings, now: Instant) -> usize {
+        let past = |at: Instant| now.saturating_duration_since(at) > settings.window;
+        while self.hosts.front().is_some_and(|(at, _)| past(*at)) {
             self.hosts.pop_front();
         }
         if !self.hosts.iter().any(|(_, known)| known == host) {
+            if self.hosts.len() >= settings.domain_burst.max(MOST_HOSTS) {
+                self.hosts.pop_front();
+            }
             self.hosts.push_back((now, host.to_owned()));
         }
         self.hosts.len()
@@ -206,7 +212,7 @@ impl Table {
         }
         let by_address = {
             let burst = self.addresses.entry(seeing.client_ip.to_owned()).or_default();
-            let hosts = burst.add(seeing.host, settings.window, now);
+            let hosts = burst.add(seeing.host, &settings, now);
             (hosts >= settings.domain_burst).then(|| (hosts, burst.score(3.0, settings.window, now)))
         };
         let session = self.session(seeing, now, effects);
@@ -219,7 +225,7 @@ impl Table {
         {
             effects.push(recovered);
         }
-        let hosts = session.burst.add(seeing.host, settings.window, now);
+        let hosts = session.burst.add(seeing.host, &settings, now);
         let mut anomalies = Vec::new();
         if hosts >= settings.domain_burst {
             let detail = format!(

@@ -81,6 +81,37 @@ fn clean_requests_let_the_score_decay_and_time_lets_the_level_fall() {
 }
 
 #[test]
+fn a_level_whose_time_is_over_does_not_wait_for_the_sweep() {
+    let sessions = Sessions::new(settings(|_| {}));
+    let start = Instant::now();
+    for _ in 0..7 {
+        let _ = sessions.record(&seeing("h", Seen::Threat), start);
+    }
+    assert!(sessions.blocks_all("10.0.0.5").is_some());
+    let soon = start + Duration::from_secs(300);
+    assert_eq!((sessions.recover("10.0.0.5", soon), sessions.recover("someone else", soon)), (None, None));
+    let recovered = sessions.recover("10.0.0.5", start + Duration::from_secs(301));
+    let expected = Effect::Recovered { from: Level(3), to: Level(2), score: 10.0, reported: true };
+    assert_eq!(recovered, Some(expected));
+    assert_eq!(sessions.blocks_all("10.0.0.5"), None);
+}
+
+#[test]
+fn a_client_that_asks_for_ever_new_hosts_costs_bounded_memory() {
+    let sessions = Sessions::new(settings(|c| c.session_profiling.domain_burst = 5000));
+    let now = Instant::now();
+    let mut last = Recorded::default();
+    for number in 0..6000 {
+        last = sessions.record(&seeing(&format!("h{number}"), Seen::Allowed), now);
+    }
+    let detail = "5000 new domains in 5m window (threshold: 5000)";
+    assert!(
+        last.effects.iter().any(|e| matches!(e, Effect::Anomaly { detail: d, .. } if d == detail)),
+        "{last:?}"
+    );
+}
+
+#[test]
 fn many_hosts_in_a_window_are_an_anomaly() {
     let blocking = |block: bool| {
         Sessions::new(settings(|c| {

@@ -82,11 +82,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// Takes a response through plan, reading and judgement. `at_end` runs when a stream has ended cleanly.
+    /// Takes a response through plan, reading and judgement. Of a stream, `at_end` runs when it has ended cleanly, and `hostile`
+    /// when an injection is first found in it.
     pub(super) async fn run<B>(
         self,
         response: Response<B>,
         at_end: impl FnOnce(&Exchange) + Send + 'static,
+        hostile: impl FnOnce(&Exchange) + Send + 'static,
     ) -> Delivered
     where
         B: HttpBody<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
@@ -103,7 +105,7 @@ impl Delivery<'_> {
                     body,
                     self.exchange.clone(),
                     self.transport,
-                    Box::new(at_end),
+                    stream::Hooks { at_end: Box::new(at_end), hostile: Some(Box::new(hostile)) },
                 );
                 let body = stream.into_body().await;
                 let mut headers = parts.headers;

@@ -14,13 +14,24 @@ use crate::policy::response::{Cut, SseScanner, Step, Transport};
 use crate::server::answer::Body;
 use crate::server::exchange::Exchange;
 
+type Hook = Box<dyn FnOnce(&Exchange) + Send>;
+
+/// What the handler wants to hear of a stream.
+pub(super) struct Hooks {
+    /// It has ended cleanly.
+    pub at_end: Hook,
+    /// An injection was found in it, for the first time.
+    pub hostile: Option<Hook>,
+}
+
 /// A body whose events are scanned one by one.
 pub(super) struct Scanned<B> {
     scanner: Box<SseScanner>,
     source: B,
     exchange: Exchange,
     transport: Transport,
-    at_end: Option<Box<dyn FnOnce(&Exchange) + Send>>,
+    at_end: Option<Hook>,
+    hostile: Option<Hook>,
     /// Released before the client was told anything.
     first: Option<Bytes>,
     ended: bool,
@@ -39,14 +50,15 @@ where
         source: B,
         exchange: Exchange,
         transport: Transport,
-        at_end: Box<dyn FnOnce(&Exchange) + Send>,
+        hooks: Hooks,
     ) -> Self {
         Self {
             scanner,
             source,
             exchange,
             transport,
-            at_end: Some(at_end),
+            at_end: Some(hooks.at_end),
+            hostile: hooks.hostile,
             first: None,
             ended: false,
             aborts: false,
@@ -69,6 +81,15 @@ where
 
     /// Records what a step found and hands out what it released.
     fn take(&mut self, step: Step) -> Option<Bytes> {
+        if step.prompt_hit {
+            self.exchange.findings.mark_hostile();
+            if let Some(hostile) = self.hostile.take() {
+                hostile(&self.exchange);
+            }
+        }
+        if !step.reported.is_empty() || step.cut.is_some() {
+            self.exchange.findings.mark();
+        }
         for finding in &step.reported {
             if self.transport == Transport::Reverse {
                 self.record_scan("warn", &finding.reason, finding.difference);
@@ -164,17 +185,18 @@ where
                     Step { cut: Some(Cut { reason, finding: false, difference: None }), ..Step::default() }
                 }
                 None => {
-                    let step = this.scanner.finish();
-                    if step.cut.is_none()
-                        && let Some(at_end) = this.at_end.take()
-                    {
-                        at_end(&this.exchange);
-                    }
                     this.ended = true;
-                    step
+                    this.scanner.finish()
                 }
             };
-            if let Some(released) = this.take(step) {
+            let released = this.take(step);
+            // A cut takes it away.
+            if this.ended
+                && let Some(at_end) = this.at_end.take()
+            {
+                at_end(&this.exchange);
+            }
+            if let Some(released) = released {
                 return Poll::Ready(Some(Ok(Frame::data(released))));
             }
         }

@@ -37,7 +37,10 @@ pub(in crate::server) async fn deliver(
     };
     let ended = move |exchange: &Exchange| allowed(exchange, status, 0);
     let response = response.map(|body| InTime::new(body, deadline));
-    let delivered = delivery.run(response, ended).await;
+    let (url, of) = (final_url.clone(), final_host.clone());
+    // Only the end of a stream tells what was in it.
+    let hostile = move |exchange: &Exchange| exchange.observe(|| display(&url), &of, "forward_response");
+    let delivered = delivery.run(response, ended, hostile).await;
     exchange.observe(|| display(final_url), &final_host, "forward_response");
     if let Kind::Whole { delivered: bytes, .. } = delivered.kind {
         deliver::account(&exchange, host, bytes);

@@ -23,11 +23,12 @@ pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -
         counted_for: &case.tunnel.host,
     };
     // A stream that ends cleanly is neither counted nor budgeted.
-    let delivered = delivery.run(response, |_| {}).await;
+    let delivered = delivery.run(response, |_| {}, |_| {}).await;
     if let Kind::Whole { received: bytes, .. } = delivered.kind {
         deliver::account(exchange, &case.tunnel.host, bytes);
         // The reference counts these under the agent `anonymous`, whoever asked.
         exchange.shared.events.metrics().request_allowed("anonymous", exchange.elapsed());
+        exchange.clean();
     }
     delivered.answer
 }

@@ -351,6 +351,7 @@ impl<'t> Case<'t> {
         self.report_warnings(&verdict.warnings);
         let Some(finding) = &verdict.finding else { return Ok(()) };
         let exchange = &self.exchange;
+        exchange.findings.mark();
         let reason = HeaderFinding::REASON;
         let ctx = Context { difference: finding.difference.unwrap_or_default(), ..exchange.context() };
         if !finding.blocks(self.enforces()) {

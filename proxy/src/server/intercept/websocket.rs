@@ -91,6 +91,7 @@ where
     }
     let origin = hyper::upgrade::on(&mut response);
     let exchange = Exchange { method: "WS".into(), ..case.exchange.clone() };
+    exchange.clean();
     let tunnel = Arc::clone(case.tunnel);
     let tasks = case.exchange.shared.tasks.clone();
     tasks.spawn(async move {

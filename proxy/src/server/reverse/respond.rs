@@ -61,7 +61,7 @@ pub(super) async fn deliver(
     let trailers = Trailers::default();
     let response =
         response.map(|body| Watched { body: InTime::new(body, deadline), trailers: trailers.clone() });
-    let delivered = delivery.run(response, |_| {}).await;
+    let delivered = delivery.run(response, |_| {}, |_| {}).await;
     let mut answer = delivered.answer;
     match delivered.kind {
         Kind::Refused => answer,
