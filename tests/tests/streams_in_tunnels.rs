@@ -242,3 +242,17 @@ async fn clean_requests_in_a_tunnel_let_the_score_decay() {
     // A refused one adds its points.
     assert_eq!(ask(&format!("/{SECRET}")).await, (403, 5.0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_grpc_message_is_evidence_against_the_session() {
+    let world = World::intercepting_with(
+        "session_profiling: {enabled: true}\nadaptive_enforcement: {enabled: true}\n",
+    )
+    .await;
+    let response = post_http2(&world, "/grpc/stream", message(b"a question")).await;
+    let mut body = response.into_body();
+    world.events.send.send(message(INJECTION.as_bytes())).expect("open");
+    let end = body.frame().await.expect("the stream is reset");
+    assert!(end.is_err(), "{end:?}");
+    assert_eq!(world.shared.sessions.list(None)[0].threat_score, 3.0);
+}

@@ -165,7 +165,7 @@ impl Delivery<'_> {
             return self.abandoned();
         };
         record_notes(self.exchange, self.transport, self.host, &judgement.notes);
-        self.note_findings(&judgement);
+        note_findings(self.exchange, &judgement);
         match judgement.outcome {
             Outcome::Refuse(refusal) => self.refuse(&refusal),
             Outcome::Deliver { body, edits } => {
@@ -179,20 +179,6 @@ impl Delivery<'_> {
                 }
                 delivered
             }
-        }
-    }
-
-    /// What the judgement means for the session. (spec: http-proxy §11.3, §11.6)
-    fn note_findings(&self, judgement: &Judgement) {
-        let findings = &self.exchange.findings;
-        if judgement.finding {
-            findings.mark();
-        }
-        if judgement.prompt_hit {
-            findings.mark_hostile();
-        }
-        if let Some(score) = judgement.score {
-            self.exchange.signal(session_signal(score));
         }
     }
 
@@ -244,6 +230,19 @@ impl Delivery<'_> {
             answer: answer::text(status, &format!("blocked: {}", refusal.reason)),
             kind: Kind::Refused,
         }
+    }
+}
+
+/// What a judgement means for the session. (spec: http-proxy §11.3, §11.6)
+pub(super) fn note_findings(exchange: &Exchange, judgement: &Judgement) {
+    if judgement.finding {
+        exchange.findings.mark();
+    }
+    if judgement.prompt_hit {
+        exchange.findings.mark_hostile();
+    }
+    if let Some(score) = judgement.score {
+        exchange.signal(session_signal(score));
     }
 }
 

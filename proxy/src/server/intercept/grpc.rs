@@ -16,9 +16,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
 use super::steps::Case;
-use crate::policy::response::{
-    Buffering, Escalation, Head, Outcome, Plan, Refusal, ResponsePolicy, Transport,
-};
+use crate::policy::response::{Buffering, Head, Outcome, Plan, Refusal, ResponsePolicy, Transport};
 use crate::server::answer::{self, Answer, Body};
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
@@ -48,6 +46,7 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
         headers: parts.headers.clone(),
         source: body,
         held: BytesMut::new(),
+        delivered: 0,
         state: State::Open,
     };
     let refused = match messages.buffering() {
@@ -87,6 +86,8 @@ struct Messages {
     headers: HeaderMap,
     source: IncomingBody,
     held: BytesMut,
+    /// Bytes of the messages that went to the client.
+    delivered: u64,
     state: State,
 }
 
@@ -103,7 +104,7 @@ impl Messages {
             host: &self.host,
             target: &self.exchange.url,
             headers: &self.headers,
-            escalation: Escalation::default(),
+            escalation: self.exchange.escalation(),
             budget: None,
         }
     }
@@ -178,14 +179,14 @@ impl Messages {
         let judgement = {
             let (policy, host) = (Arc::clone(&self.policy), self.host.clone());
             let (headers, target) = (self.headers.clone(), Arc::clone(&self.exchange.url));
-            let payload = payload.clone();
+            let (payload, escalation) = (payload.clone(), self.exchange.escalation());
             let judge = move || {
                 let head = Head {
                     transport: Transport::Connect,
                     host: &host,
                     target: &target,
                     headers: &headers,
-                    escalation: Escalation::default(),
+                    escalation,
                     budget: None,
                 };
                 policy.judge(&head, &buffering, payload)
@@ -196,15 +197,21 @@ impl Messages {
             return Err(Refusal::in_tunnel("read_error", "response read error"));
         };
         deliver::record_notes(&self.exchange, Transport::Connect, &self.host, &judgement.notes);
+        deliver::note_findings(&self.exchange, &judgement);
         match judgement.outcome {
             Outcome::Refuse(refusal) => Err(refusal),
-            Outcome::Deliver { body, .. } if body == payload => Ok(Some(message)),
+            Outcome::Deliver { body, .. } if body == payload => {
+                self.delivered += message.len() as u64;
+                Ok(Some(message))
+            }
             // Text can be cut out of a page, not out of a protocol buffer.
             Outcome::Deliver { .. } => Err(Refusal::in_tunnel("injection", "response contains injection")),
         }
     }
 
     fn account(&self) {
+        deliver::account(&self.exchange, &self.host, self.delivered);
+        self.exchange.clean();
         self.exchange.shared.events.metrics().request_allowed("anonymous", self.exchange.elapsed());
     }
 }
