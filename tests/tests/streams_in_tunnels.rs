@@ -256,3 +256,20 @@ async fn a_refused_grpc_message_is_evidence_against_the_session() {
     assert!(end.is_err(), "{end:?}");
     assert_eq!(world.shared.sessions.list(None)[0].threat_score, 3.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_websocket_in_a_tunnel_does_not_reach_the_origin() {
+    let world = World::intercepting().await;
+    let key = "QUtJQUlPU0ZPRE5ON0VYQQ==";
+    let mut request = format!("wss://{}/socket", world.origin).into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-key", HeaderValue::from_static(key));
+    let stream = world.tunnel(b"http/1.1").await;
+    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.expect("a handshake");
+    // The origin says which key it got.
+    assert!(answer.headers().contains_key("sec-websocket-accept"));
+    socket.send(Message::text("key?")).await.expect("sent");
+    match socket.next().await {
+        Some(Ok(Message::Text(got))) => assert!(got.len() == 24 && got.as_str() != key, "{got}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -197,7 +198,7 @@ fn cgi(output: &[u8]) -> Response<Body> {
     response
 }
 
-/// Says everything back.
+/// Says everything back, and its key when it is asked.
 fn websocket(mut request: Request<Incoming>) -> Response<Body> {
     let mut response = text("");
     let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() else {
@@ -205,10 +206,12 @@ fn websocket(mut request: Request<Incoming>) -> Response<Body> {
         return response;
     };
     let upgrade = hyper::upgrade::on(&mut request);
+    let got = Message::text(key.to_str().expect("text"));
     tokio::spawn(async move {
         let io = TokioIo::new(upgrade.await.expect("an upgrade"));
         let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
         while let Some(Ok(said)) = socket.next().await {
+            let said = if said == Message::text("key?") { got.clone() } else { said };
             if (said.is_text() || said.is_binary()) && socket.send(said).await.is_err() {
                 return;
             }

@@ -36,6 +36,9 @@ use crate::policy::session::Signal;
 const DIGEST: HeaderName = HeaderName::from_static("digest");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
+/// What is wrong with a 101 that nobody asked for (D-515).
+pub(super) const UNASKED_SWITCH: &str = "origin switched protocols unasked";
+
 /// Where a response comes from and how it is judged.
 pub(super) struct Delivery<'a> {
     pub exchange: &'a Exchange,

@@ -13,11 +13,13 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::cross_request::CROSS_REQUEST;
+use super::deliver;
 use super::exchange::{self, Exchange};
 use super::scrub;
 use super::session::SESSION_DENY;
 use super::shared::Shared;
 use super::wire::{Ended, Request};
+use crate::Strictness;
 use crate::events::Event;
 use crate::policy::cross_request::{BODY_PREFIX, Payload};
 use crate::policy::headers::HeaderFinding;
@@ -104,6 +106,10 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
             return failed(&exchange, &host, Failure::Transport("context canceled".to_owned()));
         }
     };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && shared.fixed.strictness == Strictness::Hardened
+    {
+        return failed(&exchange, &host, Failure::Transport(deliver::UNASKED_SWITCH.to_owned()));
+    }
     // F18: response.
     response::deliver(exchange, &host, &url, response, deadline).await
 }

@@ -25,6 +25,7 @@ use crate::policy::session::{self, Signal};
 use crate::policy::verdict::{Class, Label};
 use crate::server::answer::{self, Answer};
 use crate::server::cross_request::CROSS_REQUEST;
+use crate::server::deliver;
 use crate::server::exchange::Exchange;
 use crate::server::inspect::{self, Inspected};
 use crate::server::peek::Peeked;
@@ -90,10 +91,14 @@ where
     case.session()?; //                                                 12
     case.clean_up(upgrade.as_ref()); //                                 13
     let response = forward::send(&mut case, upgrade.is_some()).await?; // 15
-    if let (Some(upgrade), Some(takeover)) = (upgrade, takeover)
-        && response.status() == StatusCode::SWITCHING_PROTOCOLS
-    {
-        return Ok(websocket::accept::<C>(&case, response, takeover, upgrade));
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && case.hardened() {
+        return match (&upgrade, takeover) {
+            (Some(upgrade), Some(takeover)) => Ok(websocket::accept::<C>(&case, response, takeover, upgrade)),
+            _ => {
+                deliver::record_error(&case.exchange, deliver::UNASKED_SWITCH);
+                Err(answer::text(StatusCode::BAD_GATEWAY, "upstream error"))
+            }
+        };
     }
     Ok(respond::deliver(&case, response).await) //                      16
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use http::header::{
     CONNECTION, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL, UPGRADE, USER_AGENT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE, USER_AGENT,
 };
 use http::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::steps::Case;
 use crate::policy::body::Action;
@@ -25,7 +26,12 @@ use crate::server::{deliver, ws};
 use crate::upstream::pool::IncomingBody;
 
 /// An upgrade that is let through.
-pub(super) struct Upgrade(());
+pub(super) struct Upgrade {
+    /// The client's key: 22 characters of its choice, which therefore stay here.
+    asked: HeaderValue,
+    /// The one that the origin gets.
+    key: String,
+}
 
 /// Whether the request asks for a WebSocket and may have one.
 pub(super) fn wanted(case: &Case<'_>, can_take_over: bool) -> Option<Upgrade> {
@@ -34,7 +40,8 @@ pub(super) fn wanted(case: &Case<'_>, can_take_over: bool) -> Option<Upgrade> {
         && has_token(headers, &CONNECTION, b"upgrade")
         && has_token(headers, &UPGRADE, b"websocket");
     let allowed = case.hardened() && case.exchange.policy.config.websocket_proxy.enabled;
-    (asks && allowed && can_take_over).then_some(Upgrade(()))
+    let asked = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asks && allowed && can_take_over)?;
+    Some(Upgrade { asked: asked.clone(), key: generate_key() })
 }
 
 fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &[u8]) -> bool {
@@ -46,11 +53,15 @@ fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &[u8]) -> bool
 }
 
 impl Upgrade {
-    /// Puts back what the removal of hop-by-hop headers took, without extensions.
+    /// Puts back what the removal of hop-by-hop headers took, without extensions and with a key of our own.
     pub(super) fn dress(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        // Base64 is always a valid value.
+        if let Ok(key) = HeaderValue::from_str(&self.key) {
+            headers.insert(SEC_WEBSOCKET_KEY, key);
+        }
     }
 }
 
@@ -80,13 +91,21 @@ pub(super) fn accept<C>(
     case: &Case<'_>,
     mut response: Response<IncomingBody>,
     takeover: Takeover,
-    _upgrade: Upgrade,
+    upgrade: &Upgrade,
 ) -> Answer
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) {
-        deliver::record_error(&case.exchange, "websocket: origin chose an extension that was not offered");
+    let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+    let wrong = if response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        Some("websocket: origin chose an extension that was not offered")
+    } else if accepted != Some(derive_accept_key(upgrade.key.as_bytes()).as_bytes()) {
+        Some("websocket: origin did not accept the key")
+    } else {
+        None
+    };
+    if let Some(wrong) = wrong {
+        deliver::record_error(&case.exchange, wrong);
         return answer::text(StatusCode::BAD_GATEWAY, "upstream error");
     }
     let origin = hyper::upgrade::on(&mut response);
@@ -116,10 +135,11 @@ where
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    for name in [SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL] {
-        if let Some(value) = response.headers().get(&name) {
-            headers.insert(name, value.clone());
-        }
+    if let Some(protocol) = response.headers().get(SEC_WEBSOCKET_PROTOCOL) {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+    }
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(upgrade.asked.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
     answer
 }
