@@ -4,6 +4,7 @@
 //! go to standard output and errors to standard error; the reference writes several results to standard error, which makes
 //! `generate config > file` produce an empty file. spec: cli-and-image §1, §26 item 1
 
+mod canary;
 mod check;
 mod completion;
 mod exec;
@@ -16,6 +17,7 @@ mod install;
 mod logs;
 mod probe;
 mod run;
+mod session;
 pub mod tls;
 mod tls_command;
 mod version;
@@ -87,10 +89,9 @@ pub(crate) fn go_error(error: &std::io::Error) -> String {
 }
 
 /// Commands of the reference that serve other purposes than HTTP egress. Known by name, so that a script gets a clear answer.
-const ELSEWHERE: [&str; 27] = [
+const ELSEWHERE: [&str; 25] = [
     "assess",
     "audit",
-    "canary",
     "claude",
     "cursor",
     "demo",
@@ -109,7 +110,6 @@ const ELSEWHERE: [&str; 27] = [
     "report",
     "rules",
     "sandbox",
-    "session",
     "sign",
     "simulate",
     "test",
@@ -139,6 +139,7 @@ fn root() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("version for pipelock"),
         )
+        .subcommand(canary::definition())
         .subcommand(check::definition())
         .subcommand(completion::definition())
         .subcommand(generate::definition())
@@ -149,6 +150,7 @@ fn root() -> Command {
         .subcommand(logs::definition())
         .subcommand(probe::definition())
         .subcommand(run::definition())
+        .subcommand(session::definition())
         .subcommand(tls_command::definition())
         .subcommand(version::definition())
 }
@@ -196,6 +198,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
     }
     match path.as_slice() {
         [] => at_root(&root, &matches),
+        ["canary"] => canary::run(deepest),
         ["check"] => check::run(deepest),
         ["completion", ..] => completion::run(&root, deepest_group(&matches, "completion")),
         ["generate", command] => generate::run(command, deepest),
@@ -211,6 +214,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
             drop((matches, root));
             run::run(options)
         }
+        ["session", command] => session::run(command, deepest),
         ["tls", command] => tls_command::run(command, deepest, home(deepest)),
         ["version"] => version::run(),
         group => Ok(Done::text(help::render(&root, group))),

@@ -1,5 +1,6 @@
 //! Everything towards origins: names, pinned dialling, TLS, and HTTP over pooled connections.
 
+pub(crate) mod client;
 pub mod dial;
 pub mod hosts;
 pub mod http;

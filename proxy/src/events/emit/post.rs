@@ -1,52 +1,32 @@
 //! One HTTP POST at a time, for the sinks that speak HTTP.
-//!
-//! Each sender thread has a small runtime of its own: emission must work, and drain, whatever the proxy's runtime is doing.
 
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue, LOCATION};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use http::header::{HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::names;
-use crate::upstream::Resolver;
-use crate::upstream::pool::Transport;
-use crate::upstream::tls::{Protocols, TlsClient, TrustLocations};
+use crate::upstream::client::Client;
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
 
 /// A client for one sink.
 pub(super) struct Poster {
-    runtime: Runtime,
-    resolver: OnceCell<Resolver>,
-    tls: TlsClient,
+    client: Client,
     timeout: Duration,
 }
 
 impl Poster {
     pub(super) fn new(timeout: Duration) -> std::io::Result<Poster> {
-        Ok(Poster {
-            runtime: Builder::new_current_thread().enable_all().build()?,
-            resolver: OnceCell::new(),
-            tls: TlsClient::new(TrustLocations::from_environment()),
-            timeout,
-        })
+        Ok(Poster { client: Client::new()?, timeout })
     }
 
     /// Final status, redirects followed. The error says what went wrong, without the body.
     pub(super) fn post(&self, url: &Uri, headers: &HeaderMap, body: &Bytes) -> Result<StatusCode, String> {
-        self.runtime.block_on(async {
-            let follow = self.follow(url, headers, body);
-            tokio::time::timeout(self.timeout, follow)
-                .await
-                .unwrap_or_else(|_| Err(format!("Post \"{url}\": context deadline exceeded")))
-        })
+        self.client
+            .wait(self.timeout, self.follow(url, headers, body))
+            .unwrap_or_else(|| Err(format!("Post \"{url}\": context deadline exceeded")))
     }
 
     async fn follow(&self, url: &Uri, headers: &HeaderMap, body: &Bytes) -> Result<StatusCode, String> {
@@ -55,10 +35,14 @@ impl Poster {
         let mut headers = headers.clone();
         let mut body = body.clone();
         for _ in 0..=REDIRECTS {
-            let (status, location) = self
-                .once(&method, &url, &headers, body.clone())
+            // The answer's body says nothing we need; reading a little lets the collector finish in peace.
+            let answer = self
+                .client
+                .request(&method, &url, &headers, body.clone(), 1)
                 .await
                 .map_err(|why| format!("Post \"{url}\": {why}"))?;
+            let status = answer.status;
+            let location = answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let Some(next) = location.filter(|_| status.is_redirection()).and_then(|l| join(&url, &l)) else {
                 return Ok(status);
             };
@@ -74,61 +58,6 @@ impl Poster {
         }
         Err(format!("Post \"{url}\": stopped after 10 redirects"))
     }
-
-    async fn once(
-        &self,
-        method: &Method,
-        url: &Uri,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<(StatusCode, Option<String>), String> {
-        let host = url.host().ok_or("no host")?.trim_matches(['[', ']']).to_owned();
-        let secure = url.scheme_str().is_some_and(|s| s.eq_ignore_ascii_case("https"));
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let resolver = self.resolver.get_or_init(Resolver::system);
-        let addresses = names::lookup(resolver, &host, port).await.map_err(|e| format!("dial tcp: {e}"))?;
-        let stream = TcpStream::connect(&*addresses).await.map_err(|e| format!("dial tcp: {e}"))?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = url
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str)
-            .parse()
-            .map_err(|_| "unusable path".to_owned())?;
-        *request.headers_mut() = headers.clone();
-        let authority = url.authority().map_or("", |a| a.as_str());
-        let authority = authority.rsplit('@').next().unwrap_or(authority);
-        request.headers_mut().insert(HOST, HeaderValue::from_str(authority).map_err(|_| "unusable host")?);
-        let transport = if secure {
-            let stream = self.tls.connect(&host, Protocols::Http1, stream).await;
-            Transport::Tls(Box::new(stream.map_err(|e| e.to_string())?))
-        } else {
-            Transport::Plain(stream)
-        };
-        exchange(transport, request).await
-    }
-}
-
-async fn exchange(
-    transport: Transport,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Option<String>), String> {
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(transport));
-    let (mut sender, connection) = handshake.await.map_err(|e| e.to_string())?;
-    let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(|e| e.to_string());
-    let outcome = match response {
-        Ok(response) => {
-            let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            let status = response.status();
-            // The answer's body says nothing we need; reading a little lets the collector finish in peace.
-            let _ = response.into_body().frame().await;
-            Ok((status, location))
-        }
-        Err(e) => Err(e),
-    };
-    driver.abort();
-    outcome
 }
 
 /// The address a redirect leads to.
