@@ -31,8 +31,8 @@ async fn ask(proxy: std::net::SocketAddr, request: String) -> String {
     answer
 }
 
-/// The session of a client that has read the stream, as the API shows it.
-async fn session_after(action: &str, stream: &str) -> String {
+/// The session of a client that has read the stream, as the API shows it, and then the statistics.
+async fn session_after(action: &str, stream: &str) -> [String; 2] {
     let origin = origin(format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{stream}")).await;
     let yaml = format!(
         "internal: []\nssrf: {{ip_allowlist: [127.0.0.0/8]}}\nforward_proxy: {{enabled: true}}\n\
@@ -47,25 +47,28 @@ async fn session_after(action: &str, stream: &str) -> String {
     );
     assert!(refused.await.starts_with("HTTP/1.1 403 "));
     ask(proxy, format!("GET http://{origin}/ HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n")).await;
-    ask(
-        proxy,
-        format!(
-            "GET /api/v1/sessions HTTP/1.1\r\nHost: p\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
-        ),
-    )
-    .await
+    let own = async |path: &str| {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: p\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        ask(proxy, request).await
+    };
+    [own("/api/v1/sessions").await, own("/stats").await]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_injection_in_a_stream_is_held_against_the_session() {
     let late = format!("data: hello\n\n{INJECTION}");
-    for (action, stream, score, taint) in [
-        ("block", "data: hello\n\n", "2.5", "trusted"),
-        ("block", &*late, "3", "external_hostile"),
-        ("block", INJECTION, "3", "external_hostile"),
-        ("warn", &*late, "3", "external_hostile"),
+    // Beside the stream, the request that was evidence has been blocked.
+    for (action, stream, score, taint, blocked) in [
+        ("block", "data: hello\n\n", "2.5", "trusted", 1),
+        ("block", &*late, "3", "external_hostile", 2),
+        ("block", INJECTION, "3", "external_hostile", 2),
+        ("warn", &*late, "3", "external_hostile", 1),
     ] {
-        let session = session_after(action, stream).await;
+        let [session, stats] = session_after(action, stream).await;
+        let host = format!("\"top_blocked_domains\":[{{\"name\":\"127.0.0.1\",\"count\":{blocked}}}]");
+        assert!(stats.contains(&host), "{action}, {stream:?}: no {host} in {stats}");
         for expected in [format!("\"threat_score\":{score},"), format!("\"taint_level\":\"{taint}\",")] {
             assert!(session.contains(&expected), "{action}, {stream:?}: no {expected} in {session}");
         }

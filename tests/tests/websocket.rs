@@ -365,3 +365,21 @@ async fn a_refused_handshake_leaves_a_connection_that_works() {
     }
     assert!(world.reached(0).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_of_an_exempt_host_are_passed_on_and_counted() {
+    let exempt = "response_scanning: {action: block, exempt_domains: [127.0.0.1]}\n";
+    let world = World::start(Strictness::Hardened, "", exempt).await;
+    let mut client = world.open(b"").await;
+    for _ in 0..2 {
+        client.send(TEXT, INJECTION.as_bytes()).await;
+        assert_eq!(client.receive().await, Some((TEXT, INJECTION.as_bytes().to_vec())));
+    }
+    let mut stream = TcpStream::connect(world.proxy).await.expect("connected");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("sent");
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).await.expect("an answer");
+    let counted = "pipelock_response_scan_exempt_total{reason=\"exempt_domain\",transport=\"websocket\"} 2\n";
+    assert!(metrics.contains(counted), "{metrics}");
+}

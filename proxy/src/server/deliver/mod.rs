@@ -108,7 +108,11 @@ impl Delivery<'_> {
                     body,
                     self.exchange.clone(),
                     self.transport,
-                    stream::Hooks { at_end: Box::new(at_end), hostile: Some(Box::new(hostile)) },
+                    stream::Hooks {
+                        counted_for: self.counted_for.to_owned(),
+                        at_end: Box::new(at_end),
+                        hostile: Some(Box::new(hostile)),
+                    },
                 );
                 let body = stream.into_body().await;
                 let mut headers = parts.headers;

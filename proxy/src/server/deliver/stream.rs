@@ -16,8 +16,9 @@ use crate::server::exchange::Exchange;
 
 type Hook = Box<dyn FnOnce(&Exchange) + Send>;
 
-/// What the handler wants to hear of a stream.
+/// What the handler wants to hear of a stream, and the host that it is counted for.
 pub(super) struct Hooks {
+    pub counted_for: String,
     /// It has ended cleanly.
     pub at_end: Hook,
     /// An injection was found in it, for the first time.
@@ -30,6 +31,7 @@ pub(super) struct Scanned<B> {
     source: B,
     exchange: Exchange,
     transport: Transport,
+    counted_for: String,
     at_end: Option<Hook>,
     hostile: Option<Hook>,
     /// Released before the client was told anything.
@@ -57,6 +59,7 @@ where
             source,
             exchange,
             transport,
+            counted_for: hooks.counted_for,
             at_end: Some(hooks.at_end),
             hostile: hooks.hostile,
             first: None,
@@ -144,7 +147,7 @@ where
         if self.transport == Transport::Connect {
             self.exchange.shared.events.metrics().tls_response_blocked("sse_stream");
         } else {
-            self.exchange.count_blocked("", "sse_stream");
+            self.exchange.count_blocked(&self.counted_for, "sse_stream");
         }
     }
 }

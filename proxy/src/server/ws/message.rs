@@ -278,6 +278,9 @@ impl<'a> Judge<'a> {
             MessageVerdict::Close(reason, matches) => (matches, Err(reason)),
         };
         self.hit("injection");
+        if exchange.policy.response.is_exempt(self.host) {
+            exchange.shared.events.metrics().response_scan_exempt("exempt_domain", "websocket");
+        }
         let difference = match matches.iter().all(|hit| hit.difference.is_some()) {
             true => matches.iter().find_map(|hit| hit.difference).unwrap_or_default(),
             false => "",

@@ -125,6 +125,11 @@ impl Relay {
     pub async fn run(&self, client: Box<dyn Io>, early: &[u8], upstream: Box<dyn Io>, said: &[u8]) {
         self.exchange.shared.events.metrics().ws_opened();
         self.exchange.record(&Event::WsOpen { ctx: context(&self.exchange) });
+        if self.exchange.policy.response.is_exempt(&self.host) {
+            // Once a conversation; hits are counted one by one. (spec: response-scan §6.2)
+            self.exchange
+                .record(&Event::ResponseScanExempt { ctx: self.exchange.context(), hostname: &self.host });
+        }
         let (client_reader, client_writer) = tokio::io::split(client);
         let (upstream_reader, upstream_writer) = tokio::io::split(upstream);
         let to_client = Mutex::new(Writer::new(client_writer, false));
