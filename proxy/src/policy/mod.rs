@@ -4,6 +4,7 @@ pub mod address;
 pub mod body;
 pub mod cross_request;
 pub mod dial;
+mod glob;
 pub mod headers;
 pub mod host;
 pub mod kill_switch;

@@ -3,6 +3,8 @@
 //! A place is a URL; the path pattern is tried in several ways (prefix, equality, glob, parts in order, suffix) and the
 //! first that fits wins. The globs are the shell's: `*` and `?` stop at `/`.
 
+use crate::policy::glob::Glob;
+
 /// One entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
@@ -55,7 +57,8 @@ fn path_matches(pattern: &str, target: &str) -> bool {
         return true;
     }
     let last = bare_target.rsplit('/').next().unwrap_or_default();
-    if glob(&bare_pattern, &bare_target) || glob(&bare_pattern, last) {
+    let pattern_glob = Glob::new(&bare_pattern);
+    if pattern_glob.matches(&bare_target) || pattern_glob.matches(last) {
         return true;
     }
     let urlish = bare_pattern.contains("://") || (bare_pattern.contains('.') && bare_target.contains("://"));
@@ -99,89 +102,6 @@ fn parts_in_order(pattern: &str, target: &str) -> bool {
     }
     // Without a trailing `*` the last part has to end the target, wherever its first occurrence was.
     parts.last().is_none_or(|last| last.is_empty() || target.ends_with(last))
-}
-
-/// The shell's glob over the whole of `text`: `*` and `?` do not cross `/`, `[...]` is a class, a malformed pattern
-/// matches nothing. Backtracks to the last star only, so the cost is bounded by the product of the lengths.
-fn glob(pattern: &str, text: &str) -> bool {
-    let p: Vec<char> = pattern.chars().collect();
-    let t: Vec<char> = text.chars().collect();
-    let (mut pi, mut ti) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        let step = match p.get(pi) {
-            None => (ti == t.len()).then_some(None),
-            Some('*') => {
-                star = Some((pi + 1, ti));
-                pi += 1;
-                continue;
-            }
-            Some(&c) => match t.get(ti) {
-                None => None,
-                Some(&x) => single(&p, pi, c, x).map(Some),
-            },
-        };
-        match step {
-            Some(None) => return true,
-            Some(Some(next)) => {
-                pi = next;
-                ti += 1;
-            }
-            None => match star {
-                Some((after, from)) if from < t.len() && t[from] != '/' => {
-                    star = Some((after, from + 1));
-                    pi = after;
-                    ti = from + 1;
-                }
-                _ => return false,
-            },
-        }
-    }
-}
-
-/// Matches one pattern element at `pi` against `x`; the index after it on success.
-fn single(p: &[char], pi: usize, c: char, x: char) -> Option<usize> {
-    match c {
-        '?' => (x != '/').then_some(pi + 1),
-        '[' => class(p, pi + 1, x),
-        '\\' => {
-            let literal = *p.get(pi + 1)?;
-            (literal == x).then_some(pi + 2)
-        }
-        _ => (c == x).then_some(pi + 1),
-    }
-}
-
-/// A bracket class that begins at `i`.
-fn class(p: &[char], mut i: usize, x: char) -> Option<usize> {
-    let negated = p.get(i) == Some(&'^');
-    if negated {
-        i += 1;
-    }
-    let (mut hit, mut first) = (false, true);
-    loop {
-        let mut lo = *p.get(i)?;
-        if lo == ']' && !first {
-            return (hit != negated).then_some(i + 1);
-        }
-        first = false;
-        if lo == '\\' {
-            i += 1;
-            lo = *p.get(i)?;
-        }
-        i += 1;
-        let mut hi = lo;
-        if p.get(i) == Some(&'-') && p.get(i + 1).is_some_and(|&c| c != ']') {
-            i += 1;
-            hi = *p.get(i)?;
-            if hi == '\\' {
-                i += 1;
-                hi = *p.get(i)?;
-            }
-            i += 1;
-        }
-        hit |= lo <= x && x <= hi;
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::config::Taint as TaintConfig;
+use crate::policy::glob::Glob;
 use crate::policy::host::{Dialect, HostList};
 use crate::policy::response::{TaintLevel, source_level};
 
@@ -66,8 +67,8 @@ pub(super) struct TaintSettings {
     strict: bool,
     recent: usize,
     allowlisted: HostList,
-    protected: Vec<String>,
-    elevated: Vec<String>,
+    protected: Vec<Glob>,
+    elevated: Vec<Glob>,
     overrides: Vec<Override>,
 }
 
@@ -96,8 +97,8 @@ impl TaintSettings {
             strict: config.policy == "strict",
             recent: usize::try_from(config.recent_sources).ok().filter(|n| *n > 0).unwrap_or(10),
             allowlisted: HostList::new(&config.allowlisted_domains, Dialect::Domains),
-            protected: config.protected_paths.iter().cloned().collect(),
-            elevated: config.elevated_paths.iter().cloned().collect(),
+            protected: config.protected_paths.iter().map(|glob| Glob::new(glob)).collect(),
+            elevated: config.elevated_paths.iter().map(|glob| Glob::new(glob)).collect(),
             overrides,
         }
     }
@@ -107,7 +108,8 @@ impl TaintSettings {
     }
 
     fn sensitivity(&self, path: &str) -> &'static str {
-        let any = |globs: &[String]| globs.iter().any(|glob| path_matches(glob, path));
+        let path: Vec<char> = path.chars().collect();
+        let any = |globs: &[Glob]| globs.iter().any(|glob| path_matches(glob, &path));
         if any(&self.protected) {
             "protected"
         } else if any(&self.elevated) {
@@ -118,48 +120,11 @@ impl TaintSettings {
     }
 }
 
-/// The glob on the whole path, with or without its first slash, or on what follows any of its slashes.
-fn path_matches(glob: &str, path: &str) -> bool {
-    let tails =
-        path.char_indices().filter(|(_, c)| *c == '/').flat_map(|(i, _)| [&path[i..], &path[i + 1..]]);
-    std::iter::once(path).chain(tails).any(|tail| glob_matches(glob.as_bytes(), tail.as_bytes()))
-}
-
-/// `*` is any run without `/`, `?` one character other than `/`; sets are not needed for a match that only restricts.
-fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
-    // Iterative, with one point to go back to: linear in practice and never exponential.
-    let (mut g, mut t) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    loop {
-        let advanced = match glob.get(g) {
-            Some(b'*') => {
-                back = Some((g + 1, t));
-                g += 1;
-                continue;
-            }
-            Some(b'?') => text.get(t).is_some_and(|c| *c != b'/'),
-            Some(c) => text.get(t) == Some(c),
-            None => {
-                if t == text.len() {
-                    return true;
-                }
-                false
-            }
-        };
-        if advanced {
-            g += 1;
-            t += 1;
-            continue;
-        }
-        match back {
-            Some((after, from)) if text.get(from).is_some_and(|c| *c != b'/') => {
-                back = Some((after, from + 1));
-                g = after;
-                t = from + 1;
-            }
-            _ => return false,
-        }
-    }
+/// The glob on the whole path, or on what begins with or follows any of its slashes.
+fn path_matches(glob: &Glob, path: &[char]) -> bool {
+    let slashes = path.iter().enumerate().filter(|(_, c)| **c == '/');
+    let tails = slashes.flat_map(|(at, _)| [&path[at..], &path[at + 1..]]);
+    std::iter::once(path).chain(tails).any(|tail| glob.fits(tail))
 }
 
 /// A session's taint and task.
@@ -251,7 +216,7 @@ impl Taint {
 }
 
 fn reference_matches(pattern: &str, text: &str) -> bool {
-    pattern == text || glob_matches(pattern.as_bytes(), text.as_bytes())
+    pattern == text || Glob::new(pattern).matches(text)
 }
 
 /// `class:method:scheme://host/path?query`, all but path and query in lower case; compared in lower case as a whole.

@@ -231,3 +231,27 @@ fn publishing_after_reading_an_ordinary_site_needs_consent() {
 }
 
 use time::OffsetDateTime;
+
+#[test]
+fn sensitive_paths_are_globs_with_classes() {
+    let sessions = Sessions::new(settings(|c| {
+        c.taint.protected_paths = vec!["*/[a-c]dmin/*".to_owned(), r"*/\[x]*".to_owned()].into();
+        c.taint.elevated_paths = vec!["*/conf?g".to_owned()].into();
+    }));
+    let now = Instant::now();
+    let _ = sessions.record(&seeing("h", Seen::Allowed), now);
+    let observation = Observation { url: "http://h/", host: "h", kind: "forward_response", hostile: true };
+    sessions.observe("10.0.0.5", &observation);
+    for (path, sensitivity) in [
+        ("/v1/admin/users", Some("protected")),
+        ("/v1/[x]y", Some("protected")),
+        ("/a/config", Some("elevated")),
+        ("/v1/ddmin/users", None),
+        ("/v1/x", None),
+        ("/a/con/g", None),
+    ] {
+        let target = Target { scheme: "http", host: "h", path, query: "" };
+        let judged = sessions.judge("10.0.0.5", "PURGE", &target, 0).map(|judgement| judgement.sensitivity);
+        assert_eq!(judged, sensitivity, "{path}");
+    }
+}
