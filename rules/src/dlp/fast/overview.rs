@@ -9,7 +9,7 @@ use super::super::hardened::MAX_KEYS;
 use super::super::seed;
 use super::overlap::keys_anywhere;
 use super::runs::{self, Class};
-use super::simd::{self, Blocks, Eight, class_masks};
+use super::simd::{self, Blocks, Eight, Row, class_masks};
 use crate::scratch::Buffer;
 use crate::text;
 
@@ -46,17 +46,25 @@ pub(in super::super) struct Overview {
     pub(in super::super) settled: bool,
 }
 
-static SETS: Eight = Eight::new([
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-    b"\t\n\r",
+static SETS: Eight = Eight::new(
+    [
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+        b"",
+        // Letters of wallet keys, and what views are without.
+        b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz.\t\n\r",
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r",
+        b"\t\n\r",
+        b".",
+        b"%",
+        b"+",
+    ],
+    1 << OTHERS | 1 << KEYS | 1 << PIECES,
     CONTROLS,
-    // Letters of wallet keys, and what views are without.
-    b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz.\t\n\r",
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_:,\\%\r",
-    b".",
-    b"%",
-    b"+",
-]);
+);
+const LETTERS: usize = 0;
+const OTHERS: usize = 1;
+const KEYS: usize = 2;
+const PIECES: usize = 3;
 /// Other ASCII than printable characters, tabs and line ends.
 const CONTROLS: &[u8] = b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
 
@@ -69,20 +77,20 @@ impl Overview {
             letters: &mut letters,
             others: &mut others,
             blocks: 0,
-            any: [0; 5],
-            wide: 0,
+            any: [0; 8],
+            wide: false,
             keys: LongRun::new(),
             pieces: LongRun::new(),
         };
         let Sweep { any, wide, keys, pieces, .. } = simd::eight(&SETS, input, sweep);
-        let [lines, controls, dots, percents, pluses] = any.map(|any| any != 0);
-        let ascii = wide == 0;
+        let [_, others_there, _, _, lines, dots, percents, pluses] = any.map(|any| any != 0);
+        let ascii = !wide;
         let keys = !keys.found.is_empty() && (!ascii || holds_key_letters(&input[keys.bytes(input.len())]));
         Overview {
             letters,
             others,
             ascii,
-            mixed: controls || !ascii,
+            mixed: others_there,
             lines,
             keys,
             plain_keys: keys,
@@ -175,26 +183,38 @@ struct Sweep<'m> {
     letters: &'m mut [u64],
     others: &'m mut [u64],
     blocks: usize,
-    /// Whether there is any of the last sets.
-    any: [u64; 5],
-    wide: u64,
+    /// Whether there is any of a set, and anything that is not ASCII.
+    any: Row,
+    wide: bool,
     keys: LongRun<MIN_KEY>,
     pieces: LongRun<MIN_PIECE>,
 }
 
 impl Blocks for Sweep<'_> {
     #[inline(always)]
-    fn block(&mut self, sets: [u64; 8], wide: u64) {
-        let [letter, line, control, key, piece, dot, percent, plus] = sets;
-        let other = control | wide;
-        self.letters[self.blocks] = letter;
-        self.others[self.blocks] = other;
-        self.keys.add(self.blocks, key | other);
-        self.pieces.add(self.blocks, piece | other);
-        self.blocks += 1;
-        self.any.iter_mut().zip([line, control, dot, percent, plus]).for_each(|(any, set)| *any |= set);
+    fn blocks(&mut self, rows: &[Row], wide: bool) {
+        let (mut any, mut covered) = ([0; 8], [0; 8]);
+        for row in rows {
+            any.iter_mut().zip(row).for_each(|(any, set)| *any |= set);
+            covered.iter_mut().zip(row).for_each(|(covered, &set)| *covered |= covers(set));
+        }
+        let masks = self.letters[self.blocks..].iter_mut().zip(&mut self.others[self.blocks..]);
+        for ((letters, others), row) in masks.zip(rows) {
+            (*letters, *others) = (row[LETTERS], row[OTHERS]);
+        }
+        self.keys.add(self.blocks, rows.iter().map(|row| row[KEYS]), covered[KEYS] != 0);
+        self.pieces.add(self.blocks, rows.iter().map(|row| row[PIECES]), covered[PIECES] != 0);
+        self.blocks += rows.len();
+        self.any.iter_mut().zip(any).for_each(|(all, any)| *all |= any);
         self.wide |= wide;
     }
+}
+
+/// Has bits for words of which one of the four parts has all bits. That many in a word, or across two, cover one of these.
+#[inline(always)]
+fn covers(word: u64) -> u64 {
+    const LOW: u64 = 0x0001_0001_0001_0001;
+    (!word).wrapping_sub(LOW) & word & LOW << 15
 }
 
 /// Whether so many neighbouring bits are set in a word, or across it and the one before it.
@@ -218,17 +238,25 @@ impl<const LEAST: u32> LongRun<LEAST> {
         LongRun { before: 0, covered: false, found: 0..0 }
     }
 
+    /// Adds a few words, of which `some` may cover a part.
     #[inline(always)]
-    fn add(&mut self, block: usize, word: u64) {
-        const LOW: u64 = 0x0001_0001_0001_0001;
-        let unset = !word;
-        // That many bits in a word, or across two, cover one of the four parts of a word.
-        let covered = unset.wrapping_sub(LOW) & word & LOW << 15 != 0;
-        if covered | self.covered && holds_run(self.before, word, LEAST) {
-            self.found.start = if self.found.is_empty() { block } else { self.found.start };
-            self.found.end = block + 1;
+    fn add(&mut self, first: usize, mut words: impl DoubleEndedIterator<Item = u64>, some: bool) {
+        if some || self.covered {
+            self.look(first, words);
+        } else if let Some(last) = words.next_back() {
+            self.before = last;
         }
-        (self.before, self.covered) = (word, covered);
+    }
+
+    fn look(&mut self, first: usize, words: impl Iterator<Item = u64>) {
+        for (block, word) in (first..).zip(words) {
+            let covered = covers(word) != 0;
+            if (covered || self.covered) && holds_run(self.before, word, LEAST) {
+                self.found.start = if self.found.is_empty() { block } else { self.found.start };
+                self.found.end = block + 1;
+            }
+            (self.before, self.covered) = (word, covered);
+        }
     }
 
     /// The part of a text of some length that holds all such runs.

@@ -11,19 +11,23 @@ pub(crate) struct Class {
 impl Class {
     /// A class of ASCII bytes: each of the eight upper halves has a bit of its own, so any class can be written.
     pub(crate) const fn new(member: &[u8]) -> Class {
-        let mut low = [0u8; 16];
         let mut high = [0u8; 16];
         let mut h = 0;
         while h < 8 {
             high[h] = 1 << h;
             h += 1;
         }
+        Class { low: [0; 16], high }.with(member)
+    }
+
+    /// The same with more members.
+    pub(super) const fn with(mut self, member: &[u8]) -> Class {
         let mut i = 0;
         while i < member.len() {
-            low[(member[i] & 15) as usize] |= 1 << (member[i] >> 4);
+            self.low[(member[i] & 15) as usize] |= 1 << (member[i] >> 4);
             i += 1;
         }
-        Class { low, high }
+        self
     }
 
     #[inline]

@@ -24,7 +24,7 @@ pub(super) use bases::{base64_groups, hex_pairs};
 pub(super) use digits::{Digits, Runs, digits_of, runs};
 #[cfg(test)]
 pub(super) use digits::{digits_by_one, narrow_digits, narrow_runs, runs_by_one};
-pub(super) use eight::{Blocks, Eight, eight};
+pub(super) use eight::{Blocks, Eight, Row, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};
 pub(crate) use fold::{entry as folded_entry, fold};

@@ -2,7 +2,7 @@
 
 use super::super::encoded::RUN;
 use super::eight::Eight;
-use super::{Blocks, Class};
+use super::{Blocks, Class, Row};
 
 /// The bit that [`Class`] gives the members whose upper half is that of the decimal digits.
 pub(super) const DECIMALS: u8 = 1 << 3;
@@ -51,16 +51,20 @@ pub(in super::super) fn runs_by_one(block: &[u8]) -> (u64, u64) {
 pub(in super::super) struct Digits(pub(in super::super) [u64; 6]);
 
 /// Digits with each bit set.
-static DIGITS: Eight = Eight::new([
+static DIGITS: Eight = Eight::new(
+    [
+        b"",
+        b"ghijklmnopqrstuvwxyz0123456789+/-_",
+        b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
+        b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
+        b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
+        b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
+        b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
+        b"",
+    ],
+    0,
     b"",
-    b"ghijklmnopqrstuvwxyz0123456789+/-_",
-    b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
-    b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
-    b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
-    b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
-    b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
-    b"",
-]);
+);
 
 /// The bits of the first 64 digits of a text.
 pub(in super::super) fn digits_of(text: &[u8]) -> Digits {
@@ -75,9 +79,11 @@ pub(in super::super) fn narrow_digits(text: &[u8]) -> Digits {
 
 impl Blocks for Digits {
     #[inline(always)]
-    fn block(&mut self, [_, bits @ .., _]: [u64; 8], _: u64) {
+    fn blocks(&mut self, rows: &[Row], _: bool) {
         // After a whole block there comes an empty one.
-        self.0.iter_mut().zip(bits).for_each(|(have, bits)| *have |= bits);
+        for [_, bits @ .., _] in rows {
+            self.0.iter_mut().zip(bits).for_each(|(have, bits)| *have |= bits);
+        }
     }
 }
 

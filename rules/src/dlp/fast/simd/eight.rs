@@ -2,16 +2,24 @@
 
 use super::super::runs::Class;
 
-/// Eight sets of ASCII characters.
+/// Eight sets of characters.
 pub(in super::super) struct Eight {
-    /// Bit `i` of an entry says whether the character is in set `i`.
-    bits: [u8; 128],
+    /// Bit `i` of an entry says whether the ASCII character is in set `i`.
+    pub(super) bits: [u8; 128],
+    /// Bit `i` says whether all other bytes are.
+    pub(super) wide: u8,
     classes: [Class; 8],
 }
 
 impl Eight {
-    pub(in super::super) const fn new(sets: [&[u8]; 8]) -> Eight {
+    /// The sets of which `open` has the bit hold `others` and all that is not ASCII besides.
+    pub(in super::super) const fn new(sets: [&[u8]; 8], open: u8, others: &[u8]) -> Eight {
         let mut bits = [0; 128];
+        let mut i = 0;
+        while i < others.len() {
+            bits[others[i] as usize] |= open;
+            i += 1;
+        }
         let mut set = 0;
         while set < 8 {
             let mut i = 0;
@@ -21,26 +29,27 @@ impl Eight {
             }
             set += 1;
         }
-        let [a, b, c, d, e, f, g, h] = sets;
-        let classes = [
-            Class::new(a),
-            Class::new(b),
-            Class::new(c),
-            Class::new(d),
-            Class::new(e),
-            Class::new(f),
-            Class::new(g),
-            Class::new(h),
-        ];
-        Eight { bits, classes }
+        let mut classes = [const { Class::new(b"") }; 8];
+        let mut set = 0;
+        while set < 8 {
+            classes[set] = Class::new(sets[set]).with(if open >> set & 1 == 1 { others } else { b"" });
+            set += 1;
+        }
+        Eight { bits, wide: open, classes }
     }
 }
 
+/// As many blocks are looked at before what they hold is handed on.
+pub(super) const ROWS: usize = 8;
+
+/// What a block of 64 bytes holds: a word for each set, of which bit `i` is set when byte `i` of the block is in it.
+pub(in super::super) type Row = [u64; 8];
+
 /// Takes what the sweep finds.
 pub(in super::super) trait Blocks {
-    /// Called for each 64 bytes of the text and for what is left, if only for nothing: with a word for each set, of which bit
-    /// `i` is set when byte `i` of the block is in it, and with one for what is not ASCII. Beyond the text's end no bit is set.
-    fn block(&mut self, sets: [u64; 8], other: u64);
+    /// Called for a few blocks at a time, and last for what is left, if only for nothing. Beyond the text's end no bit is set.
+    /// `wide`: some byte of these blocks is not ASCII.
+    fn blocks(&mut self, rows: &[Row], wide: bool);
 }
 
 /// Hands `blocks` what each block holds, and back: kept by value, what it gathers stays in registers.
@@ -49,7 +58,7 @@ pub(in super::super) fn eight<B: Blocks>(sets: &Eight, text: &[u8], blocks: B) -
     #[cfg(target_arch = "x86_64")]
     if super::wide::available() {
         // SAFETY: the kernels are available.
-        return unsafe { super::wide::eight(&sets.bits, text, blocks) };
+        return unsafe { super::wide::eight(sets, text, blocks) };
     }
     narrow_eight(sets, text, blocks)
 }
@@ -59,44 +68,41 @@ pub(in super::super) fn narrow_eight<B: Blocks>(sets: &Eight, text: &[u8], mut b
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: AVX2 was just detected.
-        return unsafe { x86::eight_avx2(&sets.classes, text, blocks) };
+        return unsafe { x86::eight_avx2(sets, text, blocks) };
     }
     for at in (0..=text.len()).step_by(64) {
-        let (words, other) = sets_of(sets, &text[at..text.len().min(at + 64)]);
-        blocks.block(words, other);
+        let (row, wide) = sets_of(sets, &text[at..text.len().min(at + 64)]);
+        blocks.blocks(&[row], wide);
     }
     blocks
 }
 
 /// The scalar twin, for up to 64 bytes.
-pub(in super::super) fn sets_of(sets: &Eight, block: &[u8]) -> ([u64; 8], u64) {
-    let (mut words, mut other) = ([0; 8], 0);
+pub(in super::super) fn sets_of(sets: &Eight, block: &[u8]) -> (Row, bool) {
+    let mut row = [0; 8];
     for (i, &b) in block.iter().enumerate() {
-        let Some(bits) = sets.bits.get(usize::from(b)) else {
-            other |= 1 << i;
-            continue;
-        };
-        for (set, word) in words.iter_mut().enumerate() {
+        let bits = sets.bits.get(usize::from(b)).unwrap_or(&sets.wide);
+        for (set, word) in row.iter_mut().enumerate() {
             *word |= u64::from(bits >> set & 1) << i;
         }
     }
-    (words, other)
+    (row, !block.is_ascii())
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Blocks, Class};
+    use super::{Blocks, Eight};
 
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn eight_avx2<B: Blocks>(classes: &[Class; 8], text: &[u8], mut out: B) -> B {
+    pub(super) unsafe fn eight_avx2<B: Blocks>(sets: &Eight, text: &[u8], mut out: B) -> B {
         let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
         let (mut low, mut high) = ([zero; 8], [zero; 8]);
-        for (i, class) in classes.iter().enumerate() {
+        for (i, class) in sets.classes.iter().enumerate() {
             // SAFETY: 16 bytes are read from 16-byte arrays; no alignment needed.
             unsafe {
                 low[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(class.low.as_ptr().cast()));
@@ -113,6 +119,7 @@ mod x86 {
             let (a_low, b_low) = (_mm256_and_si256(a, nibble), _mm256_and_si256(b, nibble));
             let a_high = _mm256_and_si256(_mm256_srli_epi16::<4>(a), nibble);
             let b_high = _mm256_and_si256(_mm256_srli_epi16::<4>(b), nibble);
+            let wide = join(_mm256_movemask_epi8(a), _mm256_movemask_epi8(b));
             let mut words = [0u64; 8];
             for i in 0..8 {
                 let a = _mm256_and_si256(
@@ -125,17 +132,17 @@ mod x86 {
                 );
                 let a = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, zero));
                 let b = _mm256_movemask_epi8(_mm256_cmpeq_epi8(b, zero));
-                words[i] = !join(a, b);
+                words[i] = !join(a, b) | if sets.wide >> i & 1 == 1 { wide } else { 0 };
             }
-            (words, join(_mm256_movemask_epi8(a), _mm256_movemask_epi8(b)))
+            (words, wide != 0)
         };
         let (blocks, rest) = text.as_chunks::<64>();
         let mut last = [0; 64];
         last[..rest.len()].copy_from_slice(rest);
         let within = (1 << rest.len()) - 1;
         for (bytes, within) in blocks.iter().map(|bytes| (bytes, u64::MAX)).chain([(&last, within)]) {
-            let (sets, other) = words(bytes);
-            out.block(sets.map(|set| set & within), other);
+            let (row, wide) = words(bytes);
+            out.blocks(&[row.map(|word| word & within)], wide);
         }
         out
     }

@@ -7,7 +7,8 @@ use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
 use super::digits::DECIMALS;
-use super::{Blocks, Class, Runs, Stopped, Tables};
+use super::eight::{ROWS, Row};
+use super::{Blocks, Class, Eight, Runs, Stopped, Tables};
 
 /// Whether the processor has what every kernel here uses.
 pub(in super::super) fn available() -> bool {
@@ -121,8 +122,8 @@ pub(super) unsafe fn runs<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T
 /// # Safety
 /// The kernels must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,popcnt")]
-pub(super) unsafe fn eight<B: Blocks>(bits: &[u8; 128], text: &[u8], mut blocks: B) -> B {
-    let [low, up] = table(bits);
+pub(super) unsafe fn eight<B: Blocks>(sets: &Eight, text: &[u8], mut blocks: B) -> B {
+    let ([low, up], wide) = (table(&sets.bits), _mm512_set1_epi8(sets.wide as i8));
     // Eight bytes are an 8x8 matrix of bits. Multiplied with the identity it is transposed, if its rows come in reverse.
     let identity = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
     let reversed = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0809_0A0B_0C0D_0E0F, 0x0001_0203_0405_0607));
@@ -132,21 +133,28 @@ pub(super) unsafe fn eight<B: Blocks>(bits: &[u8; 128], text: &[u8], mut blocks:
         *place = (8 * (i % 8) + i / 8) as u8;
     }
     let places = whole(&places);
-    let words = |bytes: __m512i, within: u64| {
+    let row = |bytes: __m512i, within: u64| {
         let other = _mm512_movepi8_mask(bytes);
-        let bits = _mm512_maskz_permutex2var_epi8(!other & within, low, bytes, up);
+        let bits = _mm512_maskz_permutex2var_epi8(within, low, bytes, up);
+        let bits = _mm512_mask_mov_epi8(bits, other, wide);
         let groups = _mm512_gf2p8affine_epi64_epi8::<0>(identity, _mm512_shuffle_epi8(bits, reversed));
         let words = _mm512_permutexvar_epi8(places, groups);
         // SAFETY: both are 64 bytes of plain integers.
-        (unsafe { std::mem::transmute::<__m512i, [u64; 8]>(words) }, other)
+        (unsafe { std::mem::transmute::<__m512i, Row>(words) }, other)
     };
     let (all, rest) = text.as_chunks::<64>();
-    for block in all {
-        let (sets, other) = words(whole(block), u64::MAX);
-        blocks.block(sets, other);
+    let mut rows = [[0; 8]; ROWS];
+    for some in all.chunks(ROWS) {
+        let mut wide = 0;
+        for (to, block) in rows.iter_mut().zip(some) {
+            let other;
+            (*to, other) = row(whole(block), u64::MAX);
+            wide |= other;
+        }
+        blocks.blocks(&rows[..some.len()], wide != 0);
     }
-    let (sets, other) = words(load(rest), first(rest.len()));
-    blocks.block(sets, other);
+    let (last, wide) = row(load(rest), first(rest.len()));
+    blocks.blocks(&[last], wide != 0);
     blocks
 }
 

@@ -7,7 +7,7 @@ use super::super::super::seed::{Between, possible, word_index};
 use super::super::super::{Scanner, SeedSettings};
 use super::super::overview::Overview;
 use super::super::runs_at_line_ends;
-use super::super::simd::{self, Blocks, Eight};
+use super::super::simd::{self, Blocks, Eight, Row};
 use super::{
     add_ungated, cases, encoded_binary, filler, name_encoded, runs_at_once, scanner, scanner_of, secrets,
 };
@@ -73,9 +73,10 @@ fn broken_secret() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-impl Blocks for Vec<([u64; 8], u64)> {
-    fn block(&mut self, sets: [u64; 8], other: u64) {
-        self.push((sets, other));
+impl Blocks for (Vec<Row>, bool) {
+    fn blocks(&mut self, rows: &[Row], wide: bool) {
+        self.0.extend_from_slice(rows);
+        self.1 |= wide;
     }
 }
 
@@ -152,13 +153,15 @@ proptest! {
     }
 
     #[test]
-    fn eight_sets_are_those_of_the_twin(text in proptest::collection::vec(prop_oneof![any::<u8>(), 0u8..0x80], 0..300)) {
-        static SETS: Eight = Eight::new([b"abc", b"", b"\0\x7f", b"0123456789", b" ", b"~!", b"ABCxyz", b"\n"]);
-        let vector: Vec<([u64; 8], u64)> = simd::eight(&SETS, &text, Vec::new());
-        let narrow = simd::narrow_eight(&SETS, &text, Vec::new());
+    fn eight_sets_are_those_of_the_twin(text in proptest::collection::vec(prop_oneof![any::<u8>(), 0u8..0x80], 0..700)) {
+        static SETS: Eight =
+            Eight::new([b"abc", b"", b"\0\x7f", b"0123456789", b" ", b"~!", b"ABCxyz", b"\n"], 1 << 6 | 1 << 1, b"\x01?");
+        let vector = simd::eight(&SETS, &text, (Vec::new(), false));
+        let narrow = simd::narrow_eight(&SETS, &text, (Vec::new(), false));
         let blocks = text.chunks_exact(64);
         let rest = blocks.remainder();
-        let twins: Vec<_> = blocks.chain([rest]).map(|block| simd::sets_of(&SETS, block)).collect();
+        let (twins, wide): (Vec<_>, Vec<_>) = blocks.chain([rest]).map(|block| simd::sets_of(&SETS, block)).unzip();
+        let twins = (twins, wide.contains(&true));
         prop_assert_eq!(&vector, &twins);
         prop_assert_eq!(narrow, twins);
     }
