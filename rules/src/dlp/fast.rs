@@ -137,30 +137,34 @@ impl Search<'_> {
     ) -> Found {
         let s = self.s;
         let bytes = texts.norm;
-        let (plain, known) = s.kernel.hits_and_known(&self.rules, bytes, overview.plain_keys, &s.known);
+        let (percent, decoded) = Percent::of(bytes, overview, self.for_silence);
+        let pluses = matches!(percent, Percent::Pluses | Percent::Apart);
+        let mut spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
+        let (plain, known, spaced_hits) = if pluses {
+            space_pluses(bytes, &mut spaced);
+            let places = &mut self.places;
+            s.kernel.hits_and_spaced(&self.rules, bytes, &spaced, overview.plain_keys, &s.known, places)
+        } else {
+            let (hits, known) = s.kernel.hits_and_known(&self.rules, bytes, overview.plain_keys, &s.known);
+            (hits, known, None)
+        };
         if self.for_silence && plain.iter().any(|&number| self.enforces(number)) {
             self.only_phrases = true;
             return Found { forms: [plain, Hits::new(), Hits::new()], ..Found::default() };
         }
-        let (percent, decoded) = Percent::of(bytes, overview, self.for_silence);
         let mut whole = false;
         let url = match percent {
             Percent::Nothing => Hits::new(),
             Percent::Pluses | Percent::Apart => {
-                self.spaced.clear();
-                self.spaced.extend(bytes.iter().map(|&b| if b == b'+' { b' ' } else { b }));
-                let spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
-                let hits = s.kernel.spaced_hits(&self.rules, &spaced, &plain, &mut self.places);
-                let told = hits.is_some();
-                let hits =
-                    hits.unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.plain_keys));
+                let told = spaced_hits.is_some();
+                let hits = spaced_hits
+                    .unwrap_or_else(|| s.kernel.hits_and_keys(&self.rules, &spaced, overview.plain_keys));
                 if !told || !hits.is_empty() {
                     // Every piece is looked at.
                     self.places.clear();
                     self.places.extend(memchr::memchr_iter(b'+', bytes).map(|at| at as u64));
                 }
                 whole = self.recurse(&spaced, 1);
-                self.spaced = spaced;
                 hits
             }
             Percent::Escapes => decoded.map_or_else(Hits::new, |decoded| {
@@ -168,6 +172,7 @@ impl Search<'_> {
                 self.hits_in_decoded(&decoded)
             }),
         };
+        self.spaced = spaced;
         let dotless = match overview.holds_dots(bytes) {
             true => self.hits_without_dots(bytes, overview),
             false => Hits::new(),
@@ -224,6 +229,23 @@ impl Percent {
             _ if for_silence && pluses && overview.ascii => (Percent::Apart, None),
             _ => (Percent::Escapes, None),
         }
+    }
+}
+
+/// Makes `out` the text with a space for each `+`.
+fn space_pluses(text: &[u8], out: &mut Vec<u8>) {
+    static SPACED: [u8; 128] = {
+        let mut spaced = [0; 128];
+        let mut b = 0;
+        while b < 128 {
+            spaced[b] = if b == b'+' as usize { b' ' } else { b as u8 };
+            b += 1;
+        }
+        spaced
+    };
+    if !translate(&SPACED, text, out) {
+        out.clear();
+        out.extend(text.iter().map(|&b| if b == b'+' { b' ' } else { b }));
     }
 }
 

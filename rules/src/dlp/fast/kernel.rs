@@ -13,6 +13,9 @@ use super::windows::Windows;
 use crate::text::lines_spaced;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
+use visit::Visit;
+
+mod visit;
 
 /// Anchored attempts for one rule in one text, after which its regex runs over the whole text once instead.
 const MAX_ATTEMPTS: u32 = 24;
@@ -246,34 +249,54 @@ impl Kernel {
         text.bytes.len() >= self.min_chars && self.search(rules, &text, true, |_| true)
     }
 
-    /// Every rule that matches a text that differs from one with the `plain` hits only by spaces in place of each `+`. Notes
-    /// where rules may match in a piece of it that stands between characters that are no part of words (or the ends of
-    /// the text), although they do not match in the whole. `None` when such places cannot be told.
-    pub(super) fn spaced_hits(
+    /// [`Kernel::hits_and_known`] of a text, and every rule that matches the `spaced` one, which differs from it only by a space
+    /// for each `+`. Notes where rules may match in a piece of that which stands between characters that are no part of words
+    /// (or the ends of the text), although they do not match in the whole. `None` when such places cannot be told.
+    pub(super) fn hits_and_spaced(
         &self,
         rules: &Rules<'_>,
         text: &[u8],
-        plain: &Hits,
+        spaced: &[u8],
+        keys: bool,
+        secrets: &Known,
         places: &mut Vec<u64>,
-    ) -> Option<Hits> {
+    ) -> (Hits, bool, Option<Hits>) {
         places.clear();
-        if !self.always.is_empty() {
-            return None;
+        if !self.always.is_empty() || text.len() < self.min_chars {
+            let (hits, known) = self.hits_and_known(rules, text, keys, secrets);
+            return (hits, known, None);
         }
-        let mut hits = Vec::new();
-        let mut found = |pattern: u16| {
+        let together = self.with_known.as_ref();
+        let seen = Cell::new(together.is_none() && secrets.possible(text));
+        let (mut hits, mut spaced_hits) = (Hits::new(), Hits::new());
+        let add = |pattern: u16, hits: &mut Hits| {
             hits.extend_from_slice(&self.patterns[usize::from(pattern)].rules);
             false
         };
-        let text = Text { bytes: text, lines: false, secrets: None };
-        self.search_windows(rules, &text, &mut found, |at| places.push(at as u64));
-        // Wallet keys hold neither character.
-        if let Some(wif) = self.wif {
-            let numbers = &self.patterns[usize::from(wif)].rules;
-            hits.extend(numbers.iter().filter(|number| plain.contains(number)));
+        let plain = Text { bytes: text, lines: false, secrets: together.map(|_| (secrets, &seen)) };
+        let mut plain = Visit::new(self, rules, plain);
+        let mut other = Visit::new(self, rules, Text { bytes: spaced, lines: false, secrets: None });
+        let windows = together.unwrap_or(&self.windows);
+        windows.search_spaced(text, |at, buckets| {
+            plain.candidate(windows, at, buckets, &mut |found| add(found, &mut hits), &mut |_| {})
+                | other.candidate(
+                    windows,
+                    at,
+                    buckets,
+                    &mut |found| add(found, &mut spaced_hits),
+                    &mut |at| {
+                        places.push(at as u64);
+                    },
+                )
+        });
+        if let Some(wif) = self.wif.filter(|_| keys && wif_in(text, &mut crate::scratch::Buffer::new())) {
+            // Wallet keys hold neither character.
+            add(wif, &mut hits);
+            add(wif, &mut spaced_hits);
         }
         hits.sort_unstable();
-        Some(hits)
+        spaced_hits.sort_unstable();
+        (hits, seen.get(), Some(spaced_hits))
     }
 
     /// Calls `found` once for each pattern that matches, until it returns true; returns whether it did.
@@ -284,69 +307,17 @@ impl Kernel {
         keys: bool,
         mut found: impl FnMut(u16) -> bool,
     ) -> bool {
-        if self.search_windows(rules, text, &mut found, |_| {}) {
+        let windows = self.with_known.as_ref().filter(|_| text.secrets.is_some()).unwrap_or(&self.windows);
+        let mut visit = Visit::new(self, rules, *text);
+        if windows
+            .search(text.bytes, |at, buckets| visit.candidate(windows, at, buckets, &mut found, &mut |_| {}))
+        {
             return true;
         }
         let matches = |id: u16| text.view().is_none_or(|view| self.rule(rules, id).matches(&view));
         let wif = || wif_in(text.bytes, &mut crate::scratch::Buffer::new());
         self.wif.is_some_and(|id| keys && wif() && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
-    }
-
-    /// The same for patterns with windows. Calls `note` for places of those that depend on their context.
-    #[inline]
-    fn search_windows(
-        &self,
-        rules: &Rules<'_>,
-        text: &Text<'_>,
-        found: &mut impl FnMut(u16) -> bool,
-        mut note: impl FnMut(usize),
-    ) -> bool {
-        let mut states: Vec<State> = Vec::new();
-        // Looked at when something passes the checks.
-        let mut checked: Option<Cow<'_, str>> = None;
-        let bytes = text.bytes;
-        let windows = self.with_known.as_ref().filter(|_| text.secrets.is_some()).unwrap_or(&self.windows);
-        windows.search(bytes, |at, buckets| {
-            windows.owners(bytes, at, buckets, |number| {
-                let Some((pattern, branch)) = self.branches.get(number as usize) else {
-                    if let Some((secrets, seen)) = text.secrets {
-                        let form = number as usize - self.branches.len();
-                        seen.set(seen.get() || secrets.is_at(form, bytes, at));
-                    }
-                    return false;
-                };
-                let context = self.patterns[usize::from(*pattern)].context;
-                if states.get(usize::from(*pattern)).is_some_and(|state| state.decided) {
-                    if context {
-                        note(at);
-                    }
-                    return false;
-                }
-                if !branch.holds(bytes, at) {
-                    if context && branch.looks_at_edges() {
-                        note(at);
-                    }
-                    return false;
-                }
-                if context {
-                    note(at);
-                }
-                if states.is_empty() {
-                    states.resize(self.patterns.len(), State::default());
-                }
-                if checked.is_none() {
-                    checked = text.view();
-                }
-                let Some(view) = &checked else {
-                    // Not UTF-8.
-                    text.secrets.inspect(|(_, seen)| seen.set(true));
-                    return true;
-                };
-                self.decide(rules, *pattern, branch, view, at, &mut states[usize::from(*pattern)])
-                    && found(*pattern)
-            })
-        })
     }
 
     fn rule<'r>(&self, rules: &Rules<'r>, pattern: u16) -> &'r Rule {

@@ -40,6 +40,8 @@ pub(in super::super) struct Tables {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Windows {
     pub(super) tables: Tables,
+    /// The same with a `+` wherever there may be a space.
+    spaced: Tables,
     /// The windows of each bucket, with their owners' numbers.
     members: Vec<Vec<([Set; 4], Vec<u32>)>>,
     /// Owners of the windows by number, where there are few enough windows for `exact`.
@@ -226,7 +228,7 @@ impl Windows {
             short,
             is_half: few,
         };
-        Windows { tables, members, owners, at_boundary: apart & !together, exact }
+        Windows { spaced: tables.spaced(), tables, members, owners, at_boundary: apart & !together, exact }
     }
 
     /// Whether the owners of a candidate are looked up by its bytes, not one by one.
@@ -276,23 +278,45 @@ impl Windows {
 
     /// Calls `candidate(position, buckets)` for every candidate in ascending order, until it returns true.
     #[inline]
-    pub(super) fn search(&self, text: &[u8], mut candidate: impl FnMut(usize, u16) -> bool) -> bool {
+    pub(super) fn search(&self, text: &[u8], candidate: impl FnMut(usize, u16) -> bool) -> bool {
+        self.search_by(&self.tables, text, candidate)
+    }
+
+    /// The same for the candidates of a text and of the one with a space for each `+`, at once.
+    pub(super) fn search_spaced(&self, text: &[u8], candidate: impl FnMut(usize, u16) -> bool) -> bool {
+        self.search_by(&self.spaced, text, candidate)
+    }
+
+    #[inline]
+    fn search_by(&self, tables: &Tables, text: &[u8], mut candidate: impl FnMut(usize, u16) -> bool) -> bool {
         let mut candidate = |at: usize, buckets: u16| {
             let within_word = buckets & !self.at_boundary == 0 && at > 0 && WORD[usize::from(text[at - 1])];
             !within_word && candidate(at, buckets)
         };
-        let from = match simd::windows(&self.tables, text, &mut candidate) {
+        let from = match simd::windows(tables, text, &mut candidate) {
             Ok(done) => done,
             Err(simd::Stopped) => return true,
         };
         (from..text.len()).any(|at| {
-            let buckets = self.tables.with_tail(text, at, self.tables.at(text, at));
+            let buckets = tables.with_tail(text, at, tables.at(text, at));
             buckets != 0 && candidate(at, buckets)
         })
     }
 }
 
 impl Tables {
+    fn spaced(&self) -> Tables {
+        let mut spaced = self.clone();
+        for (low, high) in spaced.low.iter_mut().zip(&mut spaced.high) {
+            low[usize::from(b'+' & 15)] |= low[usize::from(b' ' & 15)];
+            high[usize::from(b'+' >> 4)] |= high[usize::from(b' ' >> 4)];
+        }
+        for half in spaced.bytes.iter_mut().flatten() {
+            half[usize::from(b'+')] |= half[usize::from(b' ')];
+        }
+        spaced
+    }
+
     /// The buckets for which a position is a candidate.
     #[inline]
     pub(super) fn at(&self, text: &[u8], at: usize) -> u16 {
