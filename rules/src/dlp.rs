@@ -256,6 +256,10 @@ impl Scanner {
         let norm = match &views {
             _ if overview.is_printable() => text,
             Some(views) => views.for_rules(&mut buffer),
+            None if overview.keeps_lines() => {
+                fast::without([b'\t', b'\n', b'\r'], text, &mut buffer);
+                &buffer
+            }
             None => crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text),
         };
         if self.strictness == Strictness::Hardened

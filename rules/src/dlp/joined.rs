@@ -376,27 +376,27 @@ fn cuts(string: &[u8], reach: usize, single: bool) -> (usize, usize) {
     if string.len() <= 2 * reach + MIN_PIECE {
         return whole;
     }
-    let skipped = skip(string, reach + 1, |ends, from, to| &ends[from..to]);
-    let count = if skipped > 0 { reach + 1 } else { 0 };
+    let (skipped, count) = skip(string, reach + 1, |ends, from, to| &ends[from..to]);
     let Some(head) = cut(string, skipped..string.len(), count, reach, single) else { return whole };
-    let skipped =
+    let (skipped, count) =
         skip(&string[head..], reach + 1, |rest, from, to| &rest[rest.len() - to..rest.len() - from]);
-    let count = if skipped > 0 { reach + 1 } else { 0 };
     let places = (head..string.len() - skipped).rev();
     cut(string, places, count, reach, single).map_or(whole, |tail| (head, tail))
 }
 
-/// As many bytes from one end of a string hold so many letters and digits, if they are ASCII; 0 otherwise. `part` gives those at
-/// two distances from that end.
-fn skip(string: &[u8], letters: usize, part: impl Fn(&[u8], usize, usize) -> &[u8]) -> usize {
+/// As many bytes from one end of a string hold as many letters and digits, nearly so many as wanted, if they are ASCII; nothing
+/// otherwise. `part` gives those at two distances from that end.
+fn skip(string: &[u8], letters: usize, part: impl Fn(&[u8], usize, usize) -> &[u8]) -> (usize, usize) {
+    /// A few are looked at one by one more quickly.
+    const FEW: usize = 16;
     let (mut done, mut left) = (0, letters);
-    while left > 0 {
+    while left > FEW {
         if done + left > string.len() {
-            return 0;
+            return (0, 0);
         }
         let bytes = part(string, done, done + left);
         if !bytes.is_ascii() {
-            return 0;
+            return (0, 0);
         }
         done += left;
         // Few enough for a byte, which makes vectors of it.
@@ -404,7 +404,7 @@ fn skip(string: &[u8], letters: usize, part: impl Fn(&[u8], usize, usize) -> &[u
             bytes.chunks(128).map(|part| part.iter().map(|b| u8::from(b.is_ascii_alphanumeric())).sum());
         left -= counts.map(|count: u8| usize::from(count)).sum::<usize>();
     }
-    done
+    (done, letters - left)
 }
 
 /// The first of the places where a string can be cut after more than `reach` characters, of which there were `count` before.

@@ -28,6 +28,10 @@ pub fn percent_decode_once(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let Some(first) = memchr::memchr2(b'%', b'+', text) else {
         return Some(Cow::Borrowed(text));
     };
+    // In prose and code the first one is mostly none.
+    if memchr::memchr(b'%', &text[first..]).is_some_and(|at| escaped(&text[first + at..]).is_none()) {
+        return None;
+    }
     let mut out = Vec::with_capacity(text.len());
     out.extend_from_slice(&text[..first]);
     decode_onto(&text[first..], &mut out).then_some(Cow::Owned(out))
