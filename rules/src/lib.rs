@@ -9,7 +9,7 @@ pub mod goregex;
 pub mod injection;
 pub mod json;
 pub mod redact;
-mod scratch;
+pub mod scratch;
 pub mod text;
 
 /// How verdicts relate to the reference's.

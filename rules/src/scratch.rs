@@ -13,7 +13,8 @@ const KEPT: usize = 12;
 const MAX_KEPT_BYTES: usize = 4 << 20;
 
 /// What buffers are made of.
-pub(crate) trait Element: Sized {
+pub trait Element: Sized {
+    /// Does something with the thread's buffers; `None` where it ends.
     fn with_pool<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> Option<R>;
 }
 
@@ -34,10 +35,11 @@ pooled!(u64);
 
 /// An empty buffer out of the thread's; it goes back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer<T: Element>(Vec<T>);
+pub struct Buffer<T: Element>(Vec<T>);
 
 impl<T: Element> Buffer<T> {
-    pub(crate) fn new() -> Buffer<T> {
+    /// One of the thread's, or a new one.
+    pub fn new() -> Buffer<T> {
         let kept = T::with_pool(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()));
         Buffer(kept.flatten().unwrap_or_default())
     }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use muselet_rules::dlp::{Scanner, TextResult};
+use muselet_rules::scratch::Buffer;
 
 /// A span; the top bit of `start` tells the arena from the body.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ struct Extra {
 #[derive(Debug)]
 pub(super) struct Strings<'a> {
     body: &'a [u8],
-    arena: Vec<u8>,
+    arena: Buffer<u8>,
     arena_limit: usize,
     overflowed: bool,
     spans: Vec<Span>,
@@ -45,7 +46,7 @@ impl<'a> Strings<'a> {
     pub(super) fn new(body: &'a [u8]) -> Self {
         Self {
             body,
-            arena: Vec::new(),
+            arena: Buffer::new(),
             // Decoding makes strings shorter, replacement characters and numbers longer. The bound is for the latter:
             // `1e300` is printed with 301 digits.
             arena_limit: MAX_BYTES.min(body.len().saturating_mul(16) + (1 << 20)),
@@ -84,7 +85,7 @@ impl<'a> Strings<'a> {
 
     /// Adds a string that `write` appends to the arena.
     pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.arena.capacity() == 0 {
+        if self.arena.is_empty() {
             // Decoded strings are hardly ever longer than the body; growing step by step would copy all of them again.
             self.arena.reserve_exact(self.body.len());
         }
@@ -172,12 +173,12 @@ impl<'a> Strings<'a> {
     }
 
     /// All strings that both modes scan, sorted by bytes and joined with line feeds.
-    pub(super) fn joined(&self) -> Vec<u8> {
+    pub(super) fn joined(&self) -> Buffer<u8> {
         self.join(&self.sorted(self.spans.iter().copied()))
     }
 
     /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
-    pub(super) fn joined_with_extras(&self) -> Option<(Vec<u8>, &'static str)> {
+    pub(super) fn joined_with_extras(&self) -> Option<(Buffer<u8>, &'static str)> {
         let difference = self.extras.iter().find(|extra| extra.joined)?.difference;
         let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
         let sorted = self.sorted(self.spans.iter().copied().chain(extras));
@@ -224,9 +225,10 @@ impl<'a> Strings<'a> {
         spans
     }
 
-    fn join(&self, sorted: &[(u64, Span)]) -> Vec<u8> {
+    fn join(&self, sorted: &[(u64, Span)]) -> Buffer<u8> {
         let bytes: usize = sorted.iter().map(|(_, span)| span.length as usize + 1).sum();
-        let mut text = Vec::with_capacity(bytes);
+        let mut text = Buffer::new();
+        text.reserve_exact(bytes);
         for (index, &(_, span)) in sorted.iter().enumerate() {
             if index > 0 {
                 text.push(b'\n');

@@ -101,7 +101,7 @@ proptest::proptest! {
             quick_texts.sort();
             exact_texts.sort();
             proptest::prop_assert_eq!(&quick_texts, &exact_texts, "{}", body);
-            proptest::prop_assert_eq!(quick.joined(), exact.joined(), "{}", body);
+            proptest::prop_assert_eq!(&*quick.joined(), &*exact.joined(), "{}", body);
             let (mut quick_extras, mut exact_extras) = (extras(&quick), extras(&exact));
             quick_extras.sort();
             exact_extras.sort();
@@ -164,5 +164,5 @@ fn strings_are_joined_in_the_order_of_their_bytes() {
     let mut strings = Strings::new(b"");
     texts.iter().for_each(|text| strings.push(text.as_bytes()));
     texts.sort_unstable();
-    assert_eq!(strings.joined(), texts.join("\n").into_bytes());
+    assert_eq!(*strings.joined(), texts.join("\n").into_bytes());
 }
