@@ -14,12 +14,14 @@ use crate::dlp::vector;
 use crate::scratch::Buffer;
 
 mod confusables;
+mod fields;
 mod percent;
 mod quick;
 #[cfg(test)]
 mod tests;
 
 pub use confusables::confusable;
+pub(crate) use fields::fields_apart;
 use quick::Kind;
 pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 

@@ -83,7 +83,7 @@ pub(super) fn add(
         extra.lines(input, looked);
     }
     if !overview.ascii {
-        extra.settled(norm, looked.views);
+        extra.settled(input, norm, looked.views);
         extra.unnormalised(input);
     }
     let percents = overview.holds_percents(norm);
@@ -138,6 +138,26 @@ pub(super) fn expanding(text: &[u8], norm: &[u8], part: bool) -> Option<Match> {
     let most = MAX_GROWTH - usize::from(part);
     let grows = text.len() >= MIN_GROWING && norm.len() / most > text.len();
     grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
+}
+
+/// A normalised text, normalised until it stays. `seen`: it holds no character without a glyph; else those go first.
+fn settle(norm: &[u8], settled: bool, seen: bool) -> Buffer<u8> {
+    let (mut current, mut next) = (Buffer::new(), Buffer::new());
+    match seen {
+        true => current.extend_from_slice(norm),
+        false => text::without_unseen(norm, &mut current),
+    }
+    if !settled {
+        for _ in 0..MAX_ROUNDS {
+            let noted = text::norm_dlp_noting(&current, &mut next);
+            let stays = *next == *current;
+            std::mem::swap(&mut *current, &mut *next);
+            if stays || noted.settled {
+                break;
+            }
+        }
+    }
+    current
 }
 
 struct Extra<'s, 'r> {
@@ -244,30 +264,29 @@ impl Extra<'_, '_> {
         });
     }
 
-    fn settled(&mut self, norm: &[u8], views: Option<&Views>) {
+    fn settled(&mut self, input: &[u8], norm: &[u8], views: Option<&Views>) {
         let noted = views.map(|views| views.noted());
         let (settled, seen) = noted.map_or((false, false), |noted| (noted.settled, !noted.unseen));
         if settled && seen || !settled && text::is_settled(norm, is_unseen) {
             return;
         }
-        let (mut current, mut next) = (Buffer::new(), Buffer::new());
-        match seen {
-            true => current.extend_from_slice(norm),
-            false => text::without_unseen(norm, &mut current),
+        let settled = settle(norm, settled, seen);
+        if *settled == *norm {
+            return;
         }
-        if !settled {
-            for _ in 0..MAX_ROUNDS {
-                let noted = text::norm_dlp_noting(&current, &mut next);
-                let stays = *next == *current;
-                std::mem::swap(&mut *current, &mut *next);
-                if stays || noted.settled {
-                    break;
-                }
-            }
+        let hits = fast::hits(self.s, &settled, true);
+        if hits.is_empty() {
+            return;
         }
-        if *current != *norm {
-            self.view(&current, Encoding::Plain, SETTLED);
-        }
+        // Fields of binary data are no text together.
+        let apart = text::fields_apart(input).map(|apart| {
+            let settled = settle(text::norm_dlp(&apart).as_bytes(), false, false);
+            text::lossy(&settled).into_owned()
+        });
+        let text = || std::str::from_utf8(&settled).ok().map(Cow::from);
+        self.matching(&hits, &text, Encoding::Plain, SETTLED, |rule| {
+            apart.as_ref().is_none_or(|apart| rule.matches(apart))
+        });
     }
 
     /// Whether tag characters spell anything.

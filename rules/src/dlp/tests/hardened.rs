@@ -90,6 +90,33 @@ fn each_difference_finds_what_it_is_for() {
     }
 }
 
+/// D-104
+#[test]
+fn fields_of_binary_data_are_no_text_together() {
+    let settings = Settings { strictness: Strictness::Hardened, ..configuration("D", "") };
+    let scanner = Scanner::new(settings).unwrap();
+    let found = |text: &[u8]| -> Vec<String> {
+        scanner.scan_text(text).matches.iter().map(|m| m.name.to_string()).collect()
+    };
+    let key = "sk-ant-«a*16»";
+    let key = expand(key);
+    let clean: [&[u8]; 3] = [
+        b"\xe3\x00\x00\x00\xda\x06Canvas\xda\x0cTurtleScreen\xda\x06Screen\xda\tRawTurtle\xa9\x00",
+        b"\xda\x0danParseNextRow\xda\x13enableLeftRecursion\xda\x0denablePackrat\x00",
+        b"f_canvasr\x0e\x00\x00\x00\xda\x05frame\xda\x04pack\xda\x0cFileTreeItem\xda\x07ICONDIR\x00",
+    ];
+    for text in clean {
+        assert!(found(text).is_empty(), "{text:?}");
+    }
+    let whole = [b"\xda\x17".as_slice(), &key, b"\xda\x06Canvas\x00"].concat();
+    let strewn: Vec<u8> = key.chunks(3).flat_map(|part| [part, b"\xda"].concat()).collect();
+    let controls: Vec<u8> = key.chunks(1).flat_map(|part| [part, b"\xda\x01"].concat()).collect();
+    let wrong: Vec<u8> = key.chunks(4).flat_map(|part| [part, b"\xda\x07"].concat()).collect();
+    for text in [whole, strewn, controls, wrong] {
+        assert_eq!(found(&text), ["Anthropic API Key"], "{text:?}");
+    }
+}
+
 #[test]
 fn text_made_to_cost_checksums_counts_as_a_seed_phrase() {
     let words: Vec<&str> = include_str!("../../../builtin/bip39-english.txt").lines().collect();
