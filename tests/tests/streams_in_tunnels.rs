@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use muselet::policy::session::{Signal, Tier};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -52,6 +53,69 @@ async fn get_http1(world: &World, path: &str) -> Response<Incoming> {
     // The connection lives as long as its sender.
     std::mem::forget(sender);
     response
+}
+
+/// D-507
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_a_tunnel_may_finish_when_the_proxy_stops() {
+    let mut world = World::intercepting().await;
+    let mut body = get_http1(&world, "/events").await.into_body();
+    world.events.send.send("data: one\n\n".into()).expect("the origin sends");
+    assert_eq!(next(&mut body).await.expect("an event"), "data: one\n\n");
+    world.shared.stop.begin();
+    world.events.send.send("data: two\n\n".into()).expect("the origin sends");
+    assert_eq!(next(&mut body).await.expect("an event"), "data: two\n\n");
+    assert!(!world.served.is_finished(), "the proxy is gone before the answer is");
+    // The end of the answer.
+    world.events.send = tokio::sync::mpsc::unbounded_channel().0;
+    assert_eq!(next(&mut body).await, None);
+    let ended = tokio::time::timeout(Duration::from_secs(20), world.served).await;
+    ended.expect("the proxy ends").expect("no panic");
+}
+
+/// Clients that send on wait for ever, or report the reset of the stream, when the rest of a refused body is not taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_body_is_taken_to_its_end_over_http2() {
+    let world = World::intercepting().await;
+    let mut sender = world.http2().await;
+    let (send, chunks) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
+        let bytes = chunks.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(bytes)), chunks))
+    });
+    let mut request = Request::new(BodyExt::boxed(http_body_util::StreamBody::new(chunks)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = format!("https://{}/echo", world.origin).parse().expect("a target");
+    request.headers_mut().insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let response = sender.send_request(request).await.expect("an answer before the body's end");
+    assert_eq!(response.status(), 403);
+    let refusal = response.into_body().collect().await.expect("a whole answer").to_bytes();
+    assert!(refusal.starts_with(b"blocked: request body uses Content-Encoding"), "{refusal:?}");
+    // More than the windows of stream and connection together.
+    for _ in 0..80 {
+        let sent =
+            tokio::time::timeout(Duration::from_secs(20), send.send(Bytes::from_static(&[0; 64 << 10])));
+        sent.await.expect("the window opens").expect("the stream lives");
+    }
+    drop(send);
+    let again = Request::get(format!("https://{}/", world.origin)).body(Default::default());
+    let response = sender.send_request(again.expect("a request")).await.expect("an answer");
+    assert_eq!(response.status(), 200);
+}
+
+/// D-518
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_is_silent_in_its_handshake_is_given_up() {
+    let world = World::intercepting().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let origin = format!("localhost:{}", silent.local_addr().expect("an address").port());
+    let mut stream = world.tunnel_to(&origin, b"http/1.1").await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer)).await;
+    read.expect("an answer in time").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.ends_with("upstream error\n"), "{answer}");
 }
 
 async fn post_http2(world: &World, path: &str, body: Bytes) -> Response<Incoming> {

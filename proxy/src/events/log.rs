@@ -5,7 +5,6 @@
 //! and the count is logged. spec: http-proxy §16.1, §16.3
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -18,6 +17,10 @@ use super::encode::{Fields as _, JsonFields, json_string, sanitise};
 use super::event::{Context, Event, Gate};
 use super::stamp::with_stamp;
 use super::text;
+
+mod file;
+
+use file::LogFile;
 
 /// Bytes that may wait for one output: about 50,000 lines.
 const BOUND: usize = 16 << 20;
@@ -165,16 +168,8 @@ impl Log {
             LogOutput::Both(path) => (Some(Box::new(std::io::stdout())), Some(path)),
             LogOutput::Writer(writer) => (Some(writer), None),
         };
-        let file = path
-            .map(|path| {
-                std::fs::OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(&path)
-                    .map_err(|source| LogError::Open { path, source })
-            })
-            .transpose()?;
+        let file = path.map(LogFile::open).transpose();
+        let file = file.map_err(|(path, source)| LogError::Open { path, source })?;
         let mut log = Log {
             shared: None,
             thread: None,
@@ -283,7 +278,7 @@ impl Drop for Log {
     }
 }
 
-fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut file: Option<std::fs::File>) {
+fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut file: Option<LogFile>) {
     let mut taken = Buffers::default();
     let mut complained = false;
     let mut state = shared.lock();
@@ -310,7 +305,7 @@ fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut fi
             failed = Some(e);
         }
         if let Some(out) = &mut file
-            && let Err(e) = out.write_all(&taken.file)
+            && let Err(e) = out.write(&taken.file)
         {
             failed = Some(e);
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,12 +138,20 @@ impl Server {
             }
         }
         drop(self.listener);
-        connections.close();
+        let tunnels = &self.shared.tasks;
+        let ended = async {
+            connections.close();
+            connections.wait().await;
+            // Requests in opened tunnels are under way as well.
+            tunnels.close();
+            tunnels.wait().await;
+        };
+        let mut ended = pin!(ended);
         tokio::select! {
-            () = connections.wait() => {}
+            () = &mut ended => {}
             () = stop.cut.cancelled() => {
                 // Handlers answer at once when they are cut; that answer may still be written.
-                let _ = tokio::time::timeout(Duration::from_millis(200), connections.wait()).await;
+                let _ = tokio::time::timeout(Duration::from_millis(200), ended).await;
             }
         }
     }

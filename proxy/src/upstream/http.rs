@@ -19,7 +19,7 @@ use crate::policy::url::GoUrl;
 use crate::server::exchange::lossy;
 
 /// Time for a TLS handshake with an origin.
-const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+pub const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,9 +129,7 @@ impl Upstream {
             return Ok(Transport::Plain(stream));
         }
         let handshake = self.tls.connect(&origin.host, Protocols::Http1, stream);
-        let stream = tokio::time::timeout(TLS_TIMEOUT, handshake)
-            .await
-            .map_err(|_| SendError::Transport("net/http: TLS handshake timeout".to_owned()))??;
+        let stream = tokio::time::timeout(TLS_TIMEOUT, handshake).await.map_err(|_| TlsError::Timeout)??;
         Ok(Transport::Tls(Box::new(stream)))
     }
 }

@@ -25,6 +25,8 @@ use crate::policy::url::LookupFailure;
 
 /// How long a lookup may take.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one server's answer is waited for before it is asked again: a lost packet costs a moment, not the lookup.
+const TRY_TIMEOUT: Duration = Duration::from_millis(1600);
 /// Longest life of a cached answer, whatever its TTL says, and of a cached failure.
 const MAX_AGE: Duration = Duration::from_secs(30);
 const MAX_NEGATIVE_AGE: Duration = Duration::from_secs(1);
@@ -55,6 +57,7 @@ impl Default for Servers {
 impl Servers {
     fn new(config: ResolverConfig, mut options: ResolverOpts) -> Self {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        options.timeout = options.timeout.min(TRY_TIMEOUT);
         options.use_hosts_file = ResolveHosts::Never;
         options.positive_max_ttl = Some(MAX_AGE);
         options.negative_max_ttl = Some(MAX_NEGATIVE_AGE);
@@ -136,6 +139,43 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A packet that was lost costs a moment, not the lookup.
+    #[tokio::test]
+    async fn a_server_that_did_not_answer_is_asked_again() -> std::io::Result<()> {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+        let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+        for connection in &mut server.connections {
+            connection.port = socket.local_addr()?.port();
+        }
+        tokio::spawn(async move {
+            let mut lost = std::collections::HashSet::new();
+            let mut query = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                // The type of record, before the class; then what is additional.
+                let end = query[12..length].iter().position(|&b| b == 0).map_or(length, |at| 12 + at + 5);
+                let is_a = query[end - 3] == 1;
+                if lost.insert(is_a) {
+                    continue;
+                }
+                let mut answer = query[..end].to_vec();
+                answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
+                if is_a {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+                }
+                let _ = socket.send_to(&answer, from).await;
+            }
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let mut options = ResolverOpts::default();
+        options.timeout = Duration::from_secs(5);
+        let servers = Servers::new(config, options);
+        let name = Name::from_ascii("lost.test.").map_err(std::io::Error::other)?;
+        let lookup = servers.dns.ok_or(std::io::ErrorKind::Other)?.lookup_ip(name).await;
+        let found: Vec<IpAddr> = lookup.map_err(std::io::Error::other)?.iter().collect();
+        assert_eq!(found, [IpAddr::from([192, 0, 2, 7])]);
+        Ok(())
+    }
 
     #[test]
     fn servers_are_those_of_the_file_and_none_of_an_empty_one() -> std::io::Result<()> {

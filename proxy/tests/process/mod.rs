@@ -1,10 +1,15 @@
 //! The program as a process of its own, so that its memory can be read from outside, and an origin in the test's process.
 
-use std::process::{Child, Command, Stdio};
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
 
 /// Forwarding to loopback is allowed, and nothing is counted against a client.
 const CONFIG: &str = "
@@ -21,7 +26,8 @@ logging: {output: file, file: /dev/null}
 pub struct Proxy {
     child: Child,
     pub address: String,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    stderr: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStderr>>,
 }
 
 impl Proxy {
@@ -33,14 +39,16 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = listener.local_addr().expect("an address").to_string();
         drop(listener);
-        let child = Command::new(env!("CARGO_BIN_EXE_muselet"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_muselet"))
             .args(["run", "--listen", &address, "--config"])
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .expect("the program starts");
-        let mut proxy = Self { child, address, _directory: directory };
+        let stderr = tokio::io::BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut proxy = Self { child, address, directory, stderr };
         let began = Instant::now();
         while !proxy.healthy().await {
             let ended = proxy.child.try_wait().expect("our child");
@@ -63,20 +71,36 @@ impl Proxy {
         TcpStream::connect(&self.address).await.expect("connected")
     }
 
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("muselet.yaml")
+    }
+
+    /// The next line on standard error that holds a text.
+    pub async fn says(&mut self, text: &str) -> String {
+        let line = async {
+            loop {
+                let line = self.stderr.next_line().await.expect("readable").expect("another line");
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), line).await.expect("a line in time")
+    }
+
+    /// One request on a connection of its own.
+    pub async fn ask(&self, request: &[u8]) -> String {
+        exchange(self.connect().await, request).await
+    }
+
     /// `VmRSS` (now) or `VmHWM` (the most ever), in bytes.
     pub fn memory(&self, field: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
+        let path = format!("/proc/{}/status", self.child.id().expect("it runs"));
         let status = std::fs::read_to_string(path).expect("the child's status");
         let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
         let kib: u64 = line.split_ascii_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
         kib * 1024
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

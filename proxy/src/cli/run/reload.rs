@@ -58,6 +58,9 @@ impl<T> Newest<T> {
     }
 }
 
+/// Hash of a file without content.
+const NO_CONTENT: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 pub(super) struct Reloader {
     shared: Arc<Shared>,
     path: PathBuf,
@@ -132,6 +135,10 @@ impl Reloader {
         let Loaded { mut config, hash, warnings: remarks, .. } = loaded;
         let running = Arc::clone(&self.shared.policy.load().config);
         let hardened = running.muselet.strictness == Strictness::Hardened;
+        if hardened && hash == NO_CONTENT {
+            // Somebody is about to write it, and what it says then counts; to obey it now would switch everything off (D-608).
+            return say(&format!("pipelock: config reload failed: {} is empty", self.path.display()));
+        }
         if hardened {
             // The reference forgets its command line here (D-604).
             apply(&self.overrides, &mut config);

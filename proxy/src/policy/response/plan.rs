@@ -16,6 +16,7 @@ use super::types::{Buffering, Head, Note, Over, Plan, Planned, Refusal, RefusalL
 const REVERSE_LIMIT: u64 = 1_048_576;
 
 const COMPRESSED: &str = "compressed response cannot be scanned";
+const TOO_LARGE: &str = "response too large for scanning";
 
 impl ResponsePolicy {
     /// Decides how the body is to be read.
@@ -77,10 +78,16 @@ impl ResponsePolicy {
         if self.is_compressed(head.headers) {
             return Plan::Refuse(self.compressed(head, refuse("response_scan", "compressed", COMPRESSED)));
         }
-        let limit = self.settings.max_response_bytes.min(head.budget.unwrap_or(u64::MAX));
+        let longest = self.settings.max_response_bytes;
+        let limit = longest.min(head.budget.unwrap_or(u64::MAX));
+        // The reference delivers the first part as if it were all (D-517).
+        let over = match self.hardened() && limit == longest {
+            true => Over::Refuse(refuse("response_scan", "oversized", TOO_LARGE), None),
+            false => Over::Cut,
+        };
         Plan::Buffer(Buffering {
             limit,
-            over: Over::Cut,
+            over,
             read_error: Refusal {
                 log: RefusalLog::Error,
                 counted: false,
@@ -101,7 +108,7 @@ impl ResponsePolicy {
         }
         Plan::Buffer(Buffering {
             limit: self.settings.max_intercepted_bytes,
-            over: Over::Refuse(refuse(SCANNER, "oversized", "response too large for scanning"), None),
+            over: Over::Refuse(refuse(SCANNER, "oversized", TOO_LARGE), None),
             read_error: refuse(SCANNER, "read_error", "response read error"),
             stage: Stage::All,
         })

@@ -229,6 +229,11 @@ fn what_cannot_be_read_is_refused() {
         let got = Ask::new(transport, "text/plain").answer(&big);
         assert!(got == want, "{transport:?}: {}", &got[..80.min(got.len())]);
     }
+    // D-517
+    let ask = Ask::new(Transport::Forward, "text/plain").with(|s| s.strictness = Strictness::Hardened);
+    let longest = vec![b'x'; 10 << 20];
+    assert!(ask.answer(&longest).starts_with("200 x"));
+    assert_eq!(ask.answer(&[longest.as_slice(), b"x"].concat()), "403 response too large for scanning");
 }
 
 /// D-203

@@ -12,11 +12,13 @@ use tokio_rustls::client::TlsStream;
 
 use super::Tunnel;
 use super::steps::{Case, CaseBody};
+use crate::Strictness;
 use crate::policy::headers::canonical;
 use crate::server::answer::{self, Answer};
 use crate::server::deliver;
 use crate::server::wire::Framing;
 use crate::upstream::DialError;
+use crate::upstream::http::TLS_TIMEOUT;
 use crate::upstream::pool::{IncomingBody, OriginKey, Outgoing, OutgoingBody, SendError, Transport};
 use crate::upstream::tls::{Protocols, TlsError};
 
@@ -61,7 +63,7 @@ async fn connect(tunnel: &Arc<Tunnel>, protocols: Protocols) -> Result<Transport
     let shared = &tunnel.exchange.shared;
     let began = Instant::now();
     let tls = match tunnel.dialled.take() {
-        Some(stream) => match shared.upstream.tls.connect(&tunnel.host, protocols, stream).await {
+        Some(stream) => match handshake(tunnel, protocols, stream).await {
             // The origin gave up on it meanwhile.
             Err(TlsError::Handshake(error)) if is_gone(&error) => fresh(tunnel, protocols).await?,
             connected => connected?,
@@ -76,7 +78,24 @@ async fn fresh(tunnel: &Tunnel, protocols: Protocols) -> Result<TlsStream<TcpStr
     let shared = &tunnel.exchange.shared;
     let policy = shared.policy.load_full();
     let stream = shared.upstream.dial(&policy.dial, &tunnel.host, &tunnel.port).await?;
-    Ok(shared.upstream.tls.connect(&tunnel.host, protocols, stream).await?)
+    Ok(handshake(tunnel, protocols, stream).await?)
+}
+
+/// TLS with the origin, in hardened mode within the time of plain requests (D-518): one that is silent held the request until the
+/// tunnel's end.
+async fn handshake(
+    tunnel: &Tunnel,
+    protocols: Protocols,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let shared = &tunnel.exchange.shared;
+    let handshake = shared.upstream.tls.connect(&tunnel.host, protocols, stream);
+    match shared.fixed.strictness {
+        Strictness::Reference => handshake.await,
+        Strictness::Hardened => {
+            tokio::time::timeout(TLS_TIMEOUT, handshake).await.unwrap_or(Err(TlsError::Timeout))
+        }
+    }
 }
 
 fn is_gone(error: &io::Error) -> bool {

@@ -1,13 +1,16 @@
 //! A request inside the tunnel, the same whether it came over HTTP/1.1 or HTTP/2.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Version};
 use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::policy::url::GoUrl;
 use crate::policy::url::parse::parse_request_target;
@@ -96,9 +99,52 @@ impl Inner {
             headers,
             framing,
             ended: body.is_end_stream(),
-            body: body.map_err(|error| io::Error::other(reading(&error))).boxed(),
+            body: Http2Body(Some(body)).boxed(),
             takeover: None,
         })
+    }
+}
+
+/// What is left of a body that nobody reads is taken so long, and so many bytes of it.
+const REST_TIME: Duration = Duration::from_secs(10);
+const REST_BYTES: usize = 64 << 20;
+
+/// A body over HTTP/2. What is left of it when it is dropped is still taken from the client: a stream that ends while the client
+/// sends is reset, which many clients report, or wait after for ever, instead of the answer that they have got (Debian's curl,
+/// httpx).
+struct Http2Body(Option<Incoming>);
+
+impl Body for Http2Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| io::Error::other(reading(&error)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map(Incoming::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        let Some(mut rest) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(tokio::time::timeout(REST_TIME, async move {
+            let mut taken = 0;
+            while let Some(Ok(frame)) = rest.frame().await
+                && taken <= REST_BYTES
+            {
+                taken += frame.data_ref().map_or(0, Bytes::len);
+            }
+        }));
     }
 }
 

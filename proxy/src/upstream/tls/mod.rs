@@ -34,6 +34,8 @@ pub enum TlsError {
     Roots(String),
     #[error("tls: {0}")]
     Handshake(#[source] io::Error),
+    #[error("net/http: TLS handshake timeout")]
+    Timeout,
 }
 
 /// What is offered by ALPN.
