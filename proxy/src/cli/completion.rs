@@ -33,6 +33,6 @@ pub(super) fn run(root: &Command, matches: &ArgMatches) -> Result<Done, Failure>
         }
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut root.clone(), root.get_name(), &mut script);
+    clap_complete::generate(shell, &mut root.clone(), super::program(), &mut script);
     Ok(Done::text(String::from_utf8_lossy(&script).into_owned()))
 }

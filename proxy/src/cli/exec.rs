@@ -2,8 +2,9 @@
 //!
 //! The proxy lives in this process on an ephemeral loopback port. The command gets the proxy variables and, with
 //! interception, a CA that exists only for this run: its key never leaves memory, its certificate stands in a private
-//! directory that goes when the command ends. Without a configuration the built-in one with interception is used. Refusals are
-//! told on standard error; standard output is the command's alone.
+//! directory that goes when the command ends. Without a configuration the built-in one with interception is used, with limits
+//! for downloads of packages and conversations of hours. Refusals are told on standard error; standard output is the command's
+//! alone.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -12,16 +13,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::grammar::{boolean, command, extra, flag, string, text};
+use super::grammar::{EXTRA, boolean, command, extra, flag, string, text};
 use super::{Done, Failure};
 use crate::ca::Ca;
-use crate::config::Config;
+use crate::config::{Config, Surroundings};
 use crate::embed::{Options, Proxy};
 
 /// How long the CA of a run is valid.
@@ -34,52 +35,64 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 /// Variables that name a bundle of roots.
-const BUNDLE_VARIABLES: [&str; 6] = [
+const BUNDLE_VARIABLES: [&str; 13] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
     "PIP_CERT",
+    "AWS_CA_BUNDLE",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "HTTPLIB2_CA_CERTS",
+    "NIX_SSL_CERT_FILE",
+    // A `cafile` in some npmrc would replace Node's roots and what is added to them.
+    "npm_config_cafile",
+    "YARN_HTTPS_CA_FILE_PATH",
 ];
-/// Variables that name one more root.
+/// Variables that name further roots.
 const CERTIFICATE_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+/// Variables that name a file of settings, where the system has it, and how it names a bundle of roots.
+const SETTINGS: [(&str, &str, &str); 2] = [
+    ("SYSTEM_WGETRC", "/etc/wgetrc", "ca_certificate = {}"),
+    ("APT_CONFIG", "", "Acquire::https::CAInfo \"{}\";"),
+];
+
+/// Limits of the built-in configuration here: a package may be long, and so may a conversation.
+const ANSWER_MB: i64 = 1024;
+const ANSWER_SECONDS: i64 = 3600;
+const TUNNEL_SECONDS: i64 = 7 * 24 * 3600;
+const REQUESTS_PER_MINUTE: i64 = 6000;
 
 pub(super) fn definition() -> Command {
     command("exec", "Run a command behind a proxy of its own")
-        .after_help("-- COMMAND [ARGS...]")
+        .after_help("[--] COMMAND [ARGS...]")
         .arg(string("config", "config file path (default: built-in configuration)").short('c'))
         .arg(string("log", "append every decision to this file, one JSON line each"))
         .arg(boolean("no-intercept", "do not open TLS, whatever the configuration says"))
-        .arg(Arg::new("command").last(true).num_args(0..).hide(true))
+        .mut_arg(EXTRA, |words| words.trailing_var_arg(true))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
-    let words: Vec<String> =
-        matches.get_many::<String>("command").map(|v| v.cloned().collect()).unwrap_or_default();
+    let words = extra(matches);
     let Some((program, args)) = words.split_first() else {
-        return Err(Failure::new("no command given: muselet exec [flags] -- COMMAND [ARGS...]"));
+        return Err(Failure::new("no command given: muselet exec [flags] [--] COMMAND [ARGS...]"));
     };
-    if !extra(matches).is_empty() {
-        return Err(Failure::new("unexpected arguments before --"));
-    }
     let given = |name| text(matches, name).filter(|t| !t.is_empty());
     let mut config = match given("config") {
         Some(path) => {
-            Config::load(Path::new(path))
+            // The CA is made here; the files that a configuration names are not needed, and need not exist.
+            let surroundings = Surroundings { own_ca: true, ..Surroundings::of_process() };
+            Config::load_in(Path::new(path), &surroundings)
                 .map_err(|e| Failure::new(format!("loading config: {}", e.for_terminal())))?
                 .config
         }
-        None => {
-            let mut config = Config::defaults();
-            config.tls_interception.enabled = true;
-            config
-        }
+        None => built_in(),
     };
     // A proxy that refuses proxy requests would be of no use to the command.
     config.forward_proxy.enabled = true;
     let intercept = config.tls_interception.enabled && !flag(matches, "no-intercept");
-    // The CA is made here; the files that a configuration names are not needed, and need not exist.
     config.tls_interception.enabled = false;
     let log = given("log").map(open_log).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -94,6 +107,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
         0 => Ok(Done::silent()),
         code => Err(Failure::exit(code)),
     }
+}
+
+fn built_in() -> Config {
+    let mut config = Config::defaults();
+    config.tls_interception.enabled = true;
+    config.tls_interception.max_response_bytes = ANSWER_MB << 20;
+    config.fetch_proxy.max_response_mb = ANSWER_MB;
+    config.fetch_proxy.timeout_seconds = ANSWER_SECONDS;
+    config.fetch_proxy.monitoring.max_requests_per_minute = REQUESTS_PER_MINUTE;
+    config.forward_proxy.max_tunnel_seconds = TUNNEL_SECONDS;
+    config.forward_proxy.idle_timeout_seconds = TUNNEL_SECONDS;
+    config
 }
 
 fn open_log(path: &str) -> Result<fs::File, Failure> {
@@ -125,7 +150,10 @@ async fn behind_a_proxy(
         let ca =
             Ca::from_pem(made.certificate_pem.as_bytes(), made.key_pem.as_bytes(), config.muselet.strictness);
         options.ca = Some(ca.map_err(|e| failed("making the CA", &e))?);
-        trust = Some(Trust::write(&made.certificate_pem).map_err(|e| failed("writing the CA", &e))?);
+        let written = Trust::write(&made.certificate_pem);
+        let doing =
+            format!("writing the CA below {} (TMPDIR names another place)", std::env::temp_dir().display());
+        trust = Some(written.map_err(|e| failed(&doing, &super::go_error(&e)))?);
     }
     let proxy = Proxy::start(config, options).await.map_err(|e| failed("creating proxy", &e))?;
     let teller = tokio::spawn(tell(proxy.events(), log));
@@ -141,8 +169,11 @@ async fn behind_a_proxy(
     }
     if let Some(trust) = &trust {
         child.envs(BUNDLE_VARIABLES.map(|name| (name, &trust.bundle)));
-        child.envs(CERTIFICATE_VARIABLES.map(|name| (name, &trust.certificate)));
+        child.envs(CERTIFICATE_VARIABLES.map(|name| (name, &trust.certificates)));
+        child.envs(SETTINGS.map(|(name, ..)| (name, trust.settings(name))));
     }
+    // Node's own clients, from 22.21 on.
+    child.env("NODE_USE_ENV_PROXY", "1");
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|e| failed("installing a signal handler", &e))?;
     let mut interrupt =
@@ -194,38 +225,57 @@ fn refusal(line: &str) -> Option<String> {
         return None;
     }
     let target = if field("url").is_empty() { field("target") } else { field("url") };
-    Some(format!("muselet: blocked {} {target} [{}] {}", field("method"), field("scanner"), field("reason")))
+    let (scanner, reason) = (field("scanner"), field("reason"));
+    let hint = match scanner {
+        "tls_handshake_error" => {
+            " (does the command take its roots from a variable? --no-intercept does not open TLS)"
+        }
+        _ => "",
+    };
+    Some(format!("muselet: blocked {} {target} [{scanner}] {reason}{hint}", field("method")))
 }
 
 /// The files that make the command trust the run's CA; removed with this value.
 struct Trust {
     dir: PathBuf,
-    certificate: PathBuf,
+    /// The run's CA, and what the first variable for further roots named before.
+    certificates: PathBuf,
     bundle: PathBuf,
 }
 
 impl Trust {
     fn write(certificate_pem: &str) -> std::io::Result<Self> {
-        let dir = std::env::temp_dir().join(format!(
-            "muselet-exec-{}-{:08x}",
-            std::process::id(),
-            rand::random::<u32>()
-        ));
-        fs::DirBuilder::new().mode(0o700).create(&dir)?;
-        let trust = Self { certificate: dir.join("ca.pem"), bundle: dir.join("bundle.pem"), dir };
-        let system = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let places = system.into_iter().chain(BUNDLES.map(PathBuf::from));
-        let mut bundle = places.filter_map(|path| fs::read_to_string(path).ok()).next().unwrap_or_default();
-        if !bundle.is_empty() && !bundle.ends_with('\n') {
-            bundle.push('\n');
-        }
-        bundle.push_str(certificate_pem);
-        fs::write(&trust.certificate, certificate_pem)?;
-        fs::write(&trust.bundle, bundle)?;
-        for file in [&trust.certificate, &trust.bundle] {
-            fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
+        let name = format!("muselet-exec-{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let dir = std::env::temp_dir().join(name);
+        // Others may read what is in it (apt fetches as a user of its own), and not write.
+        fs::DirBuilder::new().mode(0o755).create(&dir)?;
+        let trust = Self { certificates: dir.join("ca.pem"), bundle: dir.join("bundle.pem"), dir };
+        let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let roots = named("SSL_CERT_FILE").into_iter().chain(BUNDLES.map(PathBuf::from));
+        Self::add(&trust.bundle, roots, certificate_pem)?;
+        Self::add(&trust.certificates, named(CERTIFICATE_VARIABLES[0]), certificate_pem)?;
+        for (name, system, setting) in SETTINGS {
+            let settings = named(name).into_iter().chain([PathBuf::from(system)]);
+            let setting = setting.replace("{}", &trust.bundle.to_string_lossy());
+            Self::add(&trust.settings(name), settings, &format!("{setting}\n"))?;
         }
         Ok(trust)
+    }
+
+    /// The file that a variable for settings is to name.
+    fn settings(&self, variable: &str) -> PathBuf {
+        self.dir.join(variable.to_lowercase())
+    }
+
+    /// Writes the first of some files that can be read, and a `text` after it.
+    fn add(to: &Path, first_of: impl IntoIterator<Item = PathBuf>, text: &str) -> std::io::Result<()> {
+        let mut all =
+            first_of.into_iter().filter_map(|path| fs::read_to_string(path).ok()).next().unwrap_or_default();
+        if !all.is_empty() && !all.ends_with('\n') {
+            all.push('\n');
+        }
+        fs::write(to, all + text)?;
+        fs::set_permissions(to, fs::Permissions::from_mode(0o644))
     }
 }
 
@@ -246,6 +296,10 @@ mod tests {
             refusal(blocked).unwrap(),
             "muselet: blocked CONNECT x.example:443 [allowlist] domain not in allowlist: x.example"
         );
+        let untrusted = r#"{"event":"blocked","method":"CONNECT","target":"x.example:443","scanner":"tls_handshake_error","reason":"tls handshake eof"}"#;
+        assert!(refusal(untrusted).unwrap().ends_with(
+            "(does the command take its roots from a variable? --no-intercept does not open TLS)"
+        ));
         assert_eq!(refusal(r#"{"event":"forward_http"}"#), None);
         assert_eq!(refusal("no json"), None);
     }

@@ -73,7 +73,7 @@ networks:
 
 services:
   pipelock:
-    image: muselet:latest
+    image: muselet:VERSION
     container_name: pipelock
     networks:
       - pipelock-internal
@@ -149,5 +149,7 @@ fn compose(agent: &str) -> Result<String, Failure> {
             )));
         }
     };
-    Ok(format!("{NETWORKS_AND_PROXY}{service}{AGENT_TAIL}"))
+    // As `bottle image build` names the image.
+    let proxy = NETWORKS_AND_PROXY.replace("muselet:VERSION", &format!("muselet:{}", crate::VERSION));
+    Ok(format!("{proxy}{service}{AGENT_TAIL}"))
 }

@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 /// The help of the command at `path` below `root` (`[]`: the root itself).
 pub(super) fn render(root: &Command, path: &[&str]) -> String {
     let mut at = root;
-    let mut full = root.get_name().to_owned();
+    let mut full = super::program().to_owned();
     for name in path {
         let Some(sub) = at.find_subcommand(name) else { break };
         at = sub;
@@ -22,7 +22,7 @@ pub(super) fn render(root: &Command, path: &[&str]) -> String {
 
 /// The usage part of the root's help.
 pub(super) fn usage_of(root: &Command) -> String {
-    usage(root, root, root.get_name())
+    usage(root, root, super::program())
 }
 
 /// The part from `Usage:` on.
@@ -49,7 +49,7 @@ fn usage(root: &Command, at: &Command, full: &str) -> String {
         let space = if tail.is_empty() { "" } else { " " };
         out.push_str(&format!("  {full} [flags]{space}{tail}\n"));
     }
-    let name = at.get_name();
+    let name = full.rsplit(' ').next().unwrap_or(full);
     out.push_str("\nFlags:\n");
     let own: Vec<&Arg> =
         at.get_arguments().filter(|a| a.get_long().is_some() && !a.is_global_set()).collect();

@@ -155,6 +155,15 @@ fn root() -> Command {
         .subcommand(version::definition())
 }
 
+/// The name that help and completions use: our own where the program is called by it, else the reference's.
+fn program() -> &'static str {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from);
+    match called.as_deref().and_then(std::path::Path::file_name) {
+        Some(name) if name == "muselet" => "muselet",
+        _ => "pipelock",
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     crate::events::capture_local_offset();

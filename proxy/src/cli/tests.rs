@@ -118,9 +118,11 @@ fn generates_files_that_only_their_owner_may_read() {
         let path = dir.path().join(command.replace(' ', "_"));
         let done = ran(&format!("generate {command} -o {}", path.display())).expect("success");
         assert!(String::from_utf8_lossy(&done.stdout).starts_with(said), "{command}");
-        assert!(std::fs::read_to_string(&path).expect("a file").starts_with(first), "{command}");
+        let text = std::fs::read_to_string(&path).expect("a file");
+        assert!(text.starts_with(first), "{command}");
         let mode = std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{command}");
+        assert!(!text.contains("VERSION"), "{text}");
         let printed = ran(&format!("generate {command}")).expect("success").stdout;
         assert_eq!(printed, std::fs::read(&path).expect("a file"), "{command}");
     }

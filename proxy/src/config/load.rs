@@ -37,6 +37,8 @@ pub struct Surroundings {
     pub now_unix: i64,
     /// The build that is followed.
     pub edition: Edition,
+    /// The caller brings a CA for interception: the configured files need not exist.
+    pub own_ca: bool,
 }
 
 impl Surroundings {
@@ -53,6 +55,7 @@ impl Surroundings {
             temp_dir: std::env::temp_dir().display().to_string(),
             now_unix: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
             edition: Edition::Release,
+            own_ca: false,
         }
     }
 }

@@ -58,6 +58,9 @@ pub fn tls_interception(config: &mut Config, context: &mut Context<'_>) -> Resul
     }
     let ttl = duration(&tls.cert_ttl).map_err(|error| format!("tls_interception.cert_ttl: {error}"))?;
     ensure(ttl > 0, || "tls_interception.cert_ttl must be positive".to_owned())?;
+    if context.surroundings.own_ca {
+        return Ok(());
+    }
     let (cert, key) = tls.ca_paths_in(context.surroundings.home.as_deref()).ok_or_else(|| {
         "tls_interception: resolve CA path: $HOME is not defined (set ca_cert and ca_key explicitly)"
             .to_owned()
