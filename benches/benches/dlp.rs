@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use muselet_benches::corpus;
-use muselet_rules::dlp::{Scanner, SeedSettings, Settings, merge};
+use muselet_rules::dlp::{Scanner, Secrets, SeedSettings, Settings, merge};
 
 const KIB: usize = 1 << 10;
 const SIZES: [usize; 5] = [KIB, 16 * KIB, 64 * KIB, 1024 * KIB, 5 * 1024 * KIB];
@@ -37,6 +37,31 @@ fn clean_and_encoded(c: &mut Criterion) {
     group.finish();
 }
 
+/// Text that holds none of many known secrets.
+fn known_secrets(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dlp known secrets");
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500)).sample_size(20);
+    let text = corpus::chat(64 * KIB);
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    for count in [0, 30, 1000] {
+        // Every other one in small letters only, as tokens in hexadecimal are.
+        let value = |i: u64| {
+            let number = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            if i % 2 == 0 { format!("{number:016x}-{i}") } else { format!("Key_{number:016X}/{i}+") }
+        };
+        let variables = (0..count).map(|i| (format!("SECRET_{i}"), value(i).into_bytes()));
+        let settings = Settings {
+            rules: merge(true, &[]),
+            seed: Some(SeedSettings::default()),
+            env_secrets: Secrets::from_env(variables, 16),
+            ..Settings::default()
+        };
+        let scanner = Scanner::new(settings).expect("built-in rules compile");
+        group.bench_function(count.to_string(), |b| b.iter(|| scanner.scan_text(black_box(&text))));
+    }
+    group.finish();
+}
+
 fn worst_case(c: &mut Criterion) {
     let scanner = scanner();
     let mut group = c.benchmark_group("dlp worst case");
@@ -48,5 +73,5 @@ fn worst_case(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, clean_and_encoded, worst_case);
+criterion_group!(benches, clean_and_encoded, known_secrets, worst_case);
 criterion_main!(benches);

@@ -67,9 +67,13 @@ impl ConfigError {
 
     /// The text; for people, with the place on a line of its own. Programs that read a command's output get the reference's.
     pub(crate) fn for_terminal(&self) -> String {
-        match self.place() {
-            Some(place) if std::io::stderr().is_terminal() => format!("{self}\n  at {place}"),
-            _ => self.to_string(),
+        self.told(std::io::stderr().is_terminal())
+    }
+
+    fn told(&self, to_people: bool) -> String {
+        match self.place().filter(|_| to_people) {
+            Some(place) => format!("{self}\n  at {place}"),
+            None => self.to_string(),
         }
     }
 }

@@ -573,6 +573,8 @@ fn a_refused_value_has_a_place_beside_the_text() {
     let error =
         Config::parse(b"muselet: {}\nmode: odd\n", Path::new("/etc")).map(|_| ()).expect_err("no such mode");
     assert_eq!(error.place(), Some("/etc/config.yaml:2:7 (mode)"));
+    assert_eq!(error.told(true), format!("{error}\n  at /etc/config.yaml:2:7 (mode)"));
+    assert_eq!(error.told(false), error.to_string());
     let invalid = "invalid config: invalid mode \"odd\": must be strict, balanced, or audit";
     assert_eq!(error.to_string(), invalid);
 }

@@ -426,7 +426,7 @@ impl Metrics {
         };
         let mut stats = json!({
             "uptime_seconds": self.uptime().as_secs_f64(),
-            "requests": {"total": total, "allowed": allowed, "blocked": blocked, "block_rate": number(rate)},
+            "requests": {"total": total, "allowed": allowed, "blocked": blocked, "block_rate": rate},
             "tunnels": self.tunnel_count.load(Relaxed),
             "websockets": self.ws_count.load(Relaxed),
             "top_blocked_domains": list(&self.blocked_domains),
@@ -461,8 +461,3 @@ impl Metrics {
 
 /// Media type of [`Metrics::exposition`].
 pub const EXPOSITION_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
-
-/// A whole number without a fraction, as the reference prints it.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
-}

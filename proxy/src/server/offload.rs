@@ -91,15 +91,20 @@ impl Default for Offload {
 
 impl Crew {
     fn put(self: &Arc<Self>, job: Job) {
+        self.put_with(job, |crew| {
+            std::thread::Builder::new().name("scan".to_owned()).spawn(move || crew.toil()).is_ok()
+        });
+    }
+
+    /// `start`: starts a thread, or says that it could not.
+    fn put_with(self: &Arc<Self>, job: Job, start: impl FnOnce(Arc<Self>) -> bool) {
         let mut state = self.lock();
         state.jobs.push_back(job);
         if state.jobs.len() <= state.idle {
             drop(state);
             self.work.notify_one();
         } else if state.threads < self.at_once {
-            let crew = Arc::clone(self);
-            let spawned = std::thread::Builder::new().name("scan".to_owned()).spawn(move || crew.toil());
-            state.threads += usize::from(spawned.is_ok());
+            state.threads += usize::from(start(Arc::clone(self)));
             if state.threads == 0 {
                 // Dropped jobs are aborted ones.
                 state.jobs.clear();
@@ -184,6 +189,26 @@ mod tests {
     async fn a_scan_that_panics_is_an_error() {
         let scan = || assert!(std::hint::black_box(false), "on purpose");
         assert_eq!(Offload::new(1).run(IN_PLACE + 1, scan).await, Err(Aborted));
+    }
+
+    #[tokio::test]
+    async fn without_a_thread_scans_are_aborted_unless_another_one_works() {
+        let crew = Offload::new(2).crew;
+        let put = |start: fn(Arc<Crew>) -> bool| {
+            let (sender, result) = oneshot::channel();
+            crew.put_with(Box::new(move || assert!(sender.send(()).is_ok())), start);
+            result
+        };
+        assert!(put(|_| false).await.is_err());
+        assert!(crew.lock().jobs.is_empty());
+        // One thread, that begins later.
+        let waits = put(|_| true);
+        let mut second = put(|_| false);
+        assert!(second.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+        let works = Arc::clone(&crew);
+        let thread = std::thread::spawn(move || works.toil());
+        assert_eq!((waits.await, second.await), (Ok(()), Ok(())));
+        drop(thread);
     }
 
     /// Polls once.
