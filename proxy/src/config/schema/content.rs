@@ -67,7 +67,7 @@ sections! {
 
     /// What is replaced.
     RedactionProfile("redact.ProfileSpec") {
-        /// Built-in classes, such as `email` or `aws-access-key`.
+        /// Built-in classes: `aws-access-key`, `google-api-key`, `github-token`, `slack-token`, `jwt`, `ssh-private-key`, `ad-user`, `ssn`, `credit-card`, `hash-sha512`, `hash-sha256`, `hash-sha1`, `hash-md5`, `cidr`, `ipv4`, `ipv6`, `mac`, `email`, `fqdn`.
         classes: List<String> = "Classes",
         /// Names of dictionaries.
         dictionaries: List<String> = "Dictionaries",

@@ -7,9 +7,9 @@ sections! {
     FetchProxy("config.FetchProxy") {
         /// Address of the main listener.
         listen: String = "Listen",
-        /// Longest wait for an origin server's answer, in seconds.
+        /// Longest exchange with an origin server for `/fetch` and for plain requests, their answers included, in seconds.
         timeout_seconds: i64 = "TimeoutSeconds",
-        /// Largest answer that `/fetch` reads, in MiB.
+        /// Largest answer to `/fetch` and to plain requests, in MiB; larger ones are refused (strictness `reference`: plain ones are cut).
         max_response_mb: i64 = "MaxResponseMB",
         /// User-Agent of `/fetch` requests.
         user_agent: String = "UserAgent",
