@@ -4,8 +4,6 @@
 //! base64 and base32 are ignored, trailing bits may be non-zero, delimited hex tolerates separators anywhere, base32
 //! ignores a few bytes after its padding. A result of zero bytes counts as failure.
 
-use std::borrow::Cow;
-
 use crate::dlp::{Encoding, vector};
 use crate::scratch::Buffer;
 
@@ -141,6 +139,11 @@ pub(crate) fn base64_digits_into(digits: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[..rest.len() * 6 / 8]);
 }
 
+/// Whether base64 digits are all of the standard or all of the URL-safe alphabet.
+pub(crate) fn is_one_alphabet(digits: &[u8]) -> bool {
+    memchr::memchr2(b'-', b'_', digits).is_none() || memchr::memchr2(b'+', b'/', digits).is_none()
+}
+
 /// Whether a byte that is neither a digit nor a line end comes before any padding.
 fn stops_early(text: &[u8], is_digit: impl Fn(u8) -> bool) -> bool {
     let first = text.iter().find(|&&byte| !(is_digit(byte) || matches!(byte, b'\r' | b'\n')));
@@ -179,63 +182,88 @@ pub(crate) fn hex_plain_into(text: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// Hex with separators or prefixes: every `\x` `\X` `0x` `0X` and then every `:`, space, `-`, `,` removed.
 pub fn hex_delimited(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() < 4 {
-        return None;
-    }
-    let mut digits = Vec::with_capacity(text.len());
-    let mut i = 0;
-    while i < text.len() {
-        let b = text[i];
-        if matches!(b, b'\\' | b'0') && matches!(text.get(i + 1), Some(b'x' | b'X')) {
-            i += 2;
+    let mut out = Vec::new();
+    hex_delimited_into(text, &mut out).then_some(out)
+}
+
+fn hex_delimited_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let mut half = None;
+    let mut rest = if text.len() < 4 { &[] } else { text };
+    while let Some((&b, after)) = rest.split_first() {
+        rest = after;
+        if matches!(b, b'\\' | b'0') && matches!(rest.first(), Some(b'x' | b'X')) {
+            rest = &rest[1..];
             continue;
         }
-        i += 1;
-        match b {
-            b':' | b' ' | b'-' | b',' => {}
-            _ if hex_value(b) > 15 => return None,
-            _ => digits.push(b),
+        match (b, hex_value(b), half) {
+            (b':' | b' ' | b'-' | b',', ..) => {}
+            (_, 16.., _) => return false,
+            (_, high, None) => half = Some(high),
+            (_, low, Some(high)) => {
+                out.push(high << 4 | low);
+                half = None;
+            }
         }
     }
-    hex_plain(&digits)
+    half.is_none() && !out.is_empty()
 }
 
 /// Hex, plain or else delimited.
 pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
-    hex_plain(text).or_else(|| hex_delimited(text))
+    let mut out = Vec::new();
+    hex_into(text, &mut out).then_some(out)
+}
+
+/// [`hex()`] into a buffer that is used again.
+pub(crate) fn hex_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+    hex_plain_into(text, out) || hex_delimited_into(text, out)
 }
 
 /// Base32, standard alphabet, upper case, padded.
 pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    base32_into(text, &mut out).then_some(out)
+}
+
+/// [`base32`] into a buffer that is used again.
+pub(crate) fn base32_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
     // Most texts fail at once.
     let digit = |b: &u8| base32_value(*b).is_some() || matches!(b, b'=' | b'\r' | b'\n');
     if !text.iter().take(8).all(digit) {
-        return None;
+        return false;
     }
-    let chars = match memchr::memchr2(b'\r', b'\n', text) {
-        None => Cow::Borrowed(text),
-        Some(_) => text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect(),
-    };
-    let mut out = Vec::with_capacity(chars.len() / 8 * 5 + 5);
-    let mut rest = &*chars;
+    match memchr::memchr3(b'\r', b'\n', b'=', text) {
+        None if !text.len().is_multiple_of(8) => return false,
+        Some(at) if memchr::memchr2(b'\r', b'\n', &text[at..]).is_some() => {
+            let mut plain = Buffer::new();
+            vector::without([b'\n', b'\r'], text, &mut plain);
+            return base32_into(&plain, out);
+        }
+        _ => {}
+    }
+    out.reserve(text.len() / 8 * 5 + 5);
+    let mut rest = text;
     while !rest.is_empty() {
         let mut group = [0u8; 8];
         let mut n = 0;
         let mut ended = false;
         while n < 8 {
-            let (&b, tail) = rest.split_first()?;
+            let Some((&b, tail)) = rest.split_first() else { return false };
             rest = tail;
             if b == b'=' && n >= 2 && rest.len() < 8 {
                 // The last group: filled up to 8 with `=`; what follows the filling is ignored.
                 let fill = 8 - n - 1;
                 if rest.len() < fill || rest[..fill].iter().any(|&b| b != b'=') || !matches!(n, 2 | 4 | 5 | 7)
                 {
-                    return None;
+                    return false;
                 }
                 ended = true;
                 break;
             }
-            group[n] = base32_value(b)?;
+            let Some(value) = base32_value(b) else { return false };
+            group[n] = value;
             n += 1;
         }
         let acc = group.iter().fold(0u64, |acc, &v| acc << 5 | u64::from(v));
@@ -244,7 +272,7 @@ pub fn base32(text: &[u8]) -> Option<Vec<u8>> {
             break;
         }
     }
-    (!out.is_empty()).then_some(out)
+    !out.is_empty()
 }
 
 /// Base32 without padding, in any case, into a buffer that is used again. The text consists of its letters and digits;

@@ -277,7 +277,7 @@ impl Scanner {
         let spent = Cell::new(0);
         let views = views.as_ref();
         overview.note_keys(norm);
-        let digits = fast::Survey::new(self, norm);
+        let digits = fast::Survey::new(norm);
         let texts = fast::Texts { input: text, norm, views };
         let seen = fast::look(self, &texts, &digits, &overview, for_silence);
         if for_silence && seen.noisy || is_part && !seen.clean {
@@ -458,7 +458,7 @@ impl Scanner {
         let mut buffer = Buffer::new();
         let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
         let mut seen = None;
-        fast::encoded_runs(self, norm, &fast::Survey::new(self, norm), |found| {
+        fast::encoded_runs(self, norm, &fast::Survey::new(norm), |found| {
             if seen.is_none() {
                 seen = match found {
                     fast::Encoded::Rules(norm, _) => look(norm.as_bytes()),

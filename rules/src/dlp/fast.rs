@@ -249,6 +249,53 @@ fn space_pluses(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// What is known of a run in each encoding.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Silent {
+    base64: Silence,
+    hex: Silence,
+    base32: Silence,
+}
+
+/// What is known of what a run decodes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Silence {
+    #[default]
+    Unknown,
+    /// It holds neither a match nor a seed phrase, and what it decodes to as a whole holds no match.
+    Itself,
+    /// Nor does what is encoded in it.
+    Throughout,
+}
+
+impl Silent {
+    /// What is known of a run that is all of what was decoded, of which so much is known: its decodings were looked at, but not for
+    /// seed phrases.
+    fn within(run: &[u8], silence: Silence) -> Silent {
+        let known =
+            |was_decoded: bool| match was_decoded && silence == Silence::Itself && run.len() < MIN_PHRASE {
+                true => Silence::Itself,
+                false => Silence::Unknown,
+            };
+        Silent {
+            base64: known(run.len() % 4 != 1),
+            hex: known(run.len().is_multiple_of(2)),
+            base32: known(run.len().is_multiple_of(8) && !run.iter().any(u8::is_ascii_lowercase)),
+        }
+    }
+}
+
+impl Silence {
+    /// After it was looked at.
+    fn of(possible: Possible, found: bool) -> Silence {
+        match found {
+            true => Silence::Unknown,
+            false if possible.nested => Silence::Itself,
+            false => Silence::Throughout,
+        }
+    }
+}
+
 /// Whether a byte belongs to runs of encoded text.
 pub(super) fn is_run(b: u8) -> bool {
     RUN.has(b)
@@ -436,10 +483,23 @@ impl Search<'_> {
     fn is_noise(&mut self, digits: &[u8]) -> bool {
         let mut decoded = std::mem::replace(&mut self.noise, Buffer::empty());
         decode::base64_digits_into(digits, &mut decoded);
-        let Possible { rule, phrase, encoded, nested } = self.possible(&decoded);
-        let noise = !(rule || phrase || encoded || nested);
+        let noise = self.possible(&decoded).is_nothing();
         self.noise = decoded;
         noise
+    }
+
+    /// The base64 step of [`Search::encoded_as`] for a piece that consists of digits, of a length that base64 has, and what is then known
+    /// of the run that it is.
+    fn digits_step(&mut self, digits: &[u8]) -> (bool, Silence) {
+        let mut decoded = std::mem::replace(&mut self.decoded[0], Buffer::empty());
+        decode::base64_digits_into(digits, &mut decoded);
+        let possible = self.possible(&decoded);
+        let told = match possible.is_nothing() || !decode::is_one_alphabet(digits) {
+            true => (false, Silence::Throughout),
+            false => self.told_step(&decoded, possible, 0),
+        };
+        self.decoded[0] = decoded;
+        told
     }
 
     /// The base64, hex and base32 steps of [`Search::recurse`].
@@ -458,19 +518,41 @@ impl Search<'_> {
                 return true;
             }
         }
-        if consists_of(text, &HEX)
-            && let Some(decoded) = decode::hex(text)
-            && self.step(&decoded, depth)
-        {
-            return true;
+        self.other_steps(text, depth).0
+    }
+
+    /// The hex and base32 steps, and what is then known of the text if it is a run.
+    fn other_steps(&mut self, text: &[u8], depth: u32) -> (bool, Silent) {
+        let mut silent = Silent::default();
+        let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
+        let mut found = false;
+        if consists_of(text, &HEX) && decode::hex_into(text, &mut decoded) {
+            let possible = self.possible(&decoded);
+            (found, silent.hex) = self.told_step(&decoded, possible, depth);
         }
         // What follows the padding is ignored and may be anything, so only the beginning tells.
-        consists_of(&text[..text.len().min(3)], &BASE32)
-            && decode::base32(text).is_some_and(|decoded| self.step(&decoded, depth))
+        if !found
+            && consists_of(&text[..text.len().min(3)], &BASE32)
+            && decode::base32_into(text, &mut decoded)
+        {
+            let possible = self.possible(&decoded);
+            (found, silent.base32) = self.told_step(&decoded, possible, depth);
+        }
+        self.decoded[depth as usize] = decoded;
+        (found, silent)
+    }
+
+    fn told_step(&mut self, decoded: &[u8], possible: Possible, depth: u32) -> (bool, Silence) {
+        let found = self.step_into(decoded, possible, depth);
+        (found, Silence::of(possible, found || self.only_phrases))
     }
 
     fn step(&mut self, decoded: &[u8], depth: u32) -> bool {
         let possible = self.possible(decoded);
+        self.step_into(decoded, possible, depth)
+    }
+
+    fn step_into(&mut self, decoded: &[u8], possible: Possible, depth: u32) -> bool {
         if depth == 0 && possible.phrase && self.phrase_in(decoded) {
             self.saw_phrase = true;
             return true;

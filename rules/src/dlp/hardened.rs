@@ -223,7 +223,7 @@ impl Extra<'_, '_> {
     }
 
     fn all_encoded_runs(&mut self, text: &[u8]) {
-        let digits = Survey::new(self.s, text);
+        let digits = Survey::new(text);
         self.encoded_runs(text, &digits);
     }
 

@@ -30,6 +30,13 @@ pub(super) struct Possible {
     pub(super) nested: bool,
 }
 
+impl Possible {
+    /// Neither a match nor what can be decoded again.
+    pub(super) fn is_nothing(self) -> bool {
+        !(self.rule || self.phrase || self.encoded || self.nested)
+    }
+}
+
 /// The work space of [`Stretches::possible`].
 pub(super) struct Stretches {
     /// Bytes that are part of valid UTF-8, or look so.
@@ -51,6 +58,9 @@ impl Stretches {
         }
         if data.len() <= 64 {
             let (good, equals) = marks(&simd::outline_short(data), 0, &mut 0);
+            if let Some(possible) = short_noise(kernel, data, good, equals) {
+                return possible;
+            }
             return self.in_stretches(kernel, data, &[good], &[equals]);
         }
         let mut good = std::mem::replace(&mut self.good, Buffer::empty());
@@ -168,6 +178,17 @@ impl Stretches {
         }
         kernel.may_match(&self.text)
     }
+}
+
+/// What [`Stretches::in_stretches`] says of up to 64 bytes without a stretch that is long enough, as most are.
+#[inline]
+fn short_noise(kernel: &kernel::Kernel, data: &[u8], good: u64, equals: u64) -> Option<Possible> {
+    let (solid, long) = (least_bytes(kernel.stretch()), kernel.stretch_without_equals());
+    let none = good.trailing_ones() + 1 < solid
+        && !runs::has(good, long.clamp(3, least_bytes(LENGTHY)).min(MIN_RUN))
+        && (equals == 0 || !runs::has(good, solid));
+    let encoded = data[..data.len().min(8)].is_ascii();
+    none.then(|| Possible { rule: false, phrase: false, encoded, nested: holds_an_escape(data) })
 }
 
 /// The bytes of a block that are part of valid UTF-8 or look so, and those of them that may become an equals sign or more ASCII

@@ -28,12 +28,19 @@ impl Search<'_> {
             }
             let piece = &norm[start..end];
             let mut encoded = || {
-                let digits = survey.all_digits(start, end) && piece.len() % 4 != 1;
-                let base64 = digits && survey.base64(start, end) && !self.is_noise(piece);
-                if digits && !base64 && piece.len() >= MIN_RUN as usize {
-                    survey.note_noise(start, end);
+                let digits = survey.all_digits(start, end);
+                let (mut found, mut base64) = (false, Silence::Unknown);
+                if digits && piece.len() % 4 != 1 {
+                    (found, base64) = self.digits_step(piece);
                 }
-                self.encoded_as(piece, 0, base64)
+                if !found {
+                    let silent;
+                    (found, silent) = self.other_steps(piece, 0);
+                    if digits && piece.len() >= MIN_RUN as usize {
+                        survey.note_silent(start, end, Silent { base64, ..silent });
+                    }
+                }
+                found
             };
             let is_whole = piece.len() == norm.len();
             let leads = (whole || !is_whole) && encoded()

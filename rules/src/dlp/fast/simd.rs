@@ -21,9 +21,9 @@ mod wide;
 pub(crate) use bases::{base64, hex};
 #[cfg(test)]
 pub(super) use bases::{base64_groups, hex_pairs};
-pub(super) use digits::{Digits, Runs, digits_of, runs};
+pub(super) use digits::{Runs, runs};
 #[cfg(test)]
-pub(super) use digits::{digits_by_one, narrow_digits, narrow_runs, runs_by_one};
+pub(super) use digits::{narrow_runs, runs_by_one};
 pub(super) use eight::{Blocks, Eight, Row, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};
@@ -54,7 +54,7 @@ pub(super) fn windows(
     candidate: &mut impl FnMut(usize, u16) -> bool,
 ) -> Result<usize, Stopped> {
     #[cfg(target_arch = "x86_64")]
-    if text.len() >= 35 && wide::available() {
+    if text.len() >= 8 && wide::available() {
         // SAFETY: the kernels are available.
         return unsafe { wide::windows(tables, text, candidate) };
     }

@@ -1,8 +1,7 @@
-//! Digits of base64: where runs of them are, and the bits of those that are looked at.
+//! Where digits of base64 are.
 
 use super::super::encoded::RUN;
-use super::eight::Eight;
-use super::{Blocks, Class, Row};
+use super::Class;
 
 /// The bit that [`Class`] gives the members whose upper half is that of the decimal digits.
 pub(super) const DECIMALS: u8 = 1 << 3;
@@ -43,61 +42,6 @@ pub(in super::super) fn runs_by_one(block: &[u8]) -> (u64, u64) {
     block.iter().enumerate().fold((0, 0), |(run, decimals), (i, &b)| {
         (run | u64::from(RUN.has(b)) << i, decimals | u64::from(b.is_ascii_digit()) << i)
     })
-}
-
-/// Six bits of each of up to 64 digits, the highest first: bit `i` of each word speaks of digit `i`. Of no meaning for other
-/// bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in super::super) struct Digits(pub(in super::super) [u64; 6]);
-
-/// Digits with each bit set.
-static DIGITS: Eight = Eight::new(
-    [
-        b"",
-        b"ghijklmnopqrstuvwxyz0123456789+/-_",
-        b"QRSTUVWXYZabcdefwxyz0123456789+/-_",
-        b"IJKLMNOPYZabcdefopqrstuv456789+/-_",
-        b"EFGHMNOPUVWXcdefklmnstuv012389+/-_",
-        b"CDGHKLOPSTWXabefijmnqruvyz2367+/-_",
-        b"BDFHJLNPRTVXZbdfhjlnprtvxz13579/_",
-        b"",
-    ],
-    0,
-    b"",
-);
-
-/// The bits of the first 64 digits of a text.
-pub(in super::super) fn digits_of(text: &[u8]) -> Digits {
-    super::eight(&DIGITS, &text[..text.len().min(64)], Digits::default())
-}
-
-/// The same without AVX-512.
-#[cfg(test)]
-pub(in super::super) fn narrow_digits(text: &[u8]) -> Digits {
-    super::narrow_eight(&DIGITS, &text[..text.len().min(64)], Digits::default())
-}
-
-impl Blocks for Digits {
-    #[inline(always)]
-    fn blocks(&mut self, rows: &[Row], _: bool) {
-        // After a whole block there comes an empty one.
-        for [_, bits @ .., _] in rows {
-            self.0.iter_mut().zip(bits).for_each(|(have, bits)| *have |= bits);
-        }
-    }
-}
-
-/// The scalar twin.
-#[cfg(test)]
-pub(in super::super) fn digits_by_one(text: &[u8]) -> Digits {
-    let mut out = Digits::default();
-    for (i, &b) in text.iter().take(64).enumerate() {
-        let value = crate::decode::base64_value(b).unwrap_or(0);
-        for (place, bits) in out.0.iter_mut().enumerate() {
-            *bits |= u64::from(value >> (5 - place) & 1) << i;
-        }
-    }
-    out
 }
 
 #[cfg(test)]
