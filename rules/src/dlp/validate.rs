@@ -1,6 +1,6 @@
 //! Checks on what a rule's expression matched (spec: dlp §6).
 
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
 
 /// A named check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,22 +64,16 @@ pub(super) const SHORTEST_CARD: usize = 15;
 pub(super) const LONGEST_CARD: usize = 19;
 
 fn luhn(text: &str) -> bool {
-    let Some((d, n)) = digits::<LONGEST_CARD>(text) else { return false };
-    if n < SHORTEST_CARD {
-        return false;
+    const DOUBLED: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    // The sum, and that of a number of which the last digit counts double.
+    let (mut sum, mut other) = (0, 0);
+    let (mut first, mut n) = (0, 0);
+    for digit in text.bytes().filter(u8::is_ascii_digit).map(|b| usize::from(b - b'0')) {
+        (sum, other) = (other + digit as u32, sum + DOUBLED[digit]);
+        first = if n < 4 { first * 10 + digit as u32 } else { first };
+        n += 1;
     }
-    let p4 = d[..4].iter().fold(0u32, |acc, &d| acc * 10 + u32::from(d));
-    let sum: u32 = d[..n]
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(i, &d)| match (i % 2, u32::from(d)) {
-            (0, d) => d,
-            (_, d) if d > 4 => 2 * d - 9,
-            (_, d) => 2 * d,
-        })
-        .sum();
-    is_issued(p4, n) && sum.is_multiple_of(10)
+    (SHORTEST_CARD..=LONGEST_CARD).contains(&n) && is_issued(first, n) && sum.is_multiple_of(10)
 }
 
 /// Whether there are cards with these first four digits and this many digits.
@@ -106,29 +100,56 @@ fn aba(text: &str) -> bool {
 }
 
 fn mod97(text: &str) -> bool {
-    let compact: Vec<char> =
-        text.chars().filter(|c| !matches!(c, ' ' | '-')).flat_map(char::to_uppercase).collect();
-    let bytes: usize = compact.iter().map(|c| c.len_utf8()).sum();
-    if !(15..=34).contains(&bytes) || bytes != compact.len() {
+    if !text.is_ascii() {
+        // A few other letters have a capital in ASCII.
+        let capitals = text.to_uppercase();
+        return capitals.is_ascii() && mod97(&capitals);
+    }
+    let mut compact = [0u8; 34];
+    let mut length = 0;
+    for b in text.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
+        let Some(place) = compact.get_mut(length) else { return false };
+        *place = b.to_ascii_uppercase();
+        length += 1;
+    }
+    let compact = &compact[..length];
+    let Some((&[a, b, c, d], number)) = compact.split_first_chunk() else { return false };
+    if !(is_account_of([a, b], length) && c.is_ascii_digit() && d.is_ascii_digit()) {
         return false;
     }
-    let country = [compact[0] as u8, compact[1] as u8];
-    if !is_account_of(country, bytes) || !compact[2..4].iter().all(char::is_ascii_digit) {
-        return false;
+    let mut remainder = 0u64;
+    for &b in number.iter().chain(&[a, b, c, d]) {
+        // A = 10 to Z = 35.
+        let (scale, value) = match b {
+            b'0'..=b'9' => (10, b - b'0'),
+            b'A'..=b'Z' => (100, b - b'A' + 10),
+            _ => return false,
+        };
+        remainder = remainder * scale + u64::from(value);
+        if remainder >= u64::MAX / 200 {
+            remainder %= 97;
+        }
     }
-    let mut remainder = 0u32;
-    for &c in compact[4..].iter().chain(&compact[..4]) {
-        // Digits first, then A = 10 to Z = 35: base 36 without folding, since the text is upper-case.
-        let Some(v) = c.to_digit(36).filter(|_| !c.is_ascii_lowercase()) else { return false };
-        remainder = (remainder * if v > 9 { 100 } else { 10 } + v) % 97;
-    }
-    remainder == 1
+    remainder % 97 == 1
 }
 
 /// Whether the account numbers of a country (two capital letters) have this many characters.
-pub(super) fn is_account_of(country: [u8; 2], characters: usize) -> bool {
-    let known = IBAN_LENGTHS.binary_search_by(|(known, _)| known.as_bytes().cmp(&country));
-    known.is_ok_and(|at| usize::from(IBAN_LENGTHS[at].1) == characters)
+pub(super) fn is_account_of([a, b]: [u8; 2], characters: usize) -> bool {
+    /// By the letters' numbers; 0 for others than countries.
+    const LENGTHS: [[u8; 26]; 26] = {
+        let mut lengths = [[0; 26]; 26];
+        let mut at = 0;
+        while at < IBAN_LENGTHS.len() {
+            let (country, length) = IBAN_LENGTHS[at];
+            let [a, b] = [country.as_bytes()[0], country.as_bytes()[1]];
+            lengths[(a - b'A') as usize][(b - b'A') as usize] = length;
+            at += 1;
+        }
+        lengths
+    };
+    let place = |letter: u8| usize::from(letter.wrapping_sub(b'A'));
+    let length = LENGTHS.get(place(a)).and_then(|row| row.get(place(b)));
+    characters > 0 && length.is_some_and(|&length| usize::from(length) == characters)
 }
 
 /// The countries whose account numbers are accepted, in order: two capital letters each.
@@ -255,22 +276,30 @@ fn wif(text: &str) -> bool {
         return false;
     }
     // Most candidates end here, at little cost.
-    if !may_be_wif(text.as_bytes()) || text.bytes().any(|b| BASE58_VALUE[b as usize] == 0xff) {
+    if !may_be_wif(text.as_bytes()) {
+        return false;
+    }
+    // Ten digits at a time: what they are worth, and what all before them are multiplied with.
+    let mut groups = [(1u64, 0u64); 7];
+    let mut all = 0;
+    for (digits, (scale, value)) in text.as_bytes().chunks(10).zip(&mut groups) {
+        for &b in digits {
+            let digit = BASE58_VALUE[usize::from(b)];
+            all |= digit;
+            (*scale, *value) = (*scale * 58, *value * 58 + u64::from(digit));
+        }
+    }
+    if all == 0xff {
         return false;
     }
     // The last five bytes of a key of 52 characters begin with a 1.
-    let low = text
-        .bytes()
-        .fold(0u64, |low, b| low.wrapping_mul(58).wrapping_add(u64::from(BASE58_VALUE[usize::from(b)])));
+    let low = groups.iter().fold(0u64, |low, &(scale, value)| low.wrapping_mul(scale).wrapping_add(value));
     if text.len() == 52 && low >> 32 & 0xff != 1 {
         return false;
     }
-    // The number, most significant part first; ten digits at a time.
-    let mut parts = [0u64; 6];
-    for digits in text.as_bytes().chunks(10) {
-        let value =
-            |acc: (u64, u64), &b: &u8| (acc.0 * 58, acc.1 * 58 + u64::from(BASE58_VALUE[usize::from(b)]));
-        let (scale, value) = digits.iter().fold((1, 0), value);
+    // The number, most significant part first.
+    let mut parts = [0u64; 5];
+    for (scale, value) in groups {
         let mut carry = u128::from(value);
         for part in parts.iter_mut().rev() {
             carry += u128::from(*part) * u128::from(scale);
@@ -281,7 +310,7 @@ fn wif(text: &str) -> bool {
             return false;
         }
     }
-    let mut number = [0u8; 48];
+    let mut number = [0u8; 40];
     for (bytes, part) in number.chunks_exact_mut(8).zip(parts) {
         bytes.copy_from_slice(&part.to_be_bytes());
     }
@@ -291,5 +320,37 @@ fn wif(text: &str) -> bool {
         return false;
     }
     let (payload, check) = bytes.split_at(bytes.len() - 4);
-    Sha256::digest(Sha256::digest(payload))[..4] == *check
+    sha256_of_short(&sha256_of_short(payload))[..4] == *check
+}
+
+/// SHA-256 of what fits a single block, up to 55 bytes.
+fn sha256_of_short(bytes: &[u8]) -> [u8; 32] {
+    let mut block = [0; 64];
+    block[..bytes.len()].copy_from_slice(bytes);
+    block[bytes.len()] = 0x80;
+    block[56..].copy_from_slice(&(8 * bytes.len() as u64).to_be_bytes());
+    let mut state = SHA256;
+    compress256(&mut state, &[block]);
+    let mut digest = [0; 32];
+    for (bytes, word) in digest.chunks_exact_mut(4).zip(state) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    digest
+}
+
+/// What SHA-256 begins with.
+const SHA256: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn a_short_digest_is_that_of_the_library() {
+        for length in 0..=55 {
+            let bytes: Vec<u8> = (0..length).map(|at| at as u8 * 37).collect();
+            assert_eq!(super::sha256_of_short(&bytes)[..], Sha256::digest(&bytes)[..]);
+        }
+    }
 }
