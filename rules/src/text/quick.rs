@@ -269,7 +269,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
                 continue;
             }
         }
-        let run = Run::of(input, at, lines, wide);
+        let run = Run::of(kind, input, at, wide);
         if run.end > at {
             out.extend_from_slice(&run.out[..run.filled]);
             flags |= run.flags;
@@ -373,7 +373,8 @@ struct Run {
 impl Run {
     /// Ends early where at least eight ASCII characters follow, or U+FFFD if `wide`, and before the last eight bytes.
     #[inline]
-    fn of(input: &[u8], mut at: usize, lines: bool, wide: bool) -> Run {
+    fn of(kind: Kind, input: &[u8], mut at: usize, wide: bool) -> Run {
+        let lines = kind != Kind::Dlp;
         let mut run = Run { out: [0; ROOM], filled: 0, end: at, last: None, solid: false, flags: 0 };
         let (mut filled, mut last, mut solid, mut flags) = (0, (usize::MAX, 0), false, 0);
         while let Some(&word) = input.get(at..).and_then(|rest| rest.first_chunk::<8>())
@@ -413,6 +414,14 @@ impl Run {
                     let length;
                     (*place, length) = letters(c);
                     length
+                }
+                // What stands before a space does not matter to what follows the character after it.
+                None if entry.sort() == Sort::Space && matches!(input.get(at + step), Some(b'!'..=b'~')) => {
+                    place[0] = if kind == Kind::Match { b' ' } else { GAP };
+                    filled += usize::from(lines);
+                    flags |= entry.flags();
+                    at += step;
+                    continue;
                 }
                 None => break,
             };

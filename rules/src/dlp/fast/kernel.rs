@@ -315,7 +315,7 @@ impl Kernel {
             return true;
         }
         let matches = |id: u16| text.view().is_none_or(|view| self.rule(rules, id).matches(&view));
-        let wif = || wif_in(text.bytes, &mut crate::scratch::Buffer::new());
+        let wif = || text.bytes.len() > 50 && wif_in(text.bytes, &mut crate::scratch::Buffer::new());
         self.wif.is_some_and(|id| keys && wif() && found(id))
             || self.always.iter().any(|&id| matches(id) && found(id))
     }

@@ -33,7 +33,7 @@ pub(in super::super) fn possible(text: &[u8], min_words: usize, between: Between
 
 fn written_in_ascii(text: &[u8], min_words: usize, between: Between) -> bool {
     // Words with separators between them are words with anything between them.
-    each_row(text, min_words, |start, end| {
+    rows::<true>(text, min_words, |start, end| {
         between == Between::AnyPunctuation || may_be_separated(&text[start..end], min_words)
     })
 }
@@ -59,14 +59,23 @@ fn undisguise(text: &[u8], out: &mut Vec<u8>) {
 
 /// Calls `row(start, end)` for as many words of the list in a row or more, with anything but letters between them, wherever
 /// they are enough for a phrase, until it returns true; returns whether it did.
-pub(super) fn each_row(text: &[u8], min_words: usize, mut row: impl FnMut(usize, usize) -> bool) -> bool {
+pub(super) fn each_row(text: &[u8], min_words: usize, row: impl FnMut(usize, usize) -> bool) -> bool {
+    rows::<false>(text, min_words, row)
+}
+
+/// The same; with `BEGINNING` also for as many of the words of a row as there must be.
+fn rows<const BEGINNING: bool>(
+    text: &[u8],
+    min_words: usize,
+    mut row: impl FnMut(usize, usize) -> bool,
+) -> bool {
     if text.len() < MIN_PHRASE {
         return false;
     }
     let mut letters = Buffer::new();
     class_masks(&LETTERS.low, &LETTERS.high, text, &mut letters);
-    each_stretch(&letters, &[], text.len(), |stretch| {
-        stretch.runs >= min_words && rows_in(text, &letters, stretch.from, stretch.to, min_words, &mut row)
+    each_stretch(&letters, &[], text.len(), |Stretch { from, to, runs, .. }| {
+        runs >= min_words && rows_in::<BEGINNING>(text, &letters, from, to, min_words, &mut row)
     })
 }
 
@@ -77,7 +86,7 @@ pub(in super::super) const MIN_FOLDED: usize = (MIN_PHRASE * 3).div_ceil(4);
 /// `letters` are its letters, and `others` what the normalisation does not leave as it is.
 pub(in super::super) fn may_hold(text: &[u8], letters: &[u64], others: &[u64], min_words: usize) -> bool {
     each_stretch(letters, others, text.len(), |Stretch { from, to, runs, mixed }| match mixed {
-        false => runs >= min_words && rows_in(text, letters, from, to, min_words, &mut |_, _| true),
+        false => runs >= min_words && rows_in::<true>(text, letters, from, to, min_words, &mut |_, _| true),
         // What begins and ends with a letter is normalised alike wherever it stands.
         true => {
             to - from >= MIN_FOLDED && {
@@ -164,8 +173,8 @@ const REMEMBERED: usize = 32;
 const _: () = assert!(REMEMBERED > MAX_LENGTH);
 
 /// Calls `row` for the rows of words, of those that begin in a part of a text. Looks at one of as many runs of letters as
-/// there must be words; only where that is a word, at those around it.
-fn rows_in(
+/// there must be words; only where that is a word, at those around it. See [`rows`].
+fn rows_in<const BEGINNING: bool>(
     text: &[u8],
     letters: &[u64],
     from: usize,
@@ -224,6 +233,9 @@ fn rows_in(
                 None => {
                     let first = places[(number - min_words) % REMEMBERED];
                     open = word(start).map(|end| (first, end));
+                    if BEGINNING && open.is_some_and(|(first, end)| row(first, end)) {
+                        return true;
+                    }
                 }
             }
         }

@@ -65,7 +65,7 @@ impl Branch {
                 return false;
             }
         }
-        for &(distance, set) in &self.checks {
+        for (distance, set) in &self.checks {
             match text.get((at + distance) as usize) {
                 Some(&b) if at + distance >= 0 && set.has(b) => {}
                 _ => return false,
@@ -109,7 +109,7 @@ impl Branch {
     /// The same for a text of which only a part is at hand: what lies beyond that holds.
     pub(in super::super) fn may_hold(&self, part: &[u8], at: usize) -> bool {
         let at = at as isize;
-        for &(distance, set) in &self.checks {
+        for (distance, set) in &self.checks {
             match part.get((at + distance) as usize) {
                 Some(&b) if !set.has(b) => return false,
                 _ => {}

@@ -155,19 +155,20 @@ mod x86 {
                 let second = next(low(word, 5), tail[0]);
                 let third = next(next(low(word, 4), tail[0]), tail[1]);
                 let fourth = next(next(next(low(word, 3), tail[0]), tail[1]), tail[2]);
-                // Of others it does not matter what is looked up.
                 let mut code = _mm512_maskz_mov_epi32(two, second);
                 code = _mm512_mask_mov_epi32(code, three, third);
                 code = _mm512_mask_mov_epi32(code, four, fourth);
                 let is_long = two | three | four;
-                let mut entries = [0u32; 16];
-                // SAFETY: 64 bytes are written to an array of as many; no alignment needed.
-                unsafe { _mm512_storeu_si512(entries.as_mut_ptr().cast(), code) };
-                for entry in &mut entries {
-                    *entry = entry_of(*entry);
-                }
-                // SAFETY: 64 bytes are read from an array of as many; no alignment needed.
-                let mut entries = unsafe { _mm512_loadu_si512(entries.as_ptr().cast()) };
+                let mut looked_up = [0u32; 16];
+                // SAFETY: 64 bytes are written to an array of as many, and read from it; no alignment needed.
+                let mut entries = unsafe {
+                    let packed = _mm512_maskz_compress_epi32(is_long, code);
+                    _mm512_storeu_si512(looked_up.as_mut_ptr().cast(), packed);
+                    for entry in looked_up.iter_mut().take(is_long.count_ones() as usize) {
+                        *entry = entry_of(*entry);
+                    }
+                    _mm512_maskz_expand_epi32(is_long, _mm512_loadu_si512(looked_up.as_ptr().cast()))
+                };
                 let single = _mm512_or_si512(low(word, 8), dwords(1 << entry::CODE));
                 let kept_ascii = ascii & (of(printable) | line);
                 let stray_or_same =
