@@ -277,6 +277,14 @@ const UNITS: &[(&str, &str)] = &[
     ("colon", ":"),
     ("line ends", "a\n"),
     ("control characters", "\0"),
+    ("encoded account shapes", "REU4OTM3MDQwMDQ0MDUzMjAxMzAwMSA "),
+    ("account shapes in hex", "44453839333730343030343430353332303133303031 "),
+    ("account shapes encoded twice", "UkVVNE9UTTNNRFF3TURRME1EVXpNakF4TXpBd01TQQ "),
+    ("card shapes with dashes, encoded", "NDExMS0xMTExLTExMTEtMTExMi0 "),
+    ("hex of card shapes, encoded", "MzQzMTMxMzEzMTMxMzEzMTMxMzEzMTMxMzEzMTMxMzI "),
+    ("accents, encoded", "YcyBYcyBYcyBYcyBYcyBYcyBYcyB "),
+    ("squared words, encoded", "44yE44yE44yE44yE44yE44yE "),
+    ("seed words between other spaces", "zoo\u{a0}wrong\u{a0}able\u{a0}"),
 ];
 
 /// Texts of about `bytes` bytes, each made to cost as much as possible in one part of the scan.

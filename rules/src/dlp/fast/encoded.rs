@@ -249,7 +249,11 @@ impl Search<'_> {
     fn possible_after(&mut self, decoded: &[u8], silence: Silence) -> Possible {
         match silence {
             Silence::Unknown => self.possible(decoded),
-            _ => Possible { rule: false, phrase: false, encoded: false, nested: true },
+            _ => {
+                let escaped = || !is_printable(decoded) && holds_an_escape(decoded);
+                let nested = decoded.len() >= MIN_RUN as usize || escaped();
+                Possible { rule: false, phrase: false, encoded: false, nested }
+            }
         }
     }
 
