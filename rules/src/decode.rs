@@ -43,10 +43,15 @@ pub struct Base64 {
 
 /// The value of a base64 digit of either alphabet.
 pub(crate) const fn base64_value(b: u8) -> Option<u8> {
-    match B64[b as usize] {
+    match base64_value_or_more(b) {
         value @ 0..64 => Some(value),
         _ => None,
     }
+}
+
+/// The same; 64 or more for any other byte.
+pub(crate) const fn base64_value_or_more(b: u8) -> u8 {
+    B64[b as usize]
 }
 
 /// Base64 in any of the four variants.

@@ -348,8 +348,13 @@ pub(super) fn is_piece(text: &[u8]) -> bool {
     consists_of(text, &PIECE)
 }
 
+#[inline(always)]
 fn consists_of(text: &[u8], class: &Class) -> bool {
     // Most texts show at once that they do not.
+    text.first().is_none_or(|&b| class.has(b)) && is_run_of(text, class)
+}
+
+fn is_run_of(text: &[u8], class: &Class) -> bool {
     let (head, rest) = text.split_at(text.len().min(64));
     head.iter().all(|&b| class.has(b))
         && (rest.is_empty() || {
@@ -372,7 +377,7 @@ impl<'s> Whole<'s> {
     pub(super) fn decodes_to_a_match(&mut self, text: &[u8], noise: bool) -> bool {
         // No other decoder takes the spaces that plus signs stand for.
         let spaced = || memchr::memchr(b'+', text).is_some() && text.iter().all(|&b| b == b'+' || HEX.has(b));
-        let noise = noise || decode_short(text).is_some_and(|decoded| self.0.is_short_noise(&decoded));
+        let noise = noise || decode_short(text).is_some_and(|decoded| self.0.is_short_noise(decoded));
         text.len() >= 2 && self.0.encoded_as(text, 0, !noise && consists_of(text, &BASE64))
             || spaced() && self.0.recurse(&percent_decode_all(text), 1)
     }
