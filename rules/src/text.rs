@@ -15,6 +15,7 @@ use crate::scratch::Buffer;
 
 mod confusables;
 mod fields;
+mod parameters;
 mod percent;
 mod quick;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use fields::fields_apart;
 use quick::Kind;
 pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 
+pub use parameters::Parameters;
 pub use percent::{percent_decode_all, percent_decode_all_onto, percent_decode_lenient, percent_decode_once};
 
 /// Whether a byte is a tab or part of a line end.
@@ -395,11 +397,22 @@ pub fn strip_controls(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter(|&c| !is_control(c) && !is_invisible(c)).collect())
 }
 
-/// Noise stripping of URL texts: `.`, `/`, white space, `+`, `,`, `;`, `|` removed (spec: url-scan §10.2).
-/// `None` when there is nothing to remove.
+/// Noise stripping of URL texts: what [`is_noise`] is removed. `None` when there is nothing to remove.
 pub fn strip_noise(text: &[u8]) -> Option<Vec<u8>> {
-    let noise = |b: &u8| matches!(b, b'.' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'+' | b',' | b';' | b'|');
-    text.iter().any(noise).then(|| text.iter().copied().filter(|b| !noise(b)).collect())
+    has_noise(text).then(|| text.iter().copied().filter(|&b| !is_noise(b)).collect())
+}
+
+/// Whether a byte is noise in texts of URLs: `.`, `/`, white space, `+`, `,`, `;`, `|` (spec: url-scan §10.2).
+pub const fn is_noise(b: u8) -> bool {
+    matches!(b, b'.' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'+' | b',' | b';' | b'|')
+}
+
+/// Whether there is any in a text.
+pub fn has_noise(text: &[u8]) -> bool {
+    const NOISE: vector::Class = vector::Class::new(b"./ \t\n\r+,;|");
+    let mut masks = Buffer::new();
+    vector::class_masks(&NOISE.low, &NOISE.high, text, &mut masks);
+    masks.iter().any(|&mask| mask != 0)
 }
 
 /// The text with every `.` removed; `None` when it has none.

@@ -77,11 +77,7 @@ impl Quick {
 
     /// The same for a text without noise, if there is any.
     fn settles_stripped(&self, dlp: &Scanner, text: &[u8]) -> bool {
-        let has_noise = memchr::memchr3(b'.', b'/', b' ', text).is_some()
-            || memchr::memchr3(b',', b';', b'|', text).is_some()
-            || memchr::memchr3(b'\t', b'\r', b'\n', text).is_some()
-            || memchr::memchr(b'+', text).is_some();
-        !has_noise || self.screen.settles_without(dlp, text, is_noise)
+        !text::has_noise(text) || self.screen.settles_without(dlp, text, text::is_noise)
     }
 
     /// Canonical string, path, whole query, raw path, host, keys and values, one by one.
@@ -126,8 +122,7 @@ impl Quick {
             return parts.any(|part| decodes(&text::percent_decode_all(&part)));
         }
         // Nothing is decoded or left out.
-        let mut parts = views::pieces(query).flat_map(views::key_and_value);
-        parts.any(decodes)
+        scan.raw_pairs().any(|[key, value]| decodes(key) || decodes(value))
     }
 
     /// Whether a rule may match the join of all values of a query, the same without noise, or a join of a few.
@@ -188,8 +183,4 @@ pub(super) fn is_settled_text(text: &[u8]) -> bool {
 /// Whether percent-decoding leaves a text as it is.
 pub(super) fn has_no_escape(text: &[u8]) -> bool {
     memchr::memchr2(b'%', b'+', text).is_none()
-}
-
-const fn is_noise(byte: u8) -> bool {
-    matches!(byte, b'.' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'+' | b',' | b';' | b'|')
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 
 use muselet_rules::dlp::Values;
-use muselet_rules::text;
+use muselet_rules::text::{self, Parameters};
 
 use super::hardened::ROUNDS;
 use super::parse::{GoUrl, ParseError, authority_name, parse};
@@ -31,6 +31,7 @@ pub(super) struct Scan<'u> {
     query: OnceCell<Vec<u8>>,
     lenient_query: OnceCell<Vec<u8>>,
     decoded_canonical: OnceCell<Vec<u8>>,
+    parameters: OnceCell<Parameters>,
     values: OnceCell<Values>,
 }
 
@@ -69,6 +70,7 @@ impl<'u> Scan<'u> {
             query: OnceCell::new(),
             lenient_query: OnceCell::new(),
             decoded_canonical: OnceCell::new(),
+            parameters: OnceCell::new(),
             values: OnceCell::new(),
         })
     }
@@ -76,7 +78,7 @@ impl<'u> Scan<'u> {
     /// The re-assembled URL that the secret layers examine. (spec: url-scan §3.8)
     pub(super) fn canonical(&self) -> &[u8] {
         self.canonical.get_or_init(|| {
-            if self.url.is_canonical() && !self.raw.contains(&b'#') {
+            if self.url.is_canonical() && memchr::memchr(b'#', self.raw).is_none() {
                 Cow::Borrowed(self.raw)
             } else {
                 Cow::Owned(self.url.to_bytes())
@@ -124,21 +126,23 @@ impl<'u> Scan<'u> {
     pub(super) fn values(&self) -> &Values {
         self.values.get_or_init(|| {
             let mut values = VALUES.try_with(RefCell::take).unwrap_or_default();
-            views::write_ordered_values(&self.url.raw_query, &mut values);
+            views::write_ordered_values(&self.url.raw_query, self.parameters(), &mut values);
             values
         })
     }
 
+    /// Keys and values of the query's pieces, as written.
+    pub(super) fn raw_pairs(&self) -> impl Iterator<Item = [&[u8]; 2]> {
+        self.parameters().pairs(&self.url.raw_query)
+    }
+
     /// Whether a piece of the query, as written, has so many bytes or more.
     pub(super) fn has_piece_of(&self, bytes: usize) -> bool {
-        let mut rest = &*self.url.raw_query;
-        while let Some(start) = rest.get(..bytes) {
-            match memchr::memrchr(b'&', start) {
-                Some(end) => rest = &rest[end + 1..],
-                None => return true,
-            }
-        }
-        false
+        self.url.raw_query.len() >= bytes && self.parameters().longest_piece(&self.url.raw_query) >= bytes
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.parameters.get_or_init(|| Parameters::of(&self.url.raw_query))
     }
 
     /// The text before the first `#`.

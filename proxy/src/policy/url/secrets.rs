@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use muselet_rules::dlp::{
-    Encoding, Rule, RuleList, SEED_PHRASE, SHORTEST_PHRASE, Scanner, SecretForm, Values,
-};
+use muselet_rules::dlp::{Encoding, Rule, RuleList, SEED_PHRASE, SHORTEST_PHRASE, Scanner, SecretForm};
 use muselet_rules::text;
 
 use super::layers::Step;
@@ -137,21 +135,11 @@ fn seed_texts(scan: &Scan<'_>, shortest: usize, has: &impl Fn(&[u8]) -> bool) ->
     has(&url.path)
         || has(scan.query())
         || is_long && views::pairs(&url.raw_query).any(|(_, value)| decoded_value(value))
-        || url.raw_query.contains(&b'&') && has(&values_with_spaces(scan.values()))
+        // A leading space separates nothing, so it does not matter which piece the first value comes from. (§12.3 item 4)
+        || url.raw_query.contains(&b'&') && has(&scan.values().spaced())
         || shortest == 0 && views::segments(&url.path).any(decoded_segment)
         || spaced(url.host_name(), b'.')
         || spaced(&url.path, b'/')
-}
-
-/// All ordered values with a space before each but one that comes from the first piece. (spec: url-scan §12.3 item 4)
-fn values_with_spaces(values: &Values) -> Vec<u8> {
-    let mut joined = Vec::with_capacity(values.joined().len() + values.len());
-    for value in values.iter() {
-        // A leading space separates nothing, so it does not matter which piece the first value comes from.
-        joined.push(b' ');
-        joined.extend_from_slice(value);
-    }
-    joined
 }
 
 /// Environment secrets, then the file's, and canaries after each list that is not empty. (spec: url-scan §12.4, §12.5)

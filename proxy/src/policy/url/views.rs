@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use muselet_rules::dlp::{MOST_VALUES, Values};
+use muselet_rules::text::Parameters;
 use muselet_rules::{decode, text};
 
 use super::Scan;
@@ -73,16 +74,15 @@ pub(super) fn key_and_value(piece: &[u8]) -> [&[u8]; 2] {
 }
 
 /// [`ordered_values`] into a buffer that is used again.
-pub(super) fn write_ordered_values(raw_query: &[u8], values: &mut Values) {
+pub(super) fn write_ordered_values(raw_query: &[u8], parameters: &Parameters, values: &mut Values) {
     values.clear();
     let is_plain = memchr::memchr2(b'%', b'+', raw_query).is_none();
-    for piece in pieces(raw_query) {
-        let [_, value] = key_and_value(piece);
+    for [_, value] in parameters.ranges(raw_query.len()) {
         if value.is_empty() {
         } else if is_plain {
-            values.push_with(|out| out.extend_from_slice(value));
+            values.push_part(raw_query, value);
         } else {
-            values.push_with(|out| text::percent_decode_all_onto(value, out));
+            values.push_with(|out| text::percent_decode_all_onto(&raw_query[value], out));
         }
     }
 }

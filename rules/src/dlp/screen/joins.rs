@@ -5,7 +5,7 @@
 //! are left are followed through the joins ([`super::track`]); only for rules too large for that are joins extended value by
 //! value, and those in which a condition of a rule is met put together and searched.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
@@ -44,6 +44,24 @@ impl Values {
         self.ends.push(self.text.len());
     }
 
+    /// Adds a part of `text` as one more text.
+    pub fn push_part(&mut self, text: &[u8], part: Range<usize>) {
+        append(&mut self.text, text, part);
+        self.ends.push(self.text.len());
+    }
+
+    /// All texts, each with a space before it.
+    #[must_use]
+    pub fn spaced(&self) -> Vec<u8> {
+        let mut spaced = Vec::with_capacity(self.text.len() + self.ends.len() + SHORT);
+        let mut start = 0;
+        for &end in &self.ends {
+            spaced.push(b' ');
+            append(&mut spaced, &self.text, std::mem::replace(&mut start, end)..end);
+        }
+        spaced
+    }
+
     /// Number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -67,9 +85,26 @@ impl Values {
         (0..self.ends.len()).map(|at| self.get(at))
     }
 
+    #[inline]
     pub(super) fn get(&self, at: usize) -> &[u8] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         &self.text[start..self.ends[at]]
+    }
+}
+
+/// Parts of this many bytes are copied without a call.
+const SHORT: usize = 16;
+
+/// Appends a part of `text`.
+#[inline]
+fn append(out: &mut Vec<u8>, text: &[u8], part: Range<usize>) {
+    match text[part.start..].first_chunk::<SHORT>() {
+        Some(chunk) if part.len() <= SHORT => {
+            let length = out.len() + part.len();
+            out.extend_from_slice(chunk);
+            out.truncate(length);
+        }
+        _ => out.extend_from_slice(&text[part]),
     }
 }
 

@@ -32,6 +32,22 @@ fn settles_ordinary_urls() {
     }
 }
 
+#[test]
+fn values_are_kept_as_they_are_whatever_their_length() {
+    let text: Vec<u8> = (0..200).collect();
+    for lengths in [[0, 1, 15], [16, 17, 0], [40, 16, 3], [100, 60, 16], [100, 83, 17], [1, 0, 199]] {
+        let (mut values, mut start) = (Values::default(), 0);
+        for length in lengths {
+            values.push_part(&text, start..start + length);
+            start += length;
+        }
+        assert_eq!(values.iter().map(<[u8]>::len).collect::<Vec<_>>(), lengths);
+        assert_eq!(values.joined(), &text[..start]);
+        let spaced: Vec<u8> = values.iter().flat_map(|value| [b" ", value].concat()).collect();
+        assert_eq!(values.spaced(), spaced);
+    }
+}
+
 /// Texts that are likely to come near a rule.
 fn near() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
