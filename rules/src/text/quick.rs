@@ -281,8 +281,10 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
             continue;
         }
         let [b0, b1, b2, b3, ..] = word;
-        // Most of what is no text fails at its second byte.
-        let decoded = if b0 >= 0xC2 && b1 & 0xC0 == 0x80 { decode(&[b0, b1, b2, b3]) } else { None };
+        // U+FFFD is what its first byte alone becomes. Most of what is no text fails at its second byte.
+        let replacement = is_replacement(word);
+        let may_decode = b0 >= 0xC2 && b1 & 0xC0 == 0x80 && !replacement;
+        let decoded = if may_decode { decode(&[b0, b1, b2, b3]) } else { None };
         let Some((c, len)) = decoded else {
             let entry = characters::of_byte(b0, lines);
             if let Some((bytes, length)) = entry.bytes([0; 4], 0) {
@@ -292,7 +294,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
                 solid |= kept;
             }
             flags |= entry.flags();
-            at += 1;
+            at += if replacement { REPLACEMENT.len() } else { 1 };
             continue;
         };
         let entry = entry(c);
