@@ -55,6 +55,25 @@ async fn get_http1(world: &World, path: &str) -> Response<Incoming> {
     response
 }
 
+/// D-507
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_a_tunnel_may_finish_when_the_proxy_stops() {
+    let mut world = World::intercepting().await;
+    // The head of a stream goes out with its first event.
+    world.events.send.send("data: one\n\n".into()).expect("the origin sends");
+    let mut body = get_http1(&world, "/events").await.into_body();
+    assert_eq!(next(&mut body).await.expect("an event"), "data: one\n\n");
+    world.shared.stop.begin();
+    world.events.send.send("data: two\n\n".into()).expect("the origin sends");
+    assert_eq!(next(&mut body).await.expect("an event"), "data: two\n\n");
+    assert!(!world.served.is_finished(), "the proxy is gone before the answer is");
+    // The end of the answer.
+    world.events.send = tokio::sync::mpsc::unbounded_channel().0;
+    assert_eq!(next(&mut body).await, None);
+    let ended = tokio::time::timeout(Duration::from_secs(20), world.served).await;
+    ended.expect("the proxy ends").expect("no panic");
+}
+
 /// Clients that send on wait for ever, or report the reset of the stream, when the rest of a refused body is not taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_body_is_taken_to_its_end_over_http2() {

@@ -47,6 +47,8 @@ pub struct World {
     pub events: origin::Control,
     /// The proxy's state.
     pub shared: Arc<Shared>,
+    /// Ends when the proxy has stopped.
+    pub served: tokio::task::JoinHandle<()>,
     directory: tempfile::TempDir,
     roots: Arc<rustls::RootCertStore>,
 }
@@ -97,13 +99,13 @@ impl World {
         let shared = Shared::new(Arc::new(policy), Events::discard(), upstream, kill_switch, Some(leaves));
         let server = Server::bind(Arc::clone(&shared), "127.0.0.1:0").await.expect("bound");
         let proxy = server.local_addr().expect("an address");
-        tokio::spawn(server.serve());
+        let served = tokio::spawn(server.serve());
         let mut roots = rustls::RootCertStore::empty();
         roots
             .add(PemObject::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate"))
             .expect("a root");
         let origin = format!("localhost:{}", address.port());
-        Self { proxy, origin, events, shared, directory, roots: Arc::new(roots) }
+        Self { proxy, origin, events, shared, served, directory, roots: Arc::new(roots) }
     }
 
     /// The CA's certificate, for clients that take a file.
