@@ -47,7 +47,7 @@ fn known_secrets(c: &mut Criterion) {
         // Every other one in small letters only, as tokens in hexadecimal are.
         let value = |i: u64| {
             let number = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            if i % 2 == 0 { format!("{number:016x}-{i}") } else { format!("Key_{number:016X}/{i}+") }
+            if i.is_multiple_of(2) { format!("{number:016x}-{i}") } else { format!("Key_{number:016X}/{i}+") }
         };
         let variables = (0..count).map(|i| (format!("SECRET_{i}"), value(i).into_bytes()));
         let settings = Settings {
