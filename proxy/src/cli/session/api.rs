@@ -16,6 +16,7 @@ use super::super::{Failure, go_error};
 use crate::config::Config;
 use crate::config::value::Secret;
 use crate::policy::kill_switch::TOKEN_VARIABLE;
+use crate::policy::url::parse::{Part, encode_into};
 use crate::upstream::client::{Answer, Client};
 
 /// A whole call.
@@ -157,17 +158,11 @@ fn base(url: &str) -> Result<String, Failure> {
     if usable { Ok(url) } else { Err(misuse(format!("invalid API URL {url:?}"))) }
 }
 
-/// One element of a path: everything but letters, digits and the marks that mean nothing there is escaped.
+/// A key as one element of a path. User names keep no character that means something there.
 pub(super) fn escaped(key: &str) -> String {
-    let mut out = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+:=@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    let mut out = Vec::with_capacity(key.len());
+    encode_into(&mut out, key.as_bytes(), Part::UserInfo);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

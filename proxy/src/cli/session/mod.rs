@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, Write as _};
 
 use clap::{ArgMatches, Command};
+use muselet_rules::text::strip_controls;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -215,15 +216,15 @@ fn terminated(key: &str, answer: &Fields) -> String {
 fn indented(title: &str, fields: &Fields) -> String {
     let width = fields.keys().map(String::len).max().unwrap_or_default();
     let mut out = format!("{title}\n");
-    for name in fields.keys().map(String::as_str) {
-        match fields.get(name) {
-            Some(Value::Array(items)) if !items.is_empty() => {
+    for (name, value) in fields {
+        match value {
+            Value::Array(items) if !items.is_empty() => {
                 let _ = writeln!(out, "  {}:", printable(name));
                 for item in items {
                     let _ = writeln!(out, "    {}", printable(&item.to_string()));
                 }
             }
-            Some(Value::Array(_)) => {
+            Value::Array(_) => {
                 let _ = writeln!(out, "  {:width$}  -", printable(name));
             }
             _ => {
@@ -289,9 +290,9 @@ fn age(stamp: &str, now: OffsetDateTime) -> String {
     }
 }
 
-/// Without control characters: keys and targets are what agents sent, and a terminal would obey them.
+/// Without characters that a terminal would obey: keys and targets are what agents sent.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    strip_controls(text.as_bytes()).into_owned()
 }
 
 #[cfg(test)]
