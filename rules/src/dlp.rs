@@ -52,8 +52,8 @@ use plain::Matcher;
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
     pub(crate) use super::fast::{
-        Class, Needles, base64, class_masks, compresses, each_run, fold, folded_entry, hex, printable,
-        printable_by_words, translate, without, without_replacements,
+        Class, Marks, Needles, base64, class_masks, compresses, each_run, fold, folded_entry, hex, printable,
+        printable_by_words, translate, unescape, without, without_replacements,
     };
 }
 

@@ -14,6 +14,7 @@ use crate::dlp::vector;
 use crate::scratch::Buffer;
 
 mod confusables;
+mod escapes;
 mod fields;
 mod parameters;
 mod percent;
@@ -22,6 +23,7 @@ mod quick;
 mod tests;
 
 pub use confusables::confusable;
+pub use escapes::unescaped;
 pub(crate) use fields::fields_apart;
 use quick::Kind;
 pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};

@@ -46,8 +46,8 @@ pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
 pub(super) use simd::{LANES, words};
 pub(crate) use simd::{
-    base64, class_masks, compresses, fold, folded_entry, hex, printable, printable_by_words, translate,
-    without, without_replacements,
+    Marks, base64, class_masks, compresses, fold, folded_entry, hex, printable, printable_by_words,
+    translate, unescape, without, without_replacements,
 };
 
 use kernel::{Hits, Rules};
@@ -496,6 +496,9 @@ impl Search<'_> {
     /// The base64 step of [`Search::encoded_as`] for a piece that consists of digits, of a length that base64 has, and what is then known
     /// of the run that it is.
     fn digits_step(&mut self, digits: &[u8]) -> (bool, Silence) {
+        if self.stretches.are_noise(&self.s.kernel, digits) {
+            return (false, Silence::Throughout);
+        }
         let mut decoded = std::mem::replace(&mut self.decoded[0], Buffer::empty());
         decode::base64_digits_into(digits, &mut decoded);
         let possible = self.possible(&decoded);
@@ -529,17 +532,19 @@ impl Search<'_> {
     /// The hex and base32 steps, and what is then known of the text if it is a run.
     fn other_steps(&mut self, text: &[u8], depth: u32) -> (bool, Silent) {
         let mut silent = Silent::default();
+        // What follows the padding is ignored and may be anything, so only the beginning tells.
+        let base32 = text.iter().take(8).take_while(|&&b| b != b'=').all(|&b| BASE32.has(b));
+        let hex = consists_of(text, &HEX);
+        if !(hex || base32) {
+            return (false, silent);
+        }
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
         let mut found = false;
-        if consists_of(text, &HEX) && decode::hex_into(text, &mut decoded) {
+        if hex && decode::hex_into(text, &mut decoded) {
             let possible = self.possible(&decoded);
             (found, silent.hex) = self.told_step(&decoded, possible, depth);
         }
-        // What follows the padding is ignored and may be anything, so only the beginning tells.
-        if !found
-            && consists_of(&text[..text.len().min(3)], &BASE32)
-            && decode::base32_into(text, &mut decoded)
-        {
+        if !found && base32 && decode::base32_into(text, &mut decoded) {
             let possible = self.possible(&decoded);
             (found, silent.base32) = self.told_step(&decoded, possible, depth);
         }

@@ -45,6 +45,8 @@ const UNNORMALISED: &str = "D-110";
 const GROWING: &str = "D-111";
 /// Tag characters are read as the letters that they stand for.
 const TAGS: &str = "D-112";
+/// Escapes of programming languages are read as the characters that they stand for.
+const ESCAPES: &str = "D-113";
 
 /// Rounds after which a normalisation is taken as settled.
 const MAX_ROUNDS: usize = 4;
@@ -99,6 +101,7 @@ pub(super) fn add(
         // A block may cut what they spell.
         complete &= !(extra.tags(input) && looked.part.is_some());
     }
+    extra.escapes(input);
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     let searched = (!no_other).then_some(input).filter(|&input| input != norm);
@@ -295,6 +298,13 @@ impl Extra<'_, '_> {
         let found = self.s.scan(&spelled, false, None).map(|(found, _)| found).unwrap_or_default();
         found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, TAGS));
         true
+    }
+
+    /// As in JSON within a string, in code, or in JSON that is not known to be any.
+    fn escapes(&mut self, input: &[u8]) {
+        let Some(written) = text::unescaped(input) else { return };
+        let found = self.s.scan_text(&written);
+        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
     }
 
     /// Only rules that hold other characters than ASCII: they cannot match a normalised text.

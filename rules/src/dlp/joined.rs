@@ -18,6 +18,7 @@ use super::blocks::{BLOCK, Noted, Told};
 use super::compiled::{Rule, RuleTable};
 use super::fast;
 use super::{Scanner, TextResult, builtin_rules, core_rules};
+use crate::Strictness;
 use crate::scratch::Buffer;
 use crate::text::{self, is_kept, norm_dlp_quick, percent_decode_all};
 
@@ -139,6 +140,11 @@ impl Scanner {
     ) -> bool {
         let Some(reach) = self.reach else { return false };
         if !strings.clone().all(begins_alone) {
+            return false;
+        }
+        // A match that is written in escapes reaches further than one that is not.
+        let mut escaped = strings.clone().chain(apart.clone()).filter_map(text::unescaped);
+        if self.strictness == Strictness::Hardened && !escaped.all(|text| self.is_silent(&text)) {
             return false;
         }
         let mut noted = Noted::default();

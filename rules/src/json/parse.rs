@@ -4,14 +4,14 @@
 //! have no leading zeros. Bytes above 0x7F are accepted as they come; whether they are UTF-8 is the reader's business.
 //!
 //! Where strings end and escapes begin is found beforehand for the whole text, by vectors: one bit a byte. Strings are long
-//! in what agents send, and looking for their ends byte by byte would be most of the work.
+//! in what agents send, and looking for their ends byte by byte would be most of the work; so would going from escape to
+//! escape, since nothing predicts where the next one is. See [`Marks`].
 
 use std::ops::Range;
 
 use super::string::push_escape;
 use super::{Invalid, Str};
-use crate::dlp::vector::class_masks;
-use crate::scratch::Buffer;
+use crate::dlp::vector::{Marks, unescape};
 
 /// Containers that may be open at once. One more makes the text invalid.
 pub const MAX_DEPTH: usize = 10_000;
@@ -62,21 +62,22 @@ pub struct Parser<'a> {
     /// Open containers, innermost last; `true` is an object.
     open: Vec<bool>,
     expect: Expect,
-    /// Bit `i` of word `n`: byte `64 * n + i` is a quote, a backslash or a control character.
-    stops: Buffer<u64>,
+    marks: Marks,
 }
-
-/// The bytes that end a plain stretch of a string, as nibble tables: one bit each for controls of either half, the quote and
-/// the backslash.
-const STOPS_LOW: [u8; 16] = [3, 3, 7, 3, 3, 3, 3, 3, 3, 3, 3, 3, 11, 3, 3, 3];
-const STOPS_HIGH: [u8; 16] = [1, 2, 4, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl<'a> Parser<'a> {
     /// A parser at the beginning of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        let mut stops = Buffer::new();
-        class_masks(&STOPS_LOW, &STOPS_HIGH, text, &mut stops);
-        Self { text, whole: text, at: 0, open: Vec::new(), expect: Expect::Value, stops }
+        Self::with(text, Marks::new(text))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_kernel(text: &'a [u8]) -> Self {
+        Self::with(text, Marks::without_kernel(text))
+    }
+
+    fn with(text: &'a [u8], marks: Marks) -> Self {
+        Self { text, whole: text, at: 0, open: Vec::new(), expect: Expect::Value, marks }
     }
 
     /// Begins with the value in a part of the text, whatever was read before.
@@ -87,14 +88,14 @@ impl<'a> Parser<'a> {
         self.expect = Expect::Value;
     }
 
-    /// The first quote, backslash or control character from `at` on, or the end of the text.
+    /// The first place from `at` on at which a string may end or has to be looked at, or the end of the text.
     #[inline]
     pub(super) fn stop(&self, at: usize) -> usize {
         let mut block = at / 64;
-        let mut found = self.stops.get(block).map_or(0, |word| word & u64::MAX << (at % 64));
+        let mut found = self.marks.stops.get(block).map_or(0, |word| word & u64::MAX << (at % 64));
         while found == 0 {
             block += 1;
-            match self.stops.get(block) {
+            match self.marks.stops.get(block) {
                 Some(&word) => found = word,
                 None => return self.text.len(),
             }
@@ -109,7 +110,7 @@ impl<'a> Parser<'a> {
         let end = at + string.raw().len();
         while at < end {
             let stop = self.stop(at).min(end);
-            out.extend_from_slice(&self.text[at..stop]);
+            unescape(self.whole, at..stop, &self.marks.escapes, out);
             at = stop;
             if at < end {
                 at += push_escape(&self.text[at..end], out);
@@ -240,6 +241,7 @@ impl<'a> Parser<'a> {
             match self.text.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
+                    escaped |= self.marks.escapes_in(start..at);
                     return Ok(Str::new(&self.text[start..at], escaped));
                 }
                 Some(b'\\') => {

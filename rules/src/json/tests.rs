@@ -135,7 +135,7 @@ fn finds_the_end_of_plain_text_at_every_offset() {
             for filler in [b' ', b'~', 0x80, 0xff, b'!', b'#', b'[', b']', 0x7f] {
                 let mut text = vec![filler; length];
                 text.push(stop);
-                text.extend_from_slice(&[b'"', b'\\', 0, b'x']);
+                text.extend_from_slice(&[b'x', b'"', b'\\', 0]);
                 assert_eq!(Parser::new(&text).stop(0), length, "{stop:#x} after {length} of {filler:#x}");
                 assert_eq!(Parser::new(&text[..length]).stop(0), length);
                 let body = [b"\"", &text[..length], b"\""].concat();

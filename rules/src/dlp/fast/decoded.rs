@@ -57,7 +57,7 @@ impl Stretches {
             return Possible { rule: true, phrase: data.len() >= MIN_PHRASE, encoded: true, nested: true };
         }
         if data.len() <= 64 {
-            let (good, equals) = marks(&simd::outline_short(data), 0, &mut 0);
+            let Marks { good, equals, .. } = marks(&simd::outline_short(data), 0, &mut 0);
             if let Some(possible) = short_noise(kernel, data, good, equals) {
                 return possible;
             }
@@ -75,7 +75,8 @@ impl Stretches {
         // A block after the next is known.
         let mut mark = |block: &Bytes, next: u64| {
             if let Some((good, equals)) = words.next() {
-                (*good, *equals) = marks(block, next, &mut carried);
+                let marks = marks(block, next, &mut carried);
+                (*good, *equals) = (marks.good, marks.equals);
             }
         };
         let mut begun = false;
@@ -89,6 +90,15 @@ impl Stretches {
         let possible = self.in_stretches(kernel, data, &good, &equals);
         (self.good, self.equals) = (good, equals);
         possible
+    }
+
+    /// Whether base64 digits decode to what can hold nothing: true is certain. Of more than [`simd::MOST_DIGITS`] it says nothing.
+    pub(super) fn are_noise(&mut self, kernel: &kernel::Kernel, digits: &[u8]) -> bool {
+        if digits.len() > simd::MOST_DIGITS || kernel.stretch() < 4 {
+            return false;
+        }
+        let (block, percents) = simd::outline_of_digits(digits, &mut self.text);
+        is_noise(kernel, &block, percents, digits.len() * 6 / 8)
     }
 
     /// Looks at every stretch that is long enough for a match, or for one with an equals sign where that may be in it.
@@ -191,11 +201,20 @@ fn short_noise(kernel: &kernel::Kernel, data: &[u8], good: u64, equals: u64) -> 
     none.then(|| Possible { rule: false, phrase: false, encoded, nested: holds_an_escape(data) })
 }
 
-/// The bytes of a block that are part of valid UTF-8 or look so, and those of them that may become an equals sign or more ASCII
-/// characters than bytes: that sign and the first bytes of such characters, which have three or four. `next`: followers in the next block; `carried`: bytes of characters that begin
-/// in the block before.
+/// Bytes of a block.
+struct Marks {
+    /// Those that are part of valid UTF-8 or look so.
+    good: u64,
+    /// Those of them that may become an equals sign or more ASCII characters than bytes: that sign and the first bytes of such
+    /// characters, which have three or four.
+    equals: u64,
+    /// The first bytes of all characters of three or four.
+    long: u64,
+}
+
+/// `next`: followers in the next block; `carried`: bytes of characters that begin in the block before.
 #[inline]
-fn marks(block: &Bytes, next: u64, carried: &mut u64) -> (u64, u64) {
+fn marks(block: &Bytes, next: u64, carried: &mut u64) -> Marks {
     let followed = |by: u32| block.follower >> by | next << (64 - by);
     let (one, two) = (followed(1), followed(2));
     let short = block.lead[0] & one;
@@ -204,7 +223,44 @@ fn marks(block: &Bytes, next: u64, carried: &mut u64) -> (u64, u64) {
     let (any, long) = (short | three | four, three | four);
     let good = block.printable | block.control | any | any << 1 | long << 2 | four << 3 | *carried;
     *carried = any >> 63 | long >> 62 | four >> 61;
-    (good, block.equals | long & block.compatible)
+    Marks { good, equals: block.equals | long & block.compatible, long }
+}
+
+/// Whether so many bytes, `percents` of which are percent signs, can hold nothing: true is certain.
+#[inline]
+fn is_noise(kernel: &kernel::Kernel, block: &Bytes, percents: u64, length: usize) -> bool {
+    let Marks { good, equals, long } = marks(block, 0, &mut 0);
+    let is_text = !(block.printable | block.control) & ((1 << length.min(8)) - 1) == 0;
+    let escapes = percents & block.printable >> 1 & block.printable >> 2;
+    if is_text || escapes != 0 || runs::has(good, MIN_RUN) {
+        return false;
+    }
+    // As in `is_long_enough`.
+    let most = |stretch: u64| {
+        let length = (stretch & !block.control).count_ones();
+        if stretch & long == 0 { length } else { length.div_ceil(3) * 4 }
+    };
+    let (solid, loose) = (kernel.stretch(), kernel.stretch_without_equals());
+    // What rules say about the start of a text counts as a character.
+    if most(good & !good.wrapping_add(1)) + 1 >= solid.min(loose) {
+        return false;
+    }
+    let around = |at: u32| {
+        let begin = 64 - (!good & ((1 << at) - 1)).leading_zeros();
+        let length = (good >> at).trailing_ones() + at - begin;
+        (u64::MAX >> (64 - length)) << begin
+    };
+    let holds = |mut places: u64, least: u32| {
+        while places != 0 {
+            let stretch = around(places.trailing_zeros());
+            if most(stretch) >= least {
+                return true;
+            }
+            places &= !stretch;
+        }
+        false
+    };
+    !holds(equals & good, solid) && !holds(runs::beginnings(good, loose.clamp(1, MIN_RUN)), loose)
 }
 
 /// Whether a stretch of valid UTF-8 can become so many ASCII characters.

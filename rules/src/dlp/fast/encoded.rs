@@ -175,7 +175,8 @@ impl Search<'_> {
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
-        if silent.base64 != Silence::Throughout {
+        let noise = silent.base64 == Silence::Unknown && self.stretches.are_noise(&self.s.kernel, whole);
+        if !noise && silent.base64 != Silence::Throughout {
             decode::base64_digits_into(whole, &mut decoded);
             let possible = self.possible_after(&decoded, silent.base64);
             if !possible.is_nothing() && decode::is_one_alphabet(whole) {

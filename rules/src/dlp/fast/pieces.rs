@@ -36,7 +36,12 @@ impl Search<'_> {
                 if !found {
                     let silent;
                     (found, silent) = self.other_steps(piece, 0);
-                    if digits && piece.len() >= MIN_RUN as usize {
+                    let is_run = |at: Option<&u8>| at.is_some_and(|&b| is_run(b));
+                    if digits
+                        && piece.len() >= MIN_RUN as usize
+                        && !is_run(norm[..start].last())
+                        && !is_run(norm.get(end))
+                    {
                         survey.note_silent(start, end, Silent { base64, ..silent });
                     }
                 }
@@ -46,9 +51,13 @@ impl Search<'_> {
             let leads = (whole || !is_whole) && encoded()
                 || match percent {
                     Percent::Nothing => false,
-                    _ if !survey.percent(start, end) => false,
                     // Rules were searched in the whole text, and no other decoder takes spaces.
-                    Percent::Pluses => is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1),
+                    Percent::Pluses => {
+                        is_spaced_hex(start..end)
+                            && survey.percent(start, end)
+                            && self.recurse(&spaced[start..end], 1)
+                    }
+                    _ if !survey.percent(start, end) => false,
                     Percent::Escapes => self.percent_step(piece),
                     Percent::Apart => {
                         is_spaced_hex(start..end) && self.recurse(&spaced[start..end], 1)

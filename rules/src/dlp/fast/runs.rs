@@ -76,14 +76,20 @@ pub(super) fn each_in(masks: &[u64], min: u32, mut run: impl FnMut(usize, usize)
 
 /// Whether so many neighbouring bits are set.
 #[inline]
-pub(super) fn has(mut mask: u64, bits: u32) -> bool {
+pub(super) fn has(mask: u64, bits: u32) -> bool {
+    beginnings(mask, bits) != 0
+}
+
+/// Where so many neighbouring bits begin.
+#[inline]
+pub(super) fn beginnings(mut mask: u64, bits: u32) -> u64 {
     let mut have = 1;
     while have < bits {
         let step = have.min(bits - have);
         mask &= mask >> step;
         have += step;
     }
-    mask != 0
+    mask
 }
 
 /// The first position of the run that a position of the class belongs to.

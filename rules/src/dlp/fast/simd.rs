@@ -11,6 +11,7 @@ use crate::scratch::Buffer;
 mod bases;
 mod digits;
 mod eight;
+mod escapes;
 mod fold;
 mod masks;
 mod outline;
@@ -27,12 +28,13 @@ pub(super) use digits::{narrow_runs, runs_by_one};
 pub(super) use eight::{Blocks, Eight, Row, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};
+pub(crate) use escapes::{Marks, unescape};
 pub(crate) use fold::{entry as folded_entry, fold};
 pub(super) use masks::long_runs;
 pub(in super::super) use masks::{LANES, words};
+pub(super) use outline::{Bytes, MOST_DIGITS, outline, outline_of_digits, outline_short};
 #[cfg(test)]
-pub(super) use outline::bytes_of;
-pub(super) use outline::{Bytes, outline, outline_short};
+pub(super) use outline::{bytes_of, narrow_outline_of_digits};
 pub(crate) use translate::translate;
 
 /// A candidate's owner has seen enough.

@@ -30,6 +30,8 @@ pub(in super::super) struct Tables {
     /// `[place][half][byte & 127]`: the buckets, eight to a half, that allow the byte or its upper twin. The places after
     /// the fourth are those of the tails.
     pub(super) bytes: [[[u8; 128]; 2]; 8],
+    /// `[half][byte]`: the buckets that allow the ASCII character before the window; others are allowed by all.
+    pub(super) before: [[u8; 128]; 2],
     /// Buckets with a window whose last place may lie beyond the text.
     short: u16,
     /// Only the first eight buckets have windows.
@@ -221,14 +223,20 @@ impl Windows {
                 }
             }
         }
+        let at_boundary = apart & !together;
+        let before = std::array::from_fn(|half| {
+            let within_words = !(at_boundary >> (8 * half)) as u8;
+            std::array::from_fn(|b| if WORD[b] { within_words } else { u8::MAX })
+        });
         let tables = Tables {
             bytes,
+            before,
             low: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.low, p, n))),
             high: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.high, p, n))),
             short,
             is_half: few,
         };
-        Windows { spaced: tables.spaced(), tables, members, owners, at_boundary: apart & !together, exact }
+        Windows { spaced: tables.spaced(), tables, members, owners, at_boundary, exact }
     }
 
     /// Whether the owners of a candidate are looked up by its bytes, not one by one.

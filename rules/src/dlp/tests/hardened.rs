@@ -51,6 +51,8 @@ fn each_difference_finds_what_it_is_for() {
             "«U+E0073»«U+E006B»-ant-«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»«U+E0061»",
             "Anthropic API Key",
         ),
+        ("D-113", d(), r"{\u0022k\u0022: \u0022sk-\x61nt-«a*10»\u0022}", "Anthropic API Key"),
+        ("D-113", d(), r#""{\"k\":\"{\\\"k\\\":\\\"\\\\u0073k-ant-«a*10»\\\"}\"}""#, "Anthropic API Key"),
         ("D-105", d(), "sk%2Dant%2D«a*10»%", "Anthropic API Key"),
         ("D-106", d(), "4111111111111111 123", "Credit Card Number"),
         ("D-106", d(), "wallet«WIF»", "Bitcoin WIF Private Key"),

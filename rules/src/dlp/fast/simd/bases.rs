@@ -62,24 +62,25 @@ pub(in super::super) fn hex_pairs(text: &[u8], out: &mut Vec<u8>) -> usize {
     text.len() - rest.len()
 }
 
+/// The value of each ASCII character that is a digit, or 0x80.
+#[cfg(target_arch = "x86_64")]
+pub(super) static VALUES: [u8; 128] = {
+    let mut values = [0x80; 128];
+    let mut b = 0;
+    while b < 128 {
+        if let Some(value) = crate::decode::base64_value(b as u8) {
+            values[b] = value;
+        }
+        b += 1;
+    }
+    values
+};
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::RUN;
-
-    /// The value of each ASCII character that is a digit, or 0x80.
-    static VALUES: [u8; 128] = {
-        let mut values = [0x80; 128];
-        let mut b = 0;
-        while b < 128 {
-            if let Some(value) = crate::decode::base64_value(b as u8) {
-                values[b] = value;
-            }
-            b += 1;
-        }
-        values
-    };
+    use super::{RUN, VALUES};
 
     /// Where the decoded bytes of each group of four are, last byte first.
     static ORDER: [u8; 64] = {

@@ -60,6 +60,28 @@ pub(in super::super) fn outline_short(data: &[u8]) -> Bytes {
     bytes_of(data)
 }
 
+/// So many base64 digits decode to 64 bytes.
+pub(in super::super) const MOST_DIGITS: usize = 86;
+
+/// The same for what up to [`MOST_DIGITS`] base64 digits decode to, and where percent signs are in that. A single digit at the
+/// end is left out.
+#[inline]
+pub(in super::super) fn outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> (Bytes, u64) {
+    #[cfg(target_arch = "x86_64")]
+    if super::wide::available() && digits.len() <= MOST_DIGITS {
+        // SAFETY: the kernels are available, and the digits are few enough.
+        return unsafe { x86::digits_avx512(digits) };
+    }
+    narrow_outline_of_digits(digits, decoded)
+}
+
+/// The same without AVX-512.
+pub(in super::super) fn narrow_outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> (Bytes, u64) {
+    crate::decode::base64_digits_into(digits, decoded);
+    let percents = memchr::memchr_iter(b'%', decoded).fold(0, |all, at| all | 1 << at);
+    (outline_short(decoded), percents)
+}
+
 /// The scalar twin, for up to 64 bytes.
 pub(in super::super) fn bytes_of(block: &[u8]) -> Bytes {
     let mut bytes = Bytes::default();
@@ -84,6 +106,8 @@ pub(in super::super) fn bytes_of(block: &[u8]) -> Bytes {
 mod x86 {
     use std::arch::x86_64::*;
 
+    use super::super::bases::VALUES;
+    use super::super::wide::first;
     use super::Bytes;
 
     /// # Safety
@@ -102,15 +126,59 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) unsafe fn bytes_avx512(data: *const u8, within: u64) -> Bytes {
         // SAFETY: only these bytes are read; no alignment needed.
-        let bytes = unsafe { _mm512_maskz_loadu_epi8(within, data.cast()) };
+        classes(unsafe { _mm512_maskz_loadu_epi8(within, data.cast()) }, within)
+    }
+
+    /// Where the decoded bytes of each group of four digits are, last byte first.
+    static ORDER: [u8; 64] = {
+        let mut order = [0; 64];
+        let mut i = 0;
+        while i < 64 {
+            order[i] = (i / 3 * 4 + 2 - i % 3) as u8;
+            i += 1;
+        }
+        order
+    };
+
+    /// # Safety
+    /// The kernels must be available, and the digits at most [`super::MOST_DIGITS`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    pub(super) unsafe fn digits_avx512(digits: &[u8]) -> (Bytes, u64) {
+        // SAFETY: 64 bytes are read from arrays of 64 and 128 bytes; no alignment needed.
+        let (low, up, order) = unsafe {
+            (
+                _mm512_loadu_si512(VALUES.as_ptr().cast()),
+                _mm512_loadu_si512(VALUES.as_ptr().add(64).cast()),
+                _mm512_loadu_si512(ORDER.as_ptr().cast()),
+            )
+        };
+        let groups = |digits: &[u8]| {
+            let within = first(digits.len());
+            // SAFETY: only bytes of the digits are read.
+            let chars = unsafe { _mm512_maskz_loadu_epi8(within, digits.as_ptr().cast()) };
+            let values = _mm512_maskz_permutex2var_epi8(within, low, chars, up);
+            let pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi32(0x0140_0140));
+            _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_1000))
+        };
+        let (head, tail) = digits.split_at(digits.len().min(64));
+        let bytes = _mm512_permutex2var_epi8(groups(head), order, groups(tail));
+        let within = first(digits.len() * 6 / 8);
+        let percents = _mm512_mask_cmpeq_epi8_mask(within, bytes, _mm512_set1_epi8(b'%' as i8));
+        (classes(bytes, within), percents)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn classes(bytes: __m512i, within: u64) -> Bytes {
         let below = |end: u8| _mm512_mask_cmplt_epu8_mask(within, bytes, _mm512_set1_epi8(end as i8));
         let printable = _mm512_mask_cmplt_epu8_mask(
             within,
             _mm512_sub_epi8(bytes, _mm512_set1_epi8(0x20)),
             _mm512_set1_epi8(0x5f),
         );
-        let is = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
-        let high = _mm512_movepi8_mask(bytes);
+        let is = |byte: u8| _mm512_mask_cmpeq_epi8_mask(within, bytes, _mm512_set1_epi8(byte as i8));
+        let high = within & _mm512_movepi8_mask(bytes);
         let (c0, c2, e0, f0, f5) = (below(0xc0), below(0xc2), below(0xe0), below(0xf0), below(0xf5));
         Bytes {
             printable,

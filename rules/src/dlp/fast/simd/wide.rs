@@ -58,7 +58,7 @@ fn whole(bytes: &[u8; 64]) -> __m512i {
 /// A table of 128 bytes in two registers.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn table(bytes: &[u8; 128]) -> [__m512i; 2] {
+pub(super) fn table(bytes: &[u8; 128]) -> [__m512i; 2] {
     let (halves, _) = bytes.as_chunks::<64>();
     [whole(&halves[0]), whole(&halves[1])]
 }
@@ -164,7 +164,7 @@ pub(super) unsafe fn eight<B: Blocks>(sets: &Eight, text: &[u8], mut blocks: B) 
 /// There must be room for 64 bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn write(bytes: __m512i, keep: u64, to: *mut u8) -> usize {
+pub(super) unsafe fn write(bytes: __m512i, keep: u64, to: *mut u8) -> usize {
     // SAFETY: the caller's promise; no alignment needed.
     unsafe { _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(keep, bytes)) };
     keep.count_ones() as usize
@@ -390,10 +390,20 @@ unsafe fn next<const HALVES: usize>(
             let rare = std::hint::black_box(tables);
             let followed: [__m512i; HALVES] = allowed(&places(rare, 4), four(bytes, 4));
             halves = std::array::from_fn(|half| _mm512_and_si512(halves[half], followed[half]));
-            let hits = any(halves);
-            if hits != 0 {
-                tell(halves);
-                return (at, 64, hits);
+            if any(halves) != 0 {
+                // In runs of digits and letters most candidates begin within words.
+                let (before, _) = load_at(text, at.wrapping_sub(1));
+                let wide = _mm512_movepi8_mask(before);
+                for (half, allowed) in halves.iter_mut().zip(&rare.before) {
+                    let [low, up] = table(allowed);
+                    let allowed = _mm512_permutex2var_epi8(low, before, up);
+                    *half = _mm512_and_si512(*half, _mm512_mask_set1_epi8(allowed, wide, -1));
+                }
+                let hits = any(halves);
+                if hits != 0 {
+                    tell(halves);
+                    return (at, 64, hits);
+                }
             }
         }
         at += 64;
