@@ -99,6 +99,7 @@ pub struct Proxy {
     decisions: broadcast::Sender<Arc<str>>,
     env: Vec<(String, String)>,
     task: Option<JoinHandle<()>>,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Proxy {
@@ -143,13 +144,19 @@ impl Proxy {
                 None => server.serve().await,
             }
         });
-        Ok(Self { address, shared, decisions, env: options.env, task: Some(task) })
+        let runtime = tokio::runtime::Handle::current();
+        Ok(Self { address, shared, decisions, env: options.env, task: Some(task), runtime })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What is in force now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.shared.policy.load_full()
     }
 
     /// Subscribes to decisions from now on: each one line of JSON as the log has it. A subscriber that is thousands of lines behind
@@ -189,6 +196,8 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         if self.task.is_some() {
+            // The value may be dropped outside of the runtime, or behind it.
+            let _runtime = self.runtime.enter();
             self.shared.stop.begin();
         }
     }

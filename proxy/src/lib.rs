@@ -6,8 +6,10 @@
 pub mod ca;
 pub mod cli;
 pub mod config;
+mod descriptors;
 pub mod embed;
 pub mod events;
+mod few;
 mod gather;
 mod head_end;
 pub mod policy;

@@ -204,6 +204,23 @@ async fn messages_are_judged_frame_by_frame() {
             dlp,
             vec![b"sk-ant-abcde"],
         ),
+        case(
+            "secret in two members",
+            "",
+            "",
+            vec![(TEXT, br#"{"a":"AKIAIOSFOD","b":"NN7EXAMPLE"}"#)],
+            dlp,
+            vec![],
+        ),
+        case("secret in escapes", "", "", vec![(TEXT, br#"{"a":"\u0041KIAIOSFODNN7EXAMPLE"}"#)], dlp, vec![]),
+        case(
+            "harmless JSON",
+            "",
+            "",
+            vec![(TEXT, br#"{"a":"AKIAIOSFOD","b":"\u0041KIB"}"#)],
+            None,
+            vec![br#"{"a":"AKIAIOSFOD","b":"\u0041KIB"}"#],
+        ),
         case("secret in a ping", "", "", vec![(PING, secret)], dlp, vec![]),
         case(
             "secret over pings",

@@ -1,7 +1,6 @@
 //! `check`: is this configuration valid, and what would become of this URL? spec: cli-and-image §6
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,11 +8,12 @@ use std::time::Instant;
 use clap::{ArgMatches, Command};
 
 use super::grammar::{command, string, text};
+use super::run::prepare::{not_implemented, print_advisories, say};
 use super::{Done, Failure};
+use crate::Strictness;
 use crate::config::Config;
 use crate::policy::secrets;
-use crate::policy::url::{LookupFailure, Pipeline, Settings};
-use crate::upstream::resolver::Resolver;
+use crate::policy::url::{Pipeline, Settings};
 
 pub(super) fn definition() -> Command {
     command("check", "Validate a configuration and optionally scan a URL")
@@ -27,7 +27,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
         Some(path) => match Config::load(Path::new(path)) {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    eprintln!("{warning}");
+                    say(warning);
+                }
+                if loaded.config.muselet.strictness == Strictness::Hardened {
+                    print_advisories(&loaded.advisories);
+                }
+                if let Some(section) = loaded.config.unimplemented_sections().first() {
+                    let why = not_implemented(section);
+                    return Err(Failure::new(format!("Config validation FAILED: {why}")));
+                }
+                for bundle in loaded.config.skipped_bundles() {
+                    say(&format!("pipelock: warning: {bundle}"));
                 }
                 let summary = summary(&loaded.config);
                 (loaded.config, summary)
@@ -87,7 +97,7 @@ fn scan(config: &Config, url: &str, report: &mut String) -> Result<bool, Failure
         secrets::scanner(config, environment, contents.as_deref()).map_err(|error| failed(&error))?;
     let pipeline =
         Pipeline::new(Settings::from(config), Arc::new(scanner)).map_err(|error| failed(&error))?;
-    let verdict = pipeline.scan(url.as_bytes(), Instant::now(), resolve);
+    let verdict = pipeline.scan(url.as_bytes(), Instant::now(), super::selftest::resolve);
     let _ = write!(report, "\nScanning URL: {url}\n");
     if verdict.allowed {
         let _ = writeln!(report, "  Result:  ALLOWED");
@@ -101,12 +111,4 @@ fn scan(config: &Config, url: &str, report: &mut String) -> Result<bool, Failure
     }
     let _ = writeln!(report, "  Score:   {:.2}", verdict.score);
     Ok(verdict.allowed)
-}
-
-fn resolve(host: &str) -> Result<Vec<IpAddr>, LookupFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| LookupFailure::Failed(error.to_string()))?;
-    runtime.block_on(async { Resolver::system().lookup(host).await.map(|addresses| addresses.to_vec()) })
 }

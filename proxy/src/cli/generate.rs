@@ -49,7 +49,7 @@ pub(super) fn run(name: &str, matches: &ArgMatches) -> Result<Done, Failure> {
 }
 
 /// Writes a file that only its owner may read, because it is going to hold tokens.
-fn write(path: &str, document: &str, doing: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &str, document: &str, doing: &str) -> Result<(), Failure> {
     let failed = |verb: &str, error: &std::io::Error| {
         Failure::new(format!("{doing}: {verb} {path}: {}", go_error(error)))
     };

@@ -2,6 +2,8 @@
 
 use clap::{Arg, Command};
 
+use crate::few;
+
 /// The help of the command at `path` below `root` (`[]`: the root itself).
 pub(super) fn render(root: &Command, path: &[&str]) -> String {
     let mut at = root;
@@ -38,7 +40,7 @@ fn usage(root: &Command, at: &Command, full: &str) -> String {
             .filter(|c| !c.is_hide_set())
             .map(|c| (c.get_name(), c.get_about().map(ToString::to_string).unwrap_or_default()))
             .collect();
-        rows.sort();
+        few::sort(&mut rows, |a, b| a < b);
         out.push_str("\nAvailable Commands:\n");
         for (name, about) in rows {
             out.push_str(&format!("  {name:width$} {about}\n"));
@@ -94,7 +96,7 @@ impl Row {
 }
 
 fn table(out: &mut String, mut rows: Vec<Row>) {
-    rows.sort_by(|a, b| a.left.cmp(&b.left));
+    few::sort(&mut rows, |a, b| a.left < b.left);
     let width = rows.iter().map(|r| r.left.len()).max().unwrap_or(0);
     for Row { short, left, text } in rows {
         let short = short.map_or_else(|| "    ".to_owned(), |s| format!("-{s}, "));

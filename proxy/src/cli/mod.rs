@@ -4,6 +4,7 @@
 //! go to standard output and errors to standard error; the reference writes several results to standard error, which makes
 //! `generate config > file` produce an empty file. spec: cli-and-image §1, §26 item 1
 
+mod audit;
 mod canary;
 mod check;
 mod completion;
@@ -16,7 +17,9 @@ mod help;
 mod install;
 mod logs;
 mod probe;
+mod report;
 mod run;
+mod selftest;
 mod session;
 pub mod tls;
 mod tls_command;
@@ -89,13 +92,10 @@ pub(crate) fn go_error(error: &std::io::Error) -> String {
 }
 
 /// Commands of the reference that serve other purposes than HTTP egress. Known by name, so that a script gets a clear answer.
-const ELSEWHERE: [&str; 25] = [
+const ELSEWHERE: [&str; 22] = [
     "assess",
-    "audit",
     "claude",
     "cursor",
-    "demo",
-    "diagnose",
     "discover",
     "git",
     "init",
@@ -107,18 +107,15 @@ const ELSEWHERE: [&str; 25] = [
     "policy",
     "posture",
     "preflight",
-    "report",
     "rules",
     "sandbox",
     "sign",
-    "simulate",
-    "test",
     "transcript-root",
     "trust",
+    "verify",
+    "verify-receipt",
+    "vscode",
 ];
-
-/// More of them; a list of their own only for the length of the line.
-const ELSEWHERE_TOO: [&str; 4] = ["verify", "verify-install", "verify-receipt", "vscode"];
 
 const ABOUT: &str = "Muselet is a scanning egress proxy for containers that run AI agents.
 
@@ -139,6 +136,7 @@ fn root() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("version for pipelock"),
         )
+        .subcommand(audit::definition())
         .subcommand(canary::definition())
         .subcommand(check::definition())
         .subcommand(completion::definition())
@@ -149,7 +147,9 @@ fn root() -> Command {
         .subcommand(install::definition())
         .subcommand(logs::definition())
         .subcommand(probe::definition())
+        .subcommand(report::definition())
         .subcommand(run::definition())
+        .subcommands(selftest::definitions())
         .subcommand(session::definition())
         .subcommand(tls_command::definition())
         .subcommand(version::definition())
@@ -184,9 +184,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: &[String]) -> Result<Done, Failure> {
     let root = root();
     if let Some(first) = args.first()
-        && (ELSEWHERE.contains(&first.as_str()) || ELSEWHERE_TOO.contains(&first.as_str()))
+        && ELSEWHERE.contains(&first.as_str())
     {
-        return Err(Failure::new(format!("{first}: not part of muselet, which covers HTTP egress only")));
+        return Err(elsewhere(first));
     }
     let with_name = std::iter::once(root.get_name().to_owned()).chain(args.iter().cloned());
     let matches = root
@@ -207,6 +207,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
     }
     match path.as_slice() {
         [] => at_root(&root, &matches),
+        ["audit", ..] => audit::run(&root, &path, deepest),
         ["canary"] => canary::run(deepest),
         ["check"] => check::run(deepest),
         ["completion", ..] => completion::run(&root, deepest_group(&matches, "completion")),
@@ -217,17 +218,26 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["install"] => install::run(deepest),
         ["logs"] => logs::run(deepest),
         ["probe"] => probe::run(deepest),
+        ["report"] => report::run(deepest),
         ["run"] => {
             let options = run::read(deepest)?;
             // The grammar of all commands has no use while the proxy runs.
             drop((matches, root));
             run::run(options)
         }
+        [name @ ("test" | "simulate" | "diagnose" | "verify-install" | "demo")] => {
+            selftest::run(name, deepest)
+        }
         ["session", command] => session::run(command, deepest),
         ["tls", command] => tls_command::run(command, deepest, home(deepest)),
         ["version"] => version::run(),
         group => Ok(Done::text(help::render(&root, group))),
     }
+}
+
+/// The answer to a command of the reference that is not ours.
+fn elsewhere(command: &str) -> Failure {
+    Failure::new(format!("{command}: not part of muselet, which covers HTTP egress only"))
 }
 
 fn deepest_group<'m>(matches: &'m ArgMatches, name: &str) -> &'m ArgMatches {

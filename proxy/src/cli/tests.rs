@@ -60,7 +60,7 @@ fn lays_help_out_in_the_familiar_way() {
     for part in [
         "\nUsage:\n  pipelock [command]\n",
         "\nAvailable Commands:\n",
-        "\n  healthcheck Check if the proxy is healthy (for Docker HEALTHCHECK)\n",
+        "\n  healthcheck    Check if the proxy is healthy (for Docker HEALTHCHECK)\n",
         "\nFlags:\n  -h, --help          help for pipelock\n      --home string   ",
         "\n  -v, --version       version for pipelock\n",
         "\nUse \"pipelock [command] --help\" for more information about a command.\n",

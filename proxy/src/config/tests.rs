@@ -105,11 +105,21 @@ fn remarks_on_settings_that_do_not_do_what_they_seem_to() {
         ("mode: audit", "mode"),
         ("redaction: {strict_reload: true}", "redaction.strict_reload"),
         ("airlock: {enabled: true}\nsession_profiling: {enabled: true}", "airlock.triggers"),
+        ("api_allowlist: ['https://a.test/']", "api_allowlist"),
+        ("fetch_proxy: {monitoring: {blocklist: ['a.test:443']}}", "fetch_proxy.monitoring.blocklist"),
+        ("fetch_proxy: {monitoring: {blocklist: ['*a.test']}}", "fetch_proxy.monitoring.blocklist"),
+        ("fetch_proxy: {monitoring: {blocklist: ['10.0.0.0/8']}}", "fetch_proxy.monitoring.blocklist"),
+        ("fetch_proxy: {monitoring: {blocklist: ['.a.test']}}", "fetch_proxy.monitoring.blocklist"),
+        ("fetch_proxy: {monitoring: {blocklist: ['b\u{fc}cher.test']}}", "fetch_proxy.monitoring.blocklist"),
+        ("tls_interception: {passthrough_domains: ['*']}", "tls_interception.passthrough_domains"),
+        ("forward_proxy: {redirect_websocket_hosts: ['a b']}", "forward_proxy.redirect_websocket_hosts"),
     ] {
         assert_eq!(fields(yaml, &surroundings()), [field], "{yaml:?}");
         assert!(fields(yaml, &exact()).is_empty(), "{yaml:?}");
     }
     assert!(fields("mode: audit\nenforce: false", &surroundings()).is_empty());
+    let usual = "fetch_proxy: {monitoring: {blocklist: [A.test., '*.b.test', '2001:db8::1', 192.0.2.1, localhost, x_y-z]}}";
+    assert!(fields(usual, &surroundings()).is_empty());
 }
 
 #[test]
@@ -577,4 +587,18 @@ fn a_refused_value_has_a_place_beside_the_text() {
     assert_eq!(error.told(false), error.to_string());
     let invalid = "invalid config: invalid mode \"odd\": must be strict, balanced, or audit";
     assert_eq!(error.to_string(), invalid);
+}
+
+#[test]
+fn a_rule_bundle_that_is_not_applied_is_named() {
+    let dir = fixture(&[]);
+    for name in ["b", "a", ".hidden", "old.bak"] {
+        std::fs::create_dir(dir.path().join(name)).expect("a directory");
+    }
+    std::fs::write(dir.path().join("file"), "").expect("a file");
+    let mut config = Config::defaults();
+    config.rules.rules_dir = dir.path().display().to_string();
+    let lines = config.skipped_bundles();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("bundle \"a\": not applied"), "{lines:?}");
 }

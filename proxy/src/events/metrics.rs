@@ -66,6 +66,7 @@ pub struct Metrics {
     tunnel_bytes: IntCounter,
     active_tunnels: IntGauge,
     sni: IntCounterVec,
+    descriptor_shortage: IntCounterVec,
     ws_redirect_hints: IntCounter,
     ws_connections: IntCounterVec,
     ws_duration: Histogram,
@@ -286,6 +287,13 @@ impl Metrics {
         self.session_deescalations.with_label_values(&[from, to]).inc();
     }
 
+    /// Sessions are not tracked any more.
+    pub(crate) fn forget_sessions(&self) {
+        self.sessions_active.set(0);
+        self.adaptive_sessions.reset();
+        self.airlock_sessions.reset();
+    }
+
     pub fn set_sessions_active(&self, sessions: usize) {
         self.sessions_active.set(sessions as i64);
     }
@@ -349,6 +357,11 @@ impl Metrics {
     /// `outcome`: `intercepted`, `failed`, `handshake_error` or `deadline_error`.
     pub fn tls_intercept(&self, outcome: &str) {
         self.tls_intercept.with_label_values(&[outcome]).inc();
+    }
+
+    /// Connections that were closed (`origin_closed`, `client_closed`) or not made (`refused`) because descriptors ran out.
+    pub(crate) fn descriptor_shortage(&self, what: &str, number: usize) {
+        self.descriptor_shortage.with_label_values(&[what]).inc_by(number as u64);
     }
 
     pub fn set_tls_cert_cache_size(&self, leaves: usize) {

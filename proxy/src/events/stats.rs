@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::few;
+
 /// Distinct names that are ever tracked in one list.
 const NAMES: usize = 100;
 
@@ -34,7 +36,7 @@ impl TopList {
             .iter()
             .map(|(name, count)| (name.clone(), *count))
             .collect();
-        list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        few::sort(&mut list, |a: &(String, u64), b| (b.1, &a.0) < (a.1, &b.0));
         list
     }
 }

@@ -8,6 +8,7 @@ use muselet_rules::Strictness;
 use super::encode::{Fields, float_text, json_list, json_rules, json_string, millis, sanitise};
 use super::event::{BundleRule, Event, Level};
 use super::stamp::with_stamp;
+use crate::few;
 
 const RESET: &str = "\x1b[0m";
 
@@ -20,7 +21,7 @@ pub(super) fn line(out: &mut Vec<u8>, event: &Event<'_>, agent: &str, strictness
         pairs.str("agent", agent);
     }
     event.fields(strictness, &mut pairs);
-    pairs.pairs.sort_by_key(|(key, _)| (*key != "error", *key));
+    few::sort(&mut pairs.pairs, |(a, _), (b, _)| (*a != "error", a) < (*b != "error", b));
 
     let (tag, tag_colour) = match event.level() {
         Level::Info => ("INF", "\x1b[32m"),

@@ -110,6 +110,15 @@ pub fn text(status: StatusCode, message: &str) -> Answer {
     answer
 }
 
+/// What is said about the shortage that D-519 is about.
+pub const NO_DESCRIPTORS: &str = "the proxy has too many open files, try again later";
+
+/// The answer to a request whose origin cannot be connected to because descriptors have run out. (D-519)
+#[must_use]
+pub fn no_descriptors() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, NO_DESCRIPTORS)
+}
+
 /// `json(status, value)` of the specification: compact, HTML-escaped as Go does it, and a line feed.
 #[must_use]
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
@@ -198,7 +207,8 @@ fn escape_html(json: &str) -> String {
     out
 }
 
-fn escape_attribute(text: &str) -> String {
+/// Text of HTML, also inside an attribute.
+pub(crate) fn escape_attribute(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -9,10 +9,11 @@ use http::HeaderMap;
 
 use super::identity::{self, DEFAULT_PROFILE, Identity};
 use super::shared::Shared;
+use crate::Strictness;
 use crate::events::{Context, Event};
 use crate::policy::Policy;
 use crate::policy::url::{GoUrl, LookupFailure, Outcome, parse};
-use crate::policy::verdict::UrlVerdict;
+use crate::policy::verdict::{Label, UrlVerdict};
 
 /// What a request carries through its stages.
 #[derive(Debug, Clone)]
@@ -163,6 +164,28 @@ impl Exchange {
             () = self.shared.stop.cut.cancelled() => Err(LookupFailure::Cancelled),
         };
         pipeline.finish(pending, lookup.as_deref(), Instant::now())
+    }
+
+    /// The same for the URL of a request's target, in whose query a number sign is data: it goes out as `%23`. The reference takes
+    /// what follows for a fragment and looks into it with few of its layers (D-419).
+    pub async fn scan_target(&self, url: &[u8]) -> UrlVerdict {
+        let verdict = self.scan_url(url).await;
+        let is_milder = verdict.allowed || verdict.label == Label::RateLimit;
+        if !is_milder
+            || self.shared.fixed.strictness == Strictness::Reference
+            || memchr::memchr(b'#', url).is_none()
+        {
+            return verdict;
+        }
+        let sent = url.split(|byte| *byte == b'#').collect::<Vec<_>>().join(&b"%23"[..]);
+        let stricter = match self.scan_url(&sent).await {
+            limited if limited.label == Label::RateLimit => {
+                self.policy.url.behind_rate_limit(&sent, Instant::now())
+            }
+            stricter => Some(stricter),
+        };
+        let stricter = stricter.filter(|stricter| !stricter.allowed);
+        stricter.map_or(verdict, |stricter| stricter.with_difference("D-419"))
     }
 
     /// Reports the warn-only rules that a URL scan met. `transport` as in the metric.

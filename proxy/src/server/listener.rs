@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
@@ -17,6 +16,7 @@ use super::session;
 use super::shared::Shared;
 use super::wire::{self, Connection, Limits, Request};
 use crate::config::grammar::host_port;
+use crate::descriptors::{Seat, is_shortage};
 use crate::upstream::Resolver;
 use crate::upstream::dial::tune;
 
@@ -24,7 +24,9 @@ use crate::upstream::dial::tune;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Accepted connections have the socket options of their listener: they are set once.
 const INHERITS_OPTIONS: bool = cfg!(target_os = "linux");
-/// Pause after an accept error that would repeat at once (out of descriptors).
+/// Connections that wait to be accepted, as far as the system allows.
+const BACKLOG: i32 = 4096;
+/// Pause after an accept error that would repeat at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// An address that cannot be listened on.
@@ -81,6 +83,7 @@ impl Server {
         if INHERITS_OPTIONS {
             tune(&listener, KEEP_ALIVE);
         }
+        let _ = socket2::SockRef::from(&listener).listen(BACKLOG);
         Ok(Self { listener, shared, limits })
     }
 
@@ -123,6 +126,7 @@ impl Server {
     {
         let stop = self.shared.stop.clone();
         let connections = TaskTracker::new();
+        let descriptors = &self.shared.upstream.descriptors;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -132,9 +136,18 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let connection = self.connection(&stream, peer);
-                    connections.spawn(run(stream, connection, stop.drain.clone(), handler.clone()));
+                    let seat = descriptors.seat(&connection.slot, &stop.drain);
+                    descriptors.accepted(&stream);
+                    connections.spawn(run(stream, connection, seat, handler.clone()));
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                // The client has gone again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if is_shortage(&error) {
+                        descriptors.make_room();
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
         drop(self.listener);
@@ -163,13 +176,14 @@ impl Server {
             limits: self.limits,
             strictness: self.shared.fixed.strictness,
             inner: false,
+            slot: Arc::default(),
         }
     }
 }
 
 type BoxedAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-async fn run<H, F>(stream: TcpStream, connection: Connection, drain: CancellationToken, handler: H)
+async fn run<H, F>(stream: TcpStream, connection: Connection, seat: Seat, handler: H)
 where
     H: Fn(Arc<str>, Request) -> F + Send + Sync,
     F: Future<Output = Answer> + Send,
@@ -178,7 +192,8 @@ where
         tune(&stream, KEEP_ALIVE);
     }
     let client_ip: Arc<str> = client_ip(connection.peer).into();
-    wire::serve(stream, connection, drain, |request| handler(Arc::clone(&client_ip), request)).await;
+    let leave = seat.leave.clone();
+    wire::serve(stream, connection, leave, |request| handler(Arc::clone(&client_ip), request)).await;
 }
 
 /// Go's reading of a listen address: an empty host listens on both families.

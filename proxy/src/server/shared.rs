@@ -15,6 +15,7 @@ use super::offload::Offload;
 use super::wire::Limits;
 use crate::Strictness;
 use crate::ca::LeafCache;
+use crate::descriptors;
 use crate::events::Events;
 use crate::policy::Policy;
 use crate::policy::session::{self, Sessions};
@@ -101,6 +102,7 @@ impl Shared {
         let streams = config.forward_proxy.enabled || config.websocket_proxy.enabled;
         let write = (!streams).then(|| exchange_timeout + Duration::from_secs(10));
         let strictness = config.muselet.strictness;
+        upstream.descriptors.report_to(events.clone());
         let sessions = Sessions::new(session::Settings::of(config));
         Arc::new(Self {
             fixed: Fixed {
@@ -122,7 +124,7 @@ impl Shared {
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
             started: Instant::now(),
             requests: AtomicU64::new(0),
-            tunnels: Arc::new(Semaphore::new(max_tunnels(strictness, descriptors()))),
+            tunnels: Arc::new(Semaphore::new(max_tunnels(strictness, descriptors::limit()))),
             websockets: OnceLock::new(),
             tasks: TaskTracker::new(),
         })
@@ -135,17 +137,15 @@ impl Shared {
         self.policy.store(policy);
         self.kill_switch.configure(&config, kill_switch_token);
         self.sessions.configure(session::Settings::of(&config));
+        if !self.sessions.is_on() {
+            self.events.metrics().forget_sessions();
+        }
     }
 
     /// The next request id.
     pub fn next_request_id(&self) -> super::identity::RequestId {
         super::identity::RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1)
     }
-}
-
-/// The process's soft limit of open descriptors; `None`: unlimited.
-fn descriptors() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
 /// A tunnel holds two descriptors. Never fewer than the reference's number: what the system refuses then is reported as that.

@@ -9,7 +9,9 @@ use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::report;
 use crate::events::Event;
+use crate::policy::headers::HeaderVerdict;
 use crate::policy::session::Action;
+use crate::policy::url::GoUrl;
 use crate::policy::verdict::UrlVerdict;
 
 /// A request that its URL verdict refuses; the event is written.
@@ -55,7 +57,16 @@ impl Exchange {
 
     /// Header DLP of a request to `host`; `true`: it is refused, and counted. `transport` as in the metric.
     pub(super) fn refuses_headers(&self, host: &str, headers: &HeaderMap, transport: &str) -> bool {
-        let verdict = self.policy.headers.scan_request(&self.method, headers);
+        self.refuses_header(host, self.policy.headers.scan_request(&self.method, headers), transport)
+    }
+
+    /// The same for the user-info of a URL, which becomes a header.
+    pub(super) fn refuses_user_info(&self, host: &str, url: &GoUrl<'_>, transport: &str) -> bool {
+        let Some(user) = &url.user else { return false };
+        self.refuses_header(host, self.policy.headers.scan_user_info(user), transport)
+    }
+
+    fn refuses_header(&self, host: &str, verdict: HeaderVerdict, transport: &str) -> bool {
         report::warnings(self, &verdict.warnings, transport);
         let Some(finding) = verdict.finding else { return false };
         if !report::header_finding(self, host, &finding) {

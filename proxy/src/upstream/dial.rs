@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::resolver::Resolver;
+use crate::descriptors::{Descriptors, is_shortage};
 use crate::policy::address::parse_literal;
 use crate::policy::dial::{DialRules, Refusal};
 use crate::policy::url::LookupFailure;
@@ -41,6 +42,9 @@ pub enum DialError {
     /// The port is not one.
     #[error("dial tcp: address {0}: invalid port")]
     Port(String),
+    /// No descriptor is left for it.
+    #[error("dial tcp {0}: socket: too many open files")]
+    Descriptors(SocketAddr),
     /// No connection in time.
     #[error("dial tcp {0}: i/o timeout")]
     Timeout(SocketAddr),
@@ -54,16 +58,16 @@ pub enum DialError {
     },
 }
 
-/// Connects to `host:port`. With `fallback`, further addresses are tried when the first is slow or fails (D-506).
+/// Connects to `host:port`. Where the rules say so, further addresses are tried when the first is slow or fails (D-506).
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn dial(
+pub(crate) async fn dial(
     resolver: &Resolver,
+    descriptors: &Arc<Descriptors>,
     rules: &DialRules,
     host: &str,
     port: &str,
-    fallback: bool,
 ) -> Result<TcpStream, DialError> {
     let port = parse_port(port)?;
     let addresses: Arc<[IpAddr]> = match parse_literal(host) {
@@ -82,11 +86,11 @@ pub async fn dial(
     };
     match &addresses[..] {
         // No race to run, so no tasks to run it with.
-        [only] => connect(SocketAddr::new(*only, port), Instant::now() + CONNECT_TIMEOUT).await,
-        [first, ..] if !fallback => {
-            connect(SocketAddr::new(*first, port), Instant::now() + CONNECT_TIMEOUT).await
+        [only] => connect(descriptors, SocketAddr::new(*only, port), Instant::now() + CONNECT_TIMEOUT).await,
+        [first, ..] if !rules.falls_back() => {
+            connect(descriptors, SocketAddr::new(*first, port), Instant::now() + CONNECT_TIMEOUT).await
         }
-        all => connect_any(all, port).await,
+        all => connect_any(descriptors, all, port).await,
     }
 }
 
@@ -98,7 +102,11 @@ fn parse_port(port: &str) -> Result<u16, DialError> {
 }
 
 /// Staggered attempts; the first connection wins, the first failure is reported.
-async fn connect_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, DialError> {
+async fn connect_any(
+    descriptors: &Arc<Descriptors>,
+    addresses: &[IpAddr],
+    port: u16,
+) -> Result<TcpStream, DialError> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let mut attempts = tokio::task::JoinSet::new();
     let mut waiting = addresses.iter().map(|ip| SocketAddr::new(*ip, port));
@@ -119,7 +127,8 @@ async fn connect_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, DialE
             },
             () = sleep_until(next_start), if more => {
                 if let Some(address) = waiting.next() {
-                    attempts.spawn(connect(address, deadline));
+                    let descriptors = Arc::clone(descriptors);
+                    attempts.spawn(async move { connect(&descriptors, address, deadline).await });
                     next_start = Instant::now() + STAGGER;
                 }
             }
@@ -132,8 +141,16 @@ async fn connect_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, DialE
     }))
 }
 
-async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, DialError> {
-    let stream = timeout_at(deadline, TcpStream::connect(address))
+async fn connect(
+    descriptors: &Descriptors,
+    address: SocketAddr,
+    deadline: Instant,
+) -> Result<TcpStream, DialError> {
+    let socket = descriptors.socket(address).map_err(|error| match error {
+        error if is_shortage(&error) => DialError::Descriptors(address),
+        error => DialError::Connect { address, error },
+    })?;
+    let stream = timeout_at(deadline, socket.connect(address))
         .await
         .map_err(|_| DialError::Timeout(address))?
         .map_err(|error| DialError::Connect { address, error })?;
@@ -175,12 +192,14 @@ mod tests {
     async fn dial_names(hosts: &str, name: &str, port: &str, fallback: bool) -> Result<SocketAddr, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, hosts).unwrap();
+        let strictness = if fallback { "" } else { "muselet: {strictness: reference}\n" };
         let config = Config::parse(
-            b"internal: [10.0.0.0/8]\nssrf: {ip_allowlist: [127.0.0.0/8]}\n",
+            format!("internal: [10.0.0.0/8]\nssrf: {{ip_allowlist: [127.0.0.0/8]}}\n{strictness}").as_bytes(),
             std::path::Path::new("/"),
         );
         let rules = DialRules::new(&config.unwrap()).unwrap();
-        let stream = dial(&Resolver::hosts_only(file.path()), &rules, name, port, fallback).await;
+        let descriptors = Arc::new(Descriptors::new(None));
+        let stream = dial(&Resolver::hosts_only(file.path()), &descriptors, &rules, name, port).await;
         stream.map(|stream| stream.peer_addr().unwrap()).map_err(|error| error.to_string())
     }
 

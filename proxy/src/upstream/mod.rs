@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use crate::descriptors::{self, Descriptors};
 use crate::policy::dial::DialRules;
 use tls::{TlsClient, TrustLocations};
 
@@ -29,6 +30,7 @@ pub struct Upstream {
     /// TLS.
     pub tls: Arc<TlsClient>,
     pub(crate) pool: Arc<pool::Pool>,
+    pub(crate) descriptors: Arc<Descriptors>,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -47,13 +49,18 @@ impl Upstream {
     /// From parts.
     #[must_use]
     pub fn new(resolver: Resolver, tls: TlsClient) -> Self {
-        Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default() }
+        let descriptors = Arc::new(Descriptors::new(descriptors::limit()));
+        let upstream =
+            Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default(), descriptors };
+        upstream.apart()
     }
 
     /// The same way with connections of its own, for requests whose connections nobody else may use.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self { pool: Arc::default(), ..self.clone() }
+        let pool = Arc::default();
+        self.descriptors.add_pool(&pool);
+        Self { pool, ..self.clone() }
     }
 
     /// A new connection to `host:port`. `host` has no brackets; an empty port is port 0, as for the reference.
@@ -61,6 +68,6 @@ impl Upstream {
     /// # Errors
     /// See [`DialError`].
     pub async fn dial(&self, rules: &DialRules, host: &str, port: &str) -> Result<TcpStream, DialError> {
-        dial::dial(&self.resolver, rules, host, port, rules.falls_back()).await
+        dial::dial(&self.resolver, &self.descriptors, rules, host, port).await
     }
 }

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,16 +18,22 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
+use tokio::sync::Semaphore;
 
 use super::hosts::Hosts;
 use super::watched::Watched;
+use crate::descriptors;
 use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
 use crate::policy::url::LookupFailure;
 
 /// How long a lookup may take.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one server's answer is waited for before it is asked again: a lost packet costs a moment, not the lookup.
-const TRY_TIMEOUT: Duration = Duration::from_millis(1600);
+/// How long one server's answer is waited for. A question is sent again within that time, and late answers to the first one count.
+const TRY_TIMEOUT: Duration = Duration::from_millis(4900);
+/// How long addresses of IPv4 wait for those of IPv6: some servers drop such questions.
+const IPV6_TIMEOUT: Duration = Duration::from_millis(500);
+/// Descriptors of the process for each lookup that may be under way: a server that never answers is asked through six sockets.
+const DESCRIPTORS: u64 = 16;
 /// Longest life of a cached answer, whatever its TTL says, and of a cached failure.
 const MAX_AGE: Duration = Duration::from_secs(30);
 const MAX_NEGATIVE_AGE: Duration = Duration::from_secs(1);
@@ -36,6 +43,8 @@ pub struct Resolver {
     hosts: Hosts,
     /// `None`: no server is ever asked.
     servers: Option<Watched<Servers>>,
+    /// Lookups that may be under way.
+    turns: Semaphore,
 }
 
 /// Who is asked for names.
@@ -91,13 +100,13 @@ impl Resolver {
     #[must_use]
     pub fn system() -> Self {
         let servers = Watched::new("/etc/resolv.conf", Servers::read);
-        Self { hosts: Hosts::new("/etc/hosts"), servers: Some(servers) }
+        Self { hosts: Hosts::new("/etc/hosts"), servers: Some(servers), turns: turns() }
     }
 
     /// A resolver that knows only a hosts file: every other name fails at once, without a packet.
     #[must_use]
     pub fn hosts_only(path: impl Into<PathBuf>) -> Self {
-        Self { hosts: Hosts::new(path), servers: None }
+        Self { hosts: Hosts::new(path), servers: None, turns: turns() }
     }
 
     fn servers(&self) -> Servers {
@@ -123,21 +132,52 @@ impl Resolver {
         let Some(dns) = dns else { return Err(fail("no such host")) };
         // As it is written: `is_queryable_name` lets only ASCII through.
         let Ok(ascii) = Name::from_ascii(name) else { return Err(fail("no such host")) };
-        let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, dns.lookup_ip(ascii)).await {
+        let answer = async {
+            // Closed never: it lives as long as this.
+            let _turn = self.turns.acquire().await;
+            ask(&dns, ascii).await
+        };
+        let mut addresses = match tokio::time::timeout(LOOKUP_TIMEOUT, answer).await {
             Err(_) | Ok(Err(NetError::Timeout)) => return Err(fail("i/o timeout")),
             Ok(Err(error)) if error.is_no_records_found() => return Err(fail("no such host")),
             Ok(Err(error)) => return Err(fail(&error.to_string())),
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(addresses)) => addresses,
         };
-        let mut addresses: Vec<IpAddr> = answer.iter().collect();
         // Containers usually have no IPv6 route; the order within a family stays the server's.
         addresses.sort_by_key(IpAddr::is_ipv6);
         if addresses.is_empty() { Err(fail("no such host")) } else { Ok(addresses.into()) }
     }
 }
 
+fn turns() -> Semaphore {
+    let most = descriptors::limit().unwrap_or(u64::MAX) / DESCRIPTORS;
+    Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX).clamp(16, Semaphore::MAX_PERMITS))
+}
+
+/// All addresses of a name; those of IPv4 alone when the others keep everybody waiting (D-520).
+async fn ask(dns: &TokioResolver, name: Name) -> Result<Vec<IpAddr>, NetError> {
+    let mut all = pin!(dns.lookup_ip(name.clone()));
+    if let Ok(answer) = tokio::time::timeout(IPV6_TIMEOUT, all.as_mut()).await {
+        return Ok(answer?.iter().collect());
+    }
+    // The same question as is under way, or its answer from the cache.
+    let mut ipv4 = pin!(dns.ipv4_lookup(name));
+    tokio::select! {
+        answer = all.as_mut() => return Ok(answer?.iter().collect()),
+        Ok(answer) = ipv4.as_mut() => {
+            let addresses: Vec<_> = answer.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
+            if !addresses.is_empty() {
+                return Ok(addresses);
+            }
+        }
+    }
+    Ok(all.await?.iter().collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     /// A packet that was lost costs a moment, not the lookup.
@@ -152,16 +192,12 @@ mod tests {
             let mut lost = std::collections::HashSet::new();
             let mut query = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut query).await {
-                // The type of record, before the class; then what is additional.
-                let end = query[12..length].iter().position(|&b| b == 0).map_or(length, |at| 12 + at + 5);
-                let is_a = query[end - 3] == 1;
+                let (mut answer, is_a) = no_records(&query[..length]);
                 if lost.insert(is_a) {
                     continue;
                 }
-                let mut answer = query[..end].to_vec();
-                answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
                 if is_a {
-                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+                    add_address(&mut answer);
                 }
                 let _ = socket.send_to(&answer, from).await;
             }
@@ -175,6 +211,68 @@ mod tests {
         let found: Vec<IpAddr> = lookup.map_err(std::io::Error::other)?.iter().collect();
         assert_eq!(found, [IpAddr::from([192, 0, 2, 7])]);
         Ok(())
+    }
+
+    /// A name server that answers some types of record, each with the address 192.0.2.7 or none; how often it was asked.
+    async fn server(answers: fn(is_a: bool) -> bool) -> (TokioResolver, Arc<AtomicUsize>) {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+        let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+        for connection in &mut server.connections {
+            connection.port = socket.local_addr().expect("an address").port();
+        }
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut query = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                count.fetch_add(1, Relaxed);
+                let (mut answer, is_a) = no_records(&query[..length]);
+                if answers(is_a) {
+                    if is_a {
+                        add_address(&mut answer);
+                    }
+                    let _ = socket.send_to(&answer, from).await;
+                }
+            }
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        (Servers::new(config, ResolverOpts::default()).dns.expect("a resolver"), asked)
+    }
+
+    /// The beginning of an answer to a question, and whether that is for the type A.
+    fn no_records(query: &[u8]) -> (Vec<u8>, bool) {
+        // The type of record, before the class; then what is additional.
+        let end = query[12..].iter().position(|&b| b == 0).map_or(query.len(), |at| 12 + at + 5);
+        let mut answer = query[..end].to_vec();
+        answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
+        (answer, query[end - 3] == 1)
+    }
+
+    fn add_address(answer: &mut Vec<u8>) {
+        answer[7] = 1;
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+    }
+
+    #[tokio::test]
+    async fn addresses_are_not_kept_waiting_by_a_server_that_drops_questions_for_ipv6() {
+        let (dns, _) = server(|is_a| is_a).await;
+        let began = std::time::Instant::now();
+        let name = Name::from_ascii("half.test.").expect("a name");
+        assert_eq!(ask(&dns, name).await.expect("an answer"), [IpAddr::from([192, 0, 2, 7])]);
+        assert!(began.elapsed() < LOOKUP_TIMEOUT / 2, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_for_one_name_are_one_question() {
+        let (dns, asked) = server(|_| false).await;
+        let mut clients = tokio::task::JoinSet::new();
+        for _ in 0..500 {
+            let (dns, name) = (dns.clone(), Name::from_ascii("dead.test.").expect("a name"));
+            clients.spawn(async move { ask(&dns, name).await.is_err() });
+        }
+        assert_eq!(clients.join_all().await, [true; 500]);
+        let asked = asked.load(Relaxed);
+        assert!(asked < 50, "{asked} questions");
     }
 
     #[test]

@@ -32,6 +32,21 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start() -> Self {
+        Self::start_with(Command::new(env!("CARGO_BIN_EXE_muselet"))).await
+    }
+
+    /// One that may have so many descriptors.
+    pub async fn start_with_descriptors(number: usize) -> Self {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!(r#"ulimit -n {number}; exec "$0" "$@""#),
+            env!("CARGO_BIN_EXE_muselet"),
+        ]);
+        Self::start_with(command).await
+    }
+
+    async fn start_with(mut command: Command) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("muselet.yaml");
         std::fs::write(&config, CONFIG).expect("written");
@@ -39,7 +54,7 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = listener.local_addr().expect("an address").to_string();
         drop(listener);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_muselet"))
+        let mut child = command
             .args(["run", "--listen", &address, "--config"])
             .arg(&config)
             .stdout(Stdio::null())
@@ -61,7 +76,7 @@ impl Proxy {
         proxy
     }
 
-    async fn healthy(&self) -> bool {
+    pub async fn healthy(&self) -> bool {
         let Ok(stream) = TcpStream::connect(&self.address).await else { return false };
         let answer = exchange(stream, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         answer.starts_with("HTTP/1.1 200")

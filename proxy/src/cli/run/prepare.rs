@@ -53,9 +53,10 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
         built_in(&mut config, &options.overrides);
     }
     if let Some(section) = config.unimplemented_sections().first() {
-        return Err(Failure::new(format!(
-            "invalid config: {section} is switched on, but muselet does not implement it: switch it off, or keep running the program that does"
-        )));
+        return Err(Failure::new(format!("invalid config: {}", not_implemented(section))));
+    }
+    for bundle in config.skipped_bundles() {
+        say(&format!("pipelock: warning: {bundle}"));
     }
 
     let events = Events::open(log_options(&config), config.muselet.strictness)
@@ -70,6 +71,13 @@ pub(super) fn prepare(options: Options) -> Result<Prepared, Failure> {
     let leaves = embed::leaves(&config)
         .map_err(|e| Failure::new(format!("load TLS CA: {e} (run 'pipelock tls init' to generate)")))?;
     Ok(Prepared { options, config, policy: Arc::new(policy), events, kill_switch, leaves, instance })
+}
+
+/// Why a configuration cannot be run that switches this section on.
+pub(in crate::cli) fn not_implemented(section: &str) -> String {
+    format!(
+        "{section} is switched on, but muselet does not implement it: switch it off, or keep running the program that does"
+    )
 }
 
 /// Puts what the command line says over a configuration.
@@ -127,7 +135,7 @@ pub(in crate::cli) fn compile(config: &Arc<Config>, hash: String) -> Result<Poli
     Ok(policy)
 }
 
-pub(super) fn print_advisories(advisories: &[Advisory]) {
+pub(in crate::cli) fn print_advisories(advisories: &[Advisory]) {
     for advisory in advisories {
         say(&format!("WARNING: {}: {}", advisory.field, advisory.message));
     }

@@ -165,6 +165,9 @@ impl Reloader {
             return self
                 .error("RELOAD", &format!("{section} is switched on, but muselet does not implement it"));
         }
+        for bundle in config.skipped_bundles() {
+            say(&format!("WARNING: config reload: {bundle}"));
+        }
         // Fixed for the life of the process: the log and the listeners follow it.
         config.muselet.strictness = running.muselet.strictness;
 

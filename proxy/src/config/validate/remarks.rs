@@ -1,8 +1,11 @@
-//! D-303: remarks on settings that are valid and do not do what they seem to. Spec: config §15 items 1, 9, 10, 24.
+//! D-303: remarks on settings that are valid and do not do what they seem to. Spec: config §13.1, §15 items 1, 9, 10, 24.
 //!
 //! Only in hardened mode: what the reference prints at start is compared by scripts.
 
+use std::net::IpAddr;
+
 use super::Context;
+use super::quoted;
 use crate::Strictness;
 use crate::config::schema::Config;
 
@@ -50,11 +53,41 @@ fn any_wildcard(hosts: &[String]) -> bool {
     hosts.iter().any(|host| host.contains('*'))
 }
 
+/// Why an entry of a host list that the reference does not check can match nothing; none when it can.
+fn never_matches(entry: &str) -> Option<&'static str> {
+    let name = entry.strip_prefix("*.").unwrap_or(entry);
+    let is_address = name.parse::<IpAddr>().is_ok();
+    if name.contains(['/', '@', '[', ']']) || (name.contains(':') && !is_address) {
+        Some("write the name alone, without scheme, port, path or range")
+    } else if name.contains(['*', '?']) {
+        Some("the only wildcard is a leading *.")
+    } else if name.is_empty() || name.starts_with('.') || name.contains(char::is_whitespace) {
+        Some("write an exact name or *.example.com")
+    } else if !name.is_ascii() {
+        Some("names are asked for in their ASCII form: write it as xn--")
+    } else {
+        None
+    }
+}
+
 pub fn without_effect(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
     if config.muselet.strictness == Strictness::Hardened {
         for (field, applies, message) in REMARKS {
             if applies(config) {
                 context.advise(field, (*message).to_owned());
+            }
+        }
+        let monitoring = &config.fetch_proxy.monitoring;
+        for (field, list) in [
+            ("api_allowlist", &config.api_allowlist),
+            ("fetch_proxy.monitoring.blocklist", &monitoring.blocklist),
+            ("tls_interception.passthrough_domains", &config.tls_interception.passthrough_domains),
+            ("forward_proxy.redirect_websocket_hosts", &config.forward_proxy.redirect_websocket_hosts),
+        ] {
+            for (i, entry) in list.iter().enumerate() {
+                if let Some(why) = never_matches(entry) {
+                    context.advise(field, format!("[{i}] {} matches no host - {why}", quoted(entry)));
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use super::document::{Document, NodeId, NodeKind};
 use super::scalar::{self, Resolved, Tag};
 use super::{Problem, YamlError};
+use crate::config::schema::Config;
 
 /// At most this many content errors are reported for one document.
 const MAX_PROBLEMS: usize = 200;
@@ -432,7 +433,13 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     if !near.is_empty() {
         format!("did you mean {}?", near.join(" or "))
     } else if known.len() > LISTED {
-        "every key is in docs/configuration.md".to_owned()
+        let elsewhere = Config::keys().into_iter().map(|key| key.path);
+        let suffix = format!(".{name}");
+        let mut elsewhere = elsewhere.filter(|path| path.ends_with(&suffix) && !path.contains(['[', 'N']));
+        match (elsewhere.next(), elsewhere.next()) {
+            (Some(path), None) => format!("it is {path}"),
+            _ => "every key is in docs/configuration.md".to_owned(),
+        }
     } else {
         format!("known keys: {}", known.join(", "))
     }

@@ -93,6 +93,8 @@ fn names_the_place_and_the_nearest_key() {
     );
     for (text, hint) in [
         ("loging: {}", "did you mean logging?"),
+        ("blocklist: []", "it is fetch_proxy.monitoring.blocklist"),
+        ("enabled: true", "every key is in docs/configuration.md"),
         ("xyz: 1", "every key is in docs/configuration.md"),
         ("logging: {xyz: 1}", "known keys: format, output, file, include_allowed, include_blocked"),
     ] {

@@ -82,3 +82,23 @@ async fn one_piece_of_a_secret_is_no_evidence() {
         assert!(!line.contains("adaptive_escalation"), "{line}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_a_reload_forgets_are_not_counted_any_more() {
+    let origin = origin().await;
+    let with = |profiling| config(&format!("{OPEN}session_profiling: {{enabled: {profiling}}}\n"));
+    let proxy = Proxy::start(with(true), Options::default()).await.unwrap();
+    get(&proxy, &format!("http://{origin}/")).await;
+    let active = async || {
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let line = answer.lines().find(|line| line.starts_with("pipelock_sessions_active "));
+        line.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    assert_eq!(active().await, "pipelock_sessions_active 1");
+    proxy.reload(with(false)).unwrap();
+    assert_eq!(active().await, "pipelock_sessions_active 0");
+    proxy.shutdown().await;
+}

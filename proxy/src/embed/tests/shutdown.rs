@@ -147,3 +147,13 @@ async fn the_reference_cancels_requests_and_logs_nothing_of_tunnels() {
         assert!(!line.contains("tunnel_close"), "{line}");
     }
 }
+
+#[test]
+fn a_proxy_may_be_dropped_outside_of_its_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let start = || runtime.block_on(Proxy::start(config(OPEN), Options::default())).unwrap();
+    let (before, behind) = (start(), start());
+    drop(before);
+    drop(runtime);
+    drop(behind);
+}

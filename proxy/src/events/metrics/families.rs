@@ -51,6 +51,11 @@ impl Metrics {
             tunnel_bytes: m.counter("tunnel_bytes_total", "Bytes relayed by tunnels, both ways."),
             active_tunnels: m.gauge("active_tunnels", "Tunnels open now."),
             sni: m.counters("sni_total", &["category", "agent"], "SNI checks by outcome."),
+            descriptor_shortage: m.counters(
+                "descriptor_shortage_total",
+                &["result"],
+                "Connections closed or refused because descriptors ran out.",
+            ),
             ws_redirect_hints: m.counter(
                 "forward_ws_redirect_hint_total",
                 "Tunnels to hosts that are configured for the WebSocket proxy.",

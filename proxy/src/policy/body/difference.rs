@@ -15,6 +15,8 @@ pub(crate) const MULTIPART_MARGINS: &str = "D-805";
 pub(crate) const TRAILERS: &str = "D-806";
 /// The method is scanned.
 pub(crate) const METHOD: &str = "D-815";
+/// The user-info of a URL is scanned like the header that it becomes.
+pub(crate) const USER_INFO: &str = "D-817";
 /// Every Content-Encoding line counts.
 pub(crate) const CONTENT_ENCODING_LINES: &str = "D-807";
 /// Every Content-Type line counts, and several mean a raw scan too.

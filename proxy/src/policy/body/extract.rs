@@ -47,7 +47,7 @@ pub(super) fn quick<'a>(
     hardened: bool,
 ) -> Option<Result<Option<Strings<'a>>, BodyFinding>> {
     let (first, others) = types(headers);
-    if hardened && !others.is_empty() {
+    if hardened && (!others.is_empty() || memchr::memmem::find(body, b"&#").is_some()) {
         return None;
     }
     match shape(&first) {
@@ -106,7 +106,7 @@ fn further_readings<'a>(
         strings.push_extra(body, difference::CONTENT_TYPE_LINES, false);
         for media in others {
             if let Ok(reading) = read(body, media, true) {
-                strings.absorb(&reading, difference::CONTENT_TYPE_LINES);
+                strings.absorb(&reading, difference::CONTENT_TYPE_LINES, false);
             }
         }
     }
@@ -120,7 +120,7 @@ fn further_readings<'a>(
         let mut reading = Strings::new(body);
         // What was read before an error counts too: the raw scan has judged the body as a whole.
         let _ = multipart::extract(body, media.param("boundary"), &mut reading, true);
-        strings.absorb(&reading, difference::MULTIPART_SUBTYPES);
+        strings.absorb(&reading, difference::MULTIPART_SUBTYPES, false);
     }
     for media in every() {
         for text in charset::utf16(body, media.param("charset").unwrap_or_default()) {
@@ -133,22 +133,20 @@ fn further_readings<'a>(
     if every().any(|media| is_framed(&media.name)) {
         packed::messages(body).for_each(|message| strings.push_packed(message));
     }
-    if every().any(|media| is_markup(&media.name))
-        && let Some(text) = charset::without_references(body)
-    {
+    if let Some(text) = charset::without_references(body) {
         strings.push_extra(text, difference::CHARACTER_REFERENCES, false);
     }
     complete
 }
 
-fn may_be_json(body: &[u8]) -> bool {
+pub(super) fn may_be_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// A body that is one JSON object or array, or one on each line, under a type that does not say so.
 fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
     if let Ok(reading) = json::sorted(body, true) {
-        strings.absorb(&reading, difference::JSON_BY_CONTENT);
+        strings.absorb(&reading, difference::JSON_BY_CONTENT, true);
         return true;
     }
     for line in body.split(|&byte| byte == b'\n') {
@@ -162,6 +160,7 @@ fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
 
 /// The same strings in another order; false if only [`json_by_content`] can tell which they are.
 fn json_in_text_order<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
+    let mut whole = true;
     let reading = match json::walk(body, true) {
         Ok(Some(reading)) => reading,
         Ok(None) => return false,
@@ -170,15 +169,12 @@ fn json_in_text_order<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
             if !json::walk_lines(body, &mut lines) {
                 return false;
             }
+            whole = false;
             lines
         }
     };
-    strings.absorb(&reading, difference::JSON_BY_CONTENT);
+    strings.absorb(&reading, difference::JSON_BY_CONTENT, whole);
     true
-}
-
-fn is_markup(name: &str) -> bool {
-    matches!(name, "application/xml" | "text/xml" | "text/html") || name.ends_with("+xml")
 }
 
 fn is_framed(name: &str) -> bool {

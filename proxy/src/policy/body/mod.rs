@@ -23,7 +23,8 @@ mod verdict;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use muselet_rules::dlp::{Match, Scanner};
 
 use self::addresses::AddressGuard;
@@ -235,6 +236,21 @@ impl BodyPolicy {
             })
         };
         (finding, scanned.warnings)
+    }
+
+    /// What is found in a text that is a JSON object or array when its strings are scanned one by one and together, as those of
+    /// a body would be; one by one where there is an object on each line. `None`: nothing.
+    pub fn secrets_in_json(&self, text: &[u8]) -> Option<Vec<Match>> {
+        if !extract::may_be_json(text) {
+            return None;
+        }
+        let json = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let (mut finding, _) = self.judge_text(text, &json, &mut 0);
+        if finding.as_ref().is_some_and(|finding| finding.fail_closed) {
+            // It is not one value.
+            finding = self.judge_text(text, &HeaderMap::new(), &mut 0).0;
+        }
+        finding.filter(|finding| finding.label == Label::BodyDlp).map(|finding| finding.matches)
     }
 
     /// What compressed streams hold, as bodies of no type.

@@ -123,8 +123,8 @@ impl<'a> Strings<'a> {
         Self::new(self.body)
     }
 
-    /// Takes the strings of another reading of the same body as extras.
-    pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str) {
+    /// Takes the strings of another reading of the same body as extras; `joined` if also together with all others.
+    pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str, joined: bool) {
         let shift = self.arena.len();
         if shift + other.arena.len() > self.arena_limit {
             self.overflowed = true;
@@ -136,7 +136,7 @@ impl<'a> Strings<'a> {
             _ => Span { start: span.start + shift as u32, ..span },
         };
         let all = other.spans.iter().copied().chain(other.extras.iter().map(|extra| extra.span));
-        self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined: false }));
+        self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined }));
         self.packed.extend(other.packed.iter().copied().map(shifted));
         self.overflowed |= other.overflowed;
     }

@@ -6,7 +6,7 @@
 //! The caller passes the headers that the specification leaves at that point: without `Host`, without the framing headers of
 //! HTTP/1.1, and over HTTP/2 with the `cookie` fields joined into one.
 //!
-//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806 and D-815
+//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806, D-815 and D-817
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use http::HeaderMap;
 use muselet_rules::dlp::{Match, Scanner};
 
 use super::body::{Action, difference};
+use super::url::parse::UserInfo;
 use crate::config::{Config, Strictness};
 
 /// Name of the header in findings that only the joined text shows.
@@ -137,6 +138,20 @@ impl HeaderPolicy {
             difference: Some(difference::TRAILERS),
         };
         let finding = scan.headers(trailers, |_| true);
+        HeaderVerdict { finding, warnings: scan.warnings }
+    }
+
+    /// Scans the user-info of a URL, which goes out as `Authorization` where there is no such header. Only in hardened mode; the
+    /// reference looks at it as a part of the URL only, without its encodings.
+    pub fn scan_user_info(&self, user: &UserInfo<'_>) -> HeaderVerdict {
+        if !self.enabled || self.strictness == Strictness::Reference {
+            return HeaderVerdict::default();
+        }
+        let difference = Some(difference::USER_INFO);
+        let mut scan = Scan { policy: self, texts: Vec::new(), warnings: Vec::new(), difference };
+        let (name, password) = (&*user.name, user.password.as_deref().unwrap_or_default());
+        let texts = [name.to_vec(), password.to_vec(), [name, password].concat()];
+        let finding = texts.iter().find_map(|text| scan.text("Authorization", text).err());
         HeaderVerdict { finding, warnings: scan.warnings }
     }
 

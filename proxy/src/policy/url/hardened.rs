@@ -29,7 +29,7 @@ pub(super) const ROUNDS: usize = 16;
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
 /// All differences that a URL alone decides, by id.
-const CHECKS: [(&str, Check); 15] = [
+const CHECKS: [(&str, Check); 16] = [
     (HOST_CASE, folded_host),
     ("D-405", several_colons),
     ("D-402", unspecified_address),
@@ -45,6 +45,7 @@ const CHECKS: [(&str, Check); 15] = [
     ("D-412", bare_host),
     ("D-413", canaries_always),
     ("D-418", encoded_runs),
+    ("D-420", escapes),
 ];
 
 /// The first difference that blocks.
@@ -262,21 +263,21 @@ fn nested_encodings(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> 
     if scan.cleared.rules {
         return None;
     }
+    let find = |text: &[u8]| examine(pipeline, scan, text);
     let segments = views::segments(&scan.url.path).filter(|segment| segment.len() >= views::MIN_SEGMENT);
-    segments.map(Cow::Borrowed).find_map(|segment| unwrap(pipeline, scan, &segment, DEPTH)).or_else(|| {
+    segments.map(Cow::Borrowed).find_map(|segment| unwrap(&segment, DEPTH, &find)).or_else(|| {
         views::pairs(&scan.url.raw_query)
             .flat_map(|(key, value)| [key, value])
-            .find_map(|part| unwrap(pipeline, scan, &text::percent_decode_all(&part), DEPTH))
+            .find_map(|part| unwrap(&text::percent_decode_all(&part), DEPTH, &find))
     })
 }
 
-fn unwrap(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8], depth: usize) -> Option<UrlVerdict> {
+/// What is found in the decodings of a text, and in theirs.
+fn unwrap(text: &[u8], depth: usize, find: &dyn Fn(&[u8]) -> Option<UrlVerdict>) -> Option<UrlVerdict> {
     if depth == 0 {
         return None;
     }
-    views::decodings(text).find_map(|decoded| {
-        examine(pipeline, scan, &decoded).or_else(|| unwrap(pipeline, scan, &decoded, depth - 1))
-    })
+    views::decodings(text).find_map(|decoded| find(&decoded).or_else(|| unwrap(&decoded, depth - 1, find)))
 }
 
 /// The decoded query and path without bytes that are not UTF-8.
@@ -302,9 +303,26 @@ fn bare_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if host.is_ascii() { None } else { examine(pipeline, scan, host) }
 }
 
-/// Canary tokens, also when there is no literal secret.
+/// Canary tokens, also when there is no literal secret, and in what is behind escapes and several encodings.
 fn canaries_always(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    secrets::canary(&pipeline.dlp, scan).map(|reason| UrlVerdict::block(Label::Dlp, reason))
+    if !pipeline.dlp.has_canaries() {
+        return None;
+    }
+    let find = |text: &[u8]| canary(pipeline, text);
+    let parts = views::segments(&scan.url.path)
+        .map(Cow::Borrowed)
+        .chain(views::pairs(&scan.url.raw_query).flat_map(|(key, value)| [key, value]));
+    find(scan.canonical())
+        .or_else(|| find(&scan.lenient_canonical()))
+        .or_else(|| find(scan.values().joined()))
+        .or_else(|| {
+            let mut parts = parts.map(|part| text::percent_decode_lenient(&part, ROUNDS).into_owned());
+            parts.find_map(|part| find(&part).or_else(|| unwrap(&part, DEPTH, &find)))
+        })
+}
+
+fn canary(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
+    secrets::canary(&pipeline.dlp, text).map(|reason| UrlVerdict::block(Label::Dlp, reason))
 }
 
 /// Encoded data in quotes, behind a name, in JSON or cut in two between parameters, as it is found in bodies.
@@ -315,12 +333,20 @@ fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
     segments.chain([scan.lenient_query(), joined]).find_map(|text| {
         pipeline.dlp.look_into_runs(text, |decoded| {
-            examine(pipeline, scan, decoded).or_else(|| {
+            examine(pipeline, scan, decoded).or_else(|| canary(pipeline, decoded)).or_else(|| {
                 let has_phrase = pipeline.dlp.detects_seeds() && pipeline.dlp.seed_in(&text::lossy(decoded));
                 has_phrase.then(|| UrlVerdict::block(Label::Dlp, secrets::seed_reason()))
             })
         })
     })
+}
+
+/// Path and query with the escapes of programming languages read, as in JSON that stands in a parameter.
+fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    memchr::memchr2(b'%', b'\\', scan.raw)?;
+    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
+    let texts = [scan.lenient_query(), &path];
+    texts.into_iter().filter_map(text::unescaped).find_map(|text| examine(pipeline, scan, &text))
 }
 
 /// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in

@@ -172,7 +172,7 @@ fn literal_secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, 
         if !has_none && let Some(form) = secrets.find(&[stripped.as_bytes(), decoded.as_bytes()]) {
             return Some(with_form(reason, form));
         }
-        if let Some(reason) = canary(dlp, scan) {
+        if let Some(reason) = canary(dlp, canonical) {
             return Some(reason.into());
         }
     }
@@ -186,12 +186,12 @@ pub(super) fn with_form(reason: &'static str, form: SecretForm) -> Cow<'static, 
     }
 }
 
-/// The first canary in the canonical string.
-pub(super) fn canary(dlp: &Scanner, scan: &Scan<'_>) -> Option<String> {
+/// The first canary in `text`.
+pub(super) fn canary(dlp: &Scanner, text: &[u8]) -> Option<String> {
     if !dlp.has_canaries() {
         return None;
     }
-    let hits = dlp.canary_hits(scan.canonical());
+    let hits = dlp.canary_hits(text);
     let hit = hits.first()?;
     let suffix = match hit.encoded {
         Encoding::Plain => String::new(),

@@ -27,6 +27,7 @@ use crate::events::{Event, SniCategory};
 use crate::policy::headers::HeaderFinding;
 use crate::policy::session::Tier;
 use crate::policy::verdict::UrlVerdict;
+use crate::upstream::DialError;
 use sni::{Category, Need};
 use target::Target;
 
@@ -110,9 +111,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     let deadline = Instant::from_std(exchange.began) + Duration::from_secs(limit);
     let upstream = match dial(&exchange, &target, deadline).await {
         Ok(stream) => stream,
-        Err(error) => {
+        Err((answer, error)) => {
             exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
-            return answer::text(StatusCode::BAD_GATEWAY, "tunnel dial failed");
+            return answer;
         }
     };
     // C16: take over.
@@ -170,19 +171,27 @@ fn hint_websocket(exchange: &Exchange, target: &Target) {
     exchange.record(&Event::Anomaly { ctx, scanner: "", reason: &reason, score: WEBSOCKET_HINT_SCORE });
 }
 
-async fn dial(exchange: &Exchange, target: &Target, deadline: Instant) -> Result<TcpStream, String> {
+async fn dial(
+    exchange: &Exchange,
+    target: &Target,
+    deadline: Instant,
+) -> Result<TcpStream, (Answer, String)> {
     let shared = &exchange.shared;
     // The live rules, not the snapshot's: a reload that closes a range closes it for dials at once. (spec: http-proxy §4)
     let policy = shared.policy.load_full();
     let dial = shared.upstream.dial(&policy.dial, &target.host, &target.port);
-    tokio::select! {
+    let error = tokio::select! {
         dialled = timeout_at(deadline, dial) => match dialled {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("context deadline exceeded".to_owned()),
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error @ DialError::Descriptors(_))) => {
+                return Err((answer::no_descriptors(), error.to_string()));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "context deadline exceeded".to_owned(),
         },
-        () = shared.stop.cut.cancelled() => Err("context canceled".to_owned()),
-    }
+        () = shared.stop.cut.cancelled() => "context canceled".to_owned(),
+    };
+    Err((answer::text(StatusCode::BAD_GATEWAY, "tunnel dial failed"), error))
 }
 
 /// A tunnel whose 200 is on its way.

@@ -114,7 +114,7 @@ impl Fetch {
         // 5: a level that denies everything.
         self.session_level()?;
         // 6: header DLP, on the client's headers to the proxy.
-        self.header_dlp(client)?;
+        self.header_dlp(client, &url)?;
         // 7: a finding may have raised the level.
         if exchange.findings.any() {
             self.session_level()?;
@@ -193,8 +193,11 @@ impl Fetch {
         ))
     }
 
-    fn header_dlp(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        if self.exchange.refuses_headers(&self.host, headers, "fetch") {
+    fn header_dlp(&self, headers: &HeaderMap, url: &GoUrl<'_>) -> Result<(), Answer> {
+        let exchange = &self.exchange;
+        if exchange.refuses_headers(&self.host, headers, "fetch")
+            || exchange.refuses_user_info(&self.host, url, "fetch")
+        {
             return Err(self.blocked(StatusCode::FORBIDDEN, HeaderFinding::REASON, ""));
         }
         Ok(())
@@ -206,8 +209,14 @@ impl Fetch {
 
     fn failed(&self, target: &[u8], failure: Failure) -> Answer {
         let exchange = &self.exchange;
+        let status = match failure {
+            Failure::Shortage(_) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_GATEWAY,
+        };
         let (url, error) = match failure {
-            Failure::Transport(error) => (String::from_utf8_lossy(target).into_owned(), error),
+            Failure::Transport(error) | Failure::Shortage(error) => {
+                (String::from_utf8_lossy(target).into_owned(), error)
+            }
             Failure::Location { url, error } => (url, error),
             Failure::Refused(verdict) => {
                 let reason = format!("redirect blocked: {}", verdict.reason);
@@ -225,7 +234,7 @@ impl Fetch {
         let error = format!("Get {}: {error}", crate::policy::url::quote(url.as_bytes()));
         exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
         let error = format!("fetch failed: {error}");
-        answer::json(StatusCode::BAD_GATEWAY, &Reply { error: &error, ..self.reply() })
+        answer::json(status, &Reply { error: &error, ..self.reply() })
     }
 
     async fn respond(

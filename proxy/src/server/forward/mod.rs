@@ -36,7 +36,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
     exchange.url = exchange::lossy(&url).into();
     let host = exchange::lossy(head.url.host_name()).into_owned();
     // F2: URL scan. Its verdict is applied at F7.
-    let verdict = exchange.scan_url(&url).await;
+    let verdict = exchange.scan_target(&url).await;
     exchange.report_warnings(&verdict, "forward");
     // F4: session recording. What it says is applied at F8.
     let anomaly = exchange.record_session(&host, &verdict);
@@ -69,7 +69,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         Err(refusal) => return refusal,
     };
     // F13: header DLP, on the headers as they came.
-    if exchange.refuses_headers(&host, &head.headers, "forward") {
+    if exchange.refuses_headers(&host, &head.headers, "forward")
+        || exchange.refuses_user_info(&host, &head.url, "forward")
+    {
         return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", HeaderFinding::REASON));
     }
     // F14: a finding of F13 may have raised the level.
@@ -119,8 +121,9 @@ fn session_refusal(level: &str) -> Answer {
 }
 
 fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
+    let shortage = matches!(failure, Failure::Shortage(_));
     match failure {
-        Failure::Transport(error) => {
+        Failure::Transport(error) | Failure::Shortage(error) => {
             let error =
                 format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&exchange.url));
             exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
@@ -138,6 +141,9 @@ fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
             let hint = exchange.policy.config.explains_blocks().then_some(redirect::HINT);
             return answer::with_hint(refusal, hint);
         }
+    }
+    if shortage {
+        return answer::no_descriptors();
     }
     answer::text(StatusCode::BAD_GATEWAY, "forward proxy fetch failed")
 }

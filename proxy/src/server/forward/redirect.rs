@@ -14,6 +14,7 @@ use crate::policy::url::GoUrl;
 use crate::policy::verdict::UrlVerdict;
 use crate::server::exchange::{Exchange, display};
 use crate::upstream::pool::{IncomingBody, OutgoingBody};
+use crate::upstream::{DialError, SendError};
 
 /// Hint for every refused redirect, whatever refused it.
 pub(in crate::server) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
@@ -31,6 +32,8 @@ const CREDENTIALS: [HeaderName; 4] =
 pub(in crate::server) enum Failure {
     /// The origin, the network, or the time limit.
     Transport(String),
+    /// Descriptors have run out.
+    Shortage(String),
     /// Something about a redirect that is not policy; reported under the redirect's own target.
     Location { url: String, error: String },
     /// A hop's URL is refused.
@@ -104,7 +107,10 @@ async fn send_one(exchange: &Exchange, outbound: &mut Outbound) -> Result<Respon
     let request = outbound.prepare();
     let upstream = &exchange.shared.upstream;
     let sent = upstream.send(&policy.dial, &origin, request, || Some(outbound.prepare())).await;
-    sent.map_err(|error| Failure::Transport(error.to_string()))
+    sent.map_err(|error| match error {
+        SendError::Dial(DialError::Descriptors(_)) => Failure::Shortage(error.to_string()),
+        error => Failure::Transport(error.to_string()),
+    })
 }
 
 /// The next method and whether the body goes along; `None`: this response is the answer.

@@ -54,7 +54,10 @@ pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<In
     drop(tunnel.dialled.take());
     sent.map_err(|error| {
         deliver::record_error(&case.exchange, &error.to_string());
-        answer::text(StatusCode::BAD_GATEWAY, "upstream error")
+        match error {
+            SendError::Connect(ConnectError::Dial(DialError::Descriptors(_))) => answer::no_descriptors(),
+            _ => answer::text(StatusCode::BAD_GATEWAY, "upstream error"),
+        }
     })
 }
 

@@ -211,9 +211,11 @@ where
         limits: Limits { head: HEAD, request: UNLIMITED, idle: UNLIMITED, write: None },
         strictness: tunnel.exchange.shared.fixed.strictness,
         inner: true,
+        slot: Arc::default(),
     };
-    let drain = tunnel.exchange.shared.stop.drain.clone();
-    wire::serve(tls, connection, drain, |request| {
+    let shared = &tunnel.exchange.shared;
+    let seat = shared.upstream.descriptors.seat(&connection.slot, &shared.stop.drain);
+    wire::serve(tls, connection, seat.leave.clone(), |request| {
         let tunnel = Arc::clone(&tunnel);
         request.body.gather(tunnel.exchange.policy.body.limit());
         async move { steps::handle::<ClientTls<S>>(&tunnel, Inner::from_http1(request)).await }

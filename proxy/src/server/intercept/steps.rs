@@ -26,7 +26,7 @@ use crate::policy::verdict::{Class, Label};
 use crate::server::answer::{self, Answer};
 use crate::server::cross_request::CROSS_REQUEST;
 use crate::server::deliver;
-use crate::server::exchange::Exchange;
+use crate::server::exchange::{self, Exchange};
 use crate::server::inspect::{self, Inspected};
 use crate::server::peek::Peeked;
 use crate::server::scrub;
@@ -43,6 +43,8 @@ pub(super) struct Case<'t> {
     pub tunnel: &'t Arc<Tunnel>,
     /// The CONNECT's exchange with the method and URL of this request.
     pub exchange: Exchange,
+    /// The URL of this request as it is judged: its bytes, where the exchange has text for the log.
+    judged: Vec<u8>,
     pub method: Method,
     pub headers: HeaderMap,
     /// What is forwarded as the body.
@@ -80,6 +82,7 @@ where
     scrub::strip_envelope(&mut request.headers); //                      1
     kill_switch(tunnel, &request)?; //                                   2
     authority(tunnel, &request)?; //                                     3
+    hierarchical(tunnel, &request)?;
     let (mut case, takeover) = Case::new(tunnel, request); //            5
     case.airlock()?; //                                                  4
     case.url().await?; //                                                6
@@ -146,6 +149,15 @@ fn authority(tunnel: &Tunnel, request: &Inner) -> Result<(), Answer> {
     Err(answer::text(StatusCode::FORBIDDEN, "authority mismatch: blocked"))
 }
 
+/// D-521: a target such as `a:b` is no path. Behind the CONNECT's authority it would be judged as another URL than the origin
+/// is asked for.
+fn hierarchical(tunnel: &Tunnel, request: &Inner) -> Result<(), Answer> {
+    if request.url.opaque.is_empty() || tunnel.exchange.shared.fixed.strictness == Strictness::Reference {
+        return Ok(());
+    }
+    Err(answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"))
+}
+
 /// Host and port as Go's `net.SplitHostPort` sees them; what does not split is a host at port 443.
 pub(super) fn split(authority: &str) -> (&str, &str) {
     let whole = (authority, "443");
@@ -168,10 +180,11 @@ impl<'t> Case<'t> {
     fn new(tunnel: &'t Arc<Tunnel>, request: Inner) -> (Self, Option<crate::server::wire::Takeover>) {
         let connect = request.method == Method::CONNECT;
         let target = if connect { tunnel.authority().into_bytes() } else { request.url.request_uri() };
-        let path = if connect { String::new() } else { String::from_utf8_lossy(&target).into_owned() };
+        let path = if connect { &[][..] } else { &target };
+        let judged = [b"https://", tunnel.authority().as_bytes(), path].concat();
         let mut exchange = tunnel.exchange.clone();
         exchange.method = request.method.as_str().into();
-        exchange.url = format!("https://{}{path}", tunnel.authority()).into();
+        exchange.url = exchange::lossy(&judged).into();
         exchange.target = "".into();
         exchange.began = Instant::now();
         exchange.findings = Arc::default();
@@ -180,6 +193,7 @@ impl<'t> Case<'t> {
         let case = Self {
             tunnel,
             exchange,
+            judged,
             method: request.method,
             headers: request.headers,
             body: if bodyless { CaseBody::Empty } else { CaseBody::Unread(request.body) },
@@ -220,10 +234,10 @@ impl<'t> Case<'t> {
     /// Step 6: the URL pipeline. A rate limit is not enforced here, only at CONNECT (§20 O2).
     async fn url(&self) -> Result<(), Answer> {
         let exchange = &self.exchange;
-        let mut verdict = exchange.scan_url(exchange.url.as_bytes()).await;
+        let mut verdict = exchange.scan_target(&self.judged).await;
         exchange.report_warnings(&verdict, "intercept");
         if verdict.label == Label::RateLimit {
-            match exchange.policy.url.behind_rate_limit(exchange.url.as_bytes(), Instant::now()) {
+            match exchange.policy.url.behind_rate_limit(&self.judged, Instant::now()) {
                 Some(stricter) => verdict = stricter,
                 None => return Ok(()),
             }

@@ -26,7 +26,7 @@ use super::wire::{Limits, Request};
 use crate::events::{Context, Event};
 use crate::policy::dial::DialRules;
 use crate::policy::url::{GoUrl, ParseError, parse};
-use crate::upstream::{SendError, Upstream};
+use crate::upstream::{DialError, SendError, Upstream};
 
 pub(super) use respond::refusal as response_refusal;
 
@@ -175,7 +175,13 @@ async fn serve(shared: &Arc<Shared>, origin: &Arc<Origin>, client_ip: &Arc<str>,
             upgrade::serve(exchange, response, takeover, wants_upgrade.is_some(), deadline).await
         }
         Ok(response) => respond::deliver(exchange, &origin.host, response, deadline).await,
-        Err(error) => unavailable(&exchange, &plain(&error)),
+        Err(error) => {
+            let answer = unavailable(&exchange, &plain(&error));
+            match error {
+                SendError::Dial(DialError::Descriptors(_)) => answer::no_descriptors(),
+                _ => answer,
+            }
+        }
     }
 }
 
@@ -195,7 +201,7 @@ fn unavailable(exchange: &Exchange, error: &str) -> Answer {
 /// The text of a failure as a dialler without an address check words it.
 fn plain(error: &SendError) -> String {
     match error {
-        SendError::Dial(crate::upstream::DialError::Lookup { failure, .. }) => format!("dial tcp: {failure}"),
+        SendError::Dial(DialError::Lookup { failure, .. }) => format!("dial tcp: {failure}"),
         error => error.to_string(),
     }
 }

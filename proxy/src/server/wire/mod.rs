@@ -40,11 +40,11 @@ pub use finish::{KeepLength, NoDate, http_date, now};
 pub use guard::Limits;
 pub use head::{Expect, Framing, Head};
 pub use patience::{Ended, Patience};
+pub use slot::Slot;
 
 use super::answer::{self, Answer};
 use guard::Guard;
 use rarely::Rarely;
-use slot::Slot;
 
 /// One request, judged and ready for routing.
 #[derive(Debug)]
@@ -96,6 +96,8 @@ pub struct Connection {
     pub strictness: Strictness,
     /// Inside a tunnel: CONNECT is a method like any other there, and opens nothing.
     pub inner: bool,
+    /// Tells whether a request is under way.
+    pub slot: Arc<Slot>,
 }
 
 /// Serves requests on `io` until one side closes. When `drain` fires, the request under way is finished and the connection
@@ -106,7 +108,7 @@ where
     H: Fn(Request) -> F + Send + Sync,
     F: Future<Output = Answer> + Send,
 {
-    let slot = Arc::new(Slot::default());
+    let slot = connection.slot;
     let patience = Arc::new(Patience::default());
     let ends = (connection.local, connection.peer);
     let inner = connection.inner;

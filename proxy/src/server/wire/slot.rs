@@ -51,14 +51,14 @@ impl Default for Slot {
 
 impl Slot {
     /// The guard: a request has come.
-    pub fn put(&self, head: Box<Head>, body: Option<Arc<Inflow>>) {
+    pub(super) fn put(&self, head: Box<Head>, body: Option<Arc<Inflow>>) {
         self.last_was_post.store(head.method == http::Method::POST, Ordering::Relaxed);
         self.freed.store(BUSY, Ordering::SeqCst);
         *lock(&self.head) = Some((head, body));
     }
 
     /// The service: the request to handle now.
-    pub fn take(&self) -> Option<(Box<Head>, Option<Arc<Inflow>>)> {
+    pub(super) fn take(&self) -> Option<(Box<Head>, Option<Arc<Inflow>>)> {
         lock(&self.head).take()
     }
 
@@ -72,6 +72,11 @@ impl Slot {
         {
             waker.wake();
         }
+    }
+
+    /// Since when the client could have sent a whole request and has not; `None`: an answer is under way.
+    pub(crate) fn silent_since(&self) -> Option<Instant> {
+        self.since()
     }
 
     /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the

@@ -15,7 +15,7 @@ const QUICK: Limits = Limits {
 
 fn connection(strictness: Strictness) -> Connection {
     let at = SocketAddr::from(([127, 0, 0, 1], 1));
-    Connection { local: at, peer: at, limits: QUICK, strictness, inner: false }
+    Connection { local: at, peer: at, limits: QUICK, strictness, inner: false, slot: Arc::default() }
 }
 
 /// Answers with the target, the number of body bytes, and whether trailers came.

@@ -3,7 +3,8 @@
 //!
 //! Verdicts come from the policy; this module asks, reports, and answers with the message to pass on or the words to close with.
 //! Text of the client is scanned together with the end of what it said before. In hardened mode its binary messages and the
-//! payload of its pings are scanned too (D-511), each kind with a memory of its own so that one cannot be used to split the other.
+//! payload of its pings are scanned too (D-511), each kind with a memory of its own so that one cannot be used to split the other;
+//! and what is JSON is scanned like a body that is (D-522).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::server::{deliver, report};
 const TAIL: usize = 4096;
 /// The difference under which binary messages and pings are scanned.
 const ALL_KINDS: &str = "D-511";
+/// The difference under which messages that are JSON are scanned as such.
+const JSON: &str = "D-522";
 
 /// A message that is not passed on: both peers get a close frame 1008 with this reason. It has been reported.
 #[derive(Debug)]
@@ -191,6 +194,12 @@ impl<'a> Judge<'a> {
             }
             let difference = difference.unwrap_or_else(|| self::difference(&found.matches));
             self.secret_found(&found.matches, difference)?;
+        } else if self.scans_all_kinds() {
+            let (policy, text) = (Arc::clone(&policy.body), message.clone());
+            let found = self.offload(message.len(), move || policy.secrets_in_json(&text)).await?;
+            if let Some(matches) = found {
+                self.secret_found(&matches, JSON)?;
+            }
         }
         let findings = policy.body.addresses(&joined);
         let Some(action) = findings.iter().map(|finding| finding.action).max() else { return Ok(()) };

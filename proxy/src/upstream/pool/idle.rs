@@ -108,6 +108,19 @@ impl Idle {
         state.origins.entry(key.clone()).or_default().http2 = Some((now, sender));
     }
 
+    /// Closes those that have waited longest, an eighth of them; how many. HTTP/2 connections come last: exchanges on them
+    /// still come to their end.
+    pub(super) fn give_up(&self) -> usize {
+        let mut state = self.lock();
+        let (http1, http2) = (state.count, state.http2_count);
+        if http1 > 0 {
+            state.close_oldest_http1(http1 / 8);
+        } else if http2 > 0 {
+            state.forget_oldest_http2(http2 / 8);
+        }
+        (http1 + http2).saturating_sub(state.count + state.http2_count)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Map operations only; nothing in them panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,10 +141,10 @@ async fn keep_swept(idle: Weak<Idle>) {
     }
 }
 
-/// Up to when the oldest eighth of them is: a look at all for each new one would cost more than they save.
-fn oldest(mut times: Vec<Instant>, settings: &PoolSettings) -> Option<Instant> {
+/// Up to when the oldest are, one more than `number`.
+fn oldest(mut times: Vec<Instant>, number: usize) -> Option<Instant> {
     times.sort_unstable();
-    times.get(settings.idle / 8).copied()
+    times.get(number).or(times.last()).copied()
 }
 
 impl State {
@@ -145,7 +158,7 @@ impl State {
         });
     }
 
-    /// Closes connections that have waited longest.
+    /// Closes connections that have waited longest, an eighth of all: a look at all for each new one would cost more than they save.
     fn make_room_http1(&mut self, now: Instant, settings: &PoolSettings) {
         if self.count < settings.idle {
             return;
@@ -154,8 +167,12 @@ impl State {
         if self.count < settings.idle {
             return;
         }
+        self.close_oldest_http1(settings.idle / 8);
+    }
+
+    fn close_oldest_http1(&mut self, number: usize) {
         let waiting = self.origins.values().flat_map(|origin| &origin.http1);
-        let Some(limit) = oldest(waiting.map(|(since, _)| *since).collect(), settings) else { return };
+        let Some(limit) = oldest(waiting.map(|(since, _)| *since).collect(), number) else { return };
         self.rid(|origin| origin.http1.retain(|(since, _)| *since > limit));
     }
 
@@ -169,8 +186,12 @@ impl State {
         if self.http2_count < settings.idle {
             return;
         }
+        self.forget_oldest_http2(settings.idle / 8);
+    }
+
+    fn forget_oldest_http2(&mut self, number: usize) {
         let shared = self.origins.values().filter_map(|origin| origin.http2.as_ref());
-        let Some(limit) = oldest(shared.map(|(used, _)| *used).collect(), settings) else { return };
+        let Some(limit) = oldest(shared.map(|(used, _)| *used).collect(), number) else { return };
         self.rid(|origin| {
             if origin.http2.as_ref().is_some_and(|(used, _)| *used <= limit) {
                 origin.http2 = None;

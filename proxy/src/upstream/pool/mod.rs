@@ -161,6 +161,11 @@ impl Pool {
         Self { idle: Arc::new(Idle::new(settings)) }
     }
 
+    /// Closes the connections that have waited longest for a request, an eighth of them; how many.
+    pub(crate) fn give_up(&self) -> usize {
+        self.idle.give_up()
+    }
+
     /// Sends a request on a pooled connection, or on one that `connect` makes, and waits for the head of the response.
     /// `again` gives the request once more; it is asked only when the first one was [repeatable](Outgoing::repeatable).
     ///

@@ -154,7 +154,7 @@ fn take_nested<'a>(part: &Part<'a>, into: &mut Strings<'a>, level: usize) {
     if media.name.starts_with("multipart/") {
         let mut reading = into.another();
         let _ = extract_level(body, media.param("boundary"), &mut reading, true, level);
-        into.absorb(&reading, difference::MULTIPART_SUBTYPES);
+        into.absorb(&reading, difference::MULTIPART_SUBTYPES, false);
     }
 }
 

@@ -72,7 +72,7 @@ fn cases() -> Vec<Case> {
         case("D-805", FORM_DATA, |v| part(format!("Content-Type: text/{v}"), "c".into())),
         case("D-805", FORM_DATA, |v| part(format!("Content-Transfer-Encoding: {v}"), "c".into())),
         case("D-808", &["text/plain", "application/json"], |v| {
-            format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()
+            format!(r#"{{"k":"{}\t{}"}}"#, &v[..10], &v[10..]).into_bytes()
         }),
         case("D-808", &["application/octet-stream", "multipart/form-data; boundary=B"], encoded),
         case("D-810", &["multipart/mixed; boundary=B"], encoded),
@@ -87,15 +87,26 @@ fn cases() -> Vec<Case> {
             // Decoding takes `=AA` for one byte and with it the first letter of the key.
             part("Content-Transfer-Encoding: quoted-printable".into(), format!("=A{v}"))
         }),
-        case("D-812", &["text/plain"], |v| format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).into_bytes()),
+        case("D-812", &["text/plain"], |v| format!(r#"{{"k":"{}\t{}"}}"#, &v[..10], &v[10..]).into_bytes()),
+        case("D-812", &["text/plain"], |v| {
+            format!(r#"{{"a":"{}","b":"{}"}}"#, &v[..10], &v[10..]).into_bytes()
+        }),
         case("D-812", &["application/x-ndjson"], |v| {
-            format!("{{}}\n{{\"k\":\"\\u0041{}\"}}\n", &v[1..]).into_bytes()
+            format!("{{}}\n{{\"k\":\"{}\\t{}\"}}\n", &v[..10], &v[10..]).into_bytes()
         }),
         case("D-813", &["text/plain; charset=utf-16"], |v| utf16(&v.replace('K', "\u{212a}"))),
         case("D-814", &["application/xml"], |v| format!("<k>&#65;{}</k>", &v[1..]).into_bytes()),
+        case("D-814", &["text/plain"], |v| format!("<k>&#65;{}</k>", &v[1..]).into_bytes()),
+        case("D-814", JSON, |v| format!(r#"{{"page":"<k>&#65;{}</k>"}}"#, &v[1..]).into_bytes()),
+        case("D-113", &["text/plain"], |v| format!("k = \"\\x41{}\"", &v[1..]).into_bytes()),
+        case("D-113", &["text/plain"], |v| format!("\u{feff}{{\"k\":\"\\u0041{}\"}}", &v[1..]).into_bytes()),
+        case("D-113", JSON, |v| format!(r#"{{"k":"{{\"k\":\"\\u0041{}\"}}"}}"#, &v[1..]).into_bytes()),
+        case("D-113", FORM_DATA, |v| {
+            part("Content-Type: application/json".into(), format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]))
+        }),
         case("D-816", &["application/gzip"], |v| gzip(v.as_bytes())),
         case("D-816", &["application/octet-stream"], |v| {
-            gzip(&gzip(format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]).as_bytes()))
+            gzip(&gzip(format!(r#"{{"k":"{}\t{}"}}"#, &v[..10], &v[10..]).as_bytes()))
         }),
         case("D-816", &[], |v| zlib(&[&[0; 512], v.as_bytes(), &[0xff; 700]].concat())),
         case("D-816", &["application/zstd"], zstd),

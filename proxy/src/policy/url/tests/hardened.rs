@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 37] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 43] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -107,6 +107,34 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 37] = [
         "dlp",
         "https://example.com/?c=canary-token",
     ),
+    (
+        "C",
+        "https://example.com/?data=Y2FuYXJ5LXRva2VuLUFCQzEyMw%3D%3D",
+        "D-413",
+        "dlp",
+        "https://example.com/?data=Y2FuYXJ5LXRva2V4LUFCQzEyMw%3D%3D",
+    ),
+    (
+        "C",
+        "https://example.com/?data=%2F%2F8%2FY2FuYXJ5LXRva2VuLUFCQzEyMw%3D%3D",
+        "D-413",
+        "dlp",
+        "https://example.com/?data=%2F%2F8%2FY2FuYXJ5LXRva2V4LUFCQzEyMw%3D%3D",
+    ),
+    (
+        "C",
+        "https://example.com/?data=WTJGdVlYSjVMWFJ2YTJWdUxVRkNRekV5TXc9PQ%3D%3D",
+        "D-413",
+        "dlp",
+        "https://example.com/?data=WTJGdVlYSjVMWFJ2YTJWNExVRkNRekV5TXc9PQ%3D%3D",
+    ),
+    (
+        "C",
+        "https://example.com/?a=canary-token-&b=ABC123",
+        "D-413",
+        "dlp",
+        "https://example.com/?a=canary-token-&b=ABD123",
+    ),
     ("W", "https://example.com/?a=barz", "D-414", "dlp", "https://example.com/?a=bar"),
     ("W", "https://example.com/?a=colored", "D-414", "dlp", "https://example.com/?a=color"),
     (
@@ -143,6 +171,20 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 37] = [
         "D-418",
         "core_dlp",
         "https://example.com/?k=68656c6c6f20776f72&j=6c6420616e64206d6f7265",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%7B%22a%22:%22%5Cu0041KIAIOSFODNN7EXAMPLE%22%7D",
+        "D-420",
+        "core_dlp",
+        "https://example.com/?k=%7B%22a%22:%22%5Cu0041KIB4OSF%22%7D",
+    ),
+    (
+        "B",
+        "https://example.com/x%5Cx41KIAIOSFODNN7EXAMPLE",
+        "D-420",
+        "core_dlp",
+        "https://example.com/x%5Cx41KIB4OSF",
     ),
 ];
 

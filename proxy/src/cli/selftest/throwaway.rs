@@ -1,0 +1,122 @@
+//! A proxy of this process on an ephemeral loopback port, and an origin for it to reach; both end with the process.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::embed::{Options, Proxy};
+use crate::policy::url::parse::{Part, encode_into};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer that is read, bytes.
+const LONGEST: u64 = 1 << 20;
+/// What the origin answers.
+pub(super) const MARK: &str = "muselet mock upstream";
+
+/// A running proxy.
+pub(super) struct Throwaway {
+    address: SocketAddr,
+    pub(super) proxy: Proxy,
+    runtime: Option<Runtime>,
+}
+
+/// An answer of the proxy.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Throwaway {
+    /// Starts the proxy of a configuration, on an address of its own and without a reverse listener.
+    pub(super) fn start(mut config: Config, env: Vec<(String, String)>) -> Result<Throwaway, String> {
+        config.reverse_proxy.enabled = false;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|e| format!("starting the runtime: {e}"))?;
+        let options = Options { env, ..Options::default() };
+        let mut started = None;
+        super::wait(&runtime, Box::pin(async { started = Some(Proxy::start(config, options).await) }));
+        let proxy = started.ok_or("the proxy did not start")?.map_err(|e| e.to_string())?;
+        Ok(Throwaway { address: proxy.address(), proxy, runtime: Some(runtime) })
+    }
+
+    /// `GET` of a target: a path of the proxy's own, or a URL that it is to forward.
+    pub(super) fn get(&self, target: &str) -> Result<Reply, String> {
+        let host = match target.split_once("://") {
+            Some((_, rest)) => rest.split('/').next().unwrap_or_default().to_owned(),
+            None => self.address.to_string(),
+        };
+        exchange(self.address, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// `/fetch` of a URL.
+    pub(super) fn fetch(&self, url: &str) -> Result<Reply, String> {
+        let mut target = b"/fetch?url=".to_vec();
+        encode_into(&mut target, url.as_bytes(), Part::Query);
+        self.get(&String::from_utf8_lossy(&target))
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        // Nobody waits for its connections.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn exchange(address: SocketAddr, request: &str) -> Result<Reply, String> {
+    let failed = |e: std::io::Error| crate::cli::go_error(&e);
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut answer).map_err(failed)?;
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Response::new(&mut headers);
+    match head.parse(&answer) {
+        Ok(httparse::Status::Complete(end)) => Ok(Reply {
+            status: head.code.unwrap_or_default(),
+            body: String::from_utf8_lossy(&answer[end..]).into_owned(),
+        }),
+        _ => Err("no HTTP answer".to_owned()),
+    }
+}
+
+/// Starts an origin that answers every request with [`MARK`], and says where it is.
+pub(super) fn origin() -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    Ok(address)
+}
+
+fn answer(mut stream: TcpStream) {
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 64 * 1024 {
+        match stream.read(&mut chunk) {
+            Ok(n @ 1..) => head.extend_from_slice(&chunk[..n]),
+            _ => return,
+        }
+    }
+    let _ = stream.write_all(
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{MARK}",
+            MARK.len()
+        )
+        .as_bytes(),
+    );
+}

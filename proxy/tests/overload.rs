@@ -1,0 +1,110 @@
+//! When descriptors run out the proxy goes on answering, gives up what is idle, and recovers. (D-519)
+
+mod process;
+
+use std::time::{Duration, Instant};
+
+use process::{Proxy, exchange, head, origin};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// An origin that says nothing, and goes when its client does.
+async fn silent_origin() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move { stream.read_to_end(&mut Vec::new()).await });
+        }
+    });
+    address
+}
+
+/// Asks for a tunnel; the connection, and the answer's head.
+async fn tunnel(proxy: &Proxy, origin: &str) -> (TcpStream, String) {
+    let mut client = proxy.connect().await;
+    let request = format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\n\r\n");
+    client.write_all(request.as_bytes()).await.expect("sent");
+    let answer = head(&mut client).await;
+    // The name check waits for the first bytes.
+    let _ = client.write_all(b"begin").await;
+    (client, answer)
+}
+
+fn is_open(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_without_descriptors_is_refused_with_503_while_health_answers_and_all_recovers() {
+    let (proxy, origin) = (Proxy::start_with_descriptors(128).await, silent_origin().await);
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..100 {
+        let (client, answer) = tunnel(&proxy, &origin).await;
+        if is_open(&answer) {
+            open.push(client);
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+            refused += 1;
+            assert!(proxy.healthy().await);
+        }
+    }
+    println!("{} tunnels, {refused} refused", open.len());
+    assert!(open.len() >= 40 && refused >= 40, "{} open, {refused} refused", open.len());
+    let request = format!("GET http://{origin}/ HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n\r\n");
+    let answer = proxy.ask(request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("too many open files"), "{answer}");
+    let metrics = proxy.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(metrics.contains(r#"pipelock_descriptor_shortage_total{result="refused"}"#), "{metrics}");
+    drop(open);
+    let began = Instant::now();
+    while !is_open(&tunnel(&proxy, &origin).await.1) {
+        assert!(began.elapsed() < WITHIN, "no tunnel after the others have gone");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_to_origins_make_room_for_new_tunnels() {
+    let (proxy, silent) = (Proxy::start_with_descriptors(192).await, silent_origin().await);
+    let mut requests = JoinSet::new();
+    for _ in 0..60 {
+        let (mut client, origin) = (proxy.connect().await, origin().await);
+        requests.spawn(async move {
+            let request =
+                format!("GET http://{origin}/ HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("sent");
+            exchange(client, b"").await
+        });
+    }
+    while let Some(answer) = requests.join_next().await {
+        let answer = answer.expect("no panic");
+        assert!(is_open(&answer), "{answer}");
+    }
+    let mut open = Vec::new();
+    for n in 0..75 {
+        let (client, answer) = tunnel(&proxy, &silent).await;
+        assert!(is_open(&answer), "tunnel {n}: {answer}");
+        open.push(client);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_say_nothing_make_room_for_those_that_do() {
+    let (proxy, origin) = (Proxy::start_with_descriptors(128).await, silent_origin().await);
+    let mut silent = JoinSet::new();
+    for _ in 0..400 {
+        let address = proxy.address.clone();
+        silent.spawn(async move { TcpStream::connect(address).await });
+    }
+    let silent = silent.join_all().await;
+    let began = Instant::now();
+    assert!(proxy.healthy().await);
+    assert!(is_open(&tunnel(&proxy, &origin).await.1));
+    assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+    drop(silent);
+    assert!(proxy.healthy().await);
+}
