@@ -1,6 +1,7 @@
 //! The agent container (spec: launcher §9): detached, on the internal network only, its command run by exec.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::net::Ipv4Addr;
 
 use crate::engine::{ContainerSpec, ExecSpec};
@@ -62,28 +63,33 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         EnvValue::Literal(value) => Some((name.as_str(), value.as_str())),
         EnvValue::FromHost(_) => None,
     });
-    variables.extend(literals);
+    for (name, value) in literals {
+        // Of a variable given twice, which one counts depends on the program.
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, value));
+    }
     variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 /// The agent's command with the values read from the host's environment by `read`.
 ///
 /// # Errors
-/// When a variable is missing: the message names bottle, key and variable.
+/// When a variable is missing or no text: the message names bottle, key and variable.
 pub fn command(
     plan: &Plan,
     command: Vec<String>,
     tty: bool,
-    read: impl Fn(&str) -> Option<String>,
+    read: impl Fn(&str) -> std::result::Result<String, VarError>,
 ) -> Result<ExecSpec> {
     let mut env = Vec::new();
     for (name, value) in &plan.env {
         if let EnvValue::FromHost(variable) = value {
-            let value = read(variable).ok_or_else(|| {
-                Error::Refused(format!(
-                    "bottle {:?}, env.{name}: {variable} is not set in this environment",
-                    plan.bottle
-                ))
+            let value = read(variable).map_err(|e| {
+                let problem = match e {
+                    VarError::NotPresent => "is not set in this environment",
+                    VarError::NotUnicode(_) => "holds a value that is not UTF-8",
+                };
+                Error::Refused(format!("bottle {:?}, env.{name}: {variable} {problem}", plan.bottle))
             })?;
             env.push(format!("{name}={value}"));
         }

@@ -34,6 +34,9 @@ pub enum Error {
     /// The engine does not answer.
     #[error("no container engine: {0}")]
     NoEngine(String),
+    /// Nobody reads standard output any more.
+    #[error("standard output is closed")]
+    ReaderGone,
     /// A signal ended the launch.
     #[error("stopped by {0}")]
     Interrupted(&'static str),

@@ -10,8 +10,7 @@ use crate::{Error, Result, ca};
 /// How the compiler makes the image's binary: without any library of the system, and with functions copied into their callers
 /// only where they are very short, which takes a sixth off the size and adds a fifth to the instructions of a small request.
 /// `Dockerfile.proxy` has the same flags.
-const RUSTFLAGS: &str =
-    "-C target-feature=+crt-static -C llvm-args=-inline-threshold=12 -C llvm-args=-inlinehint-threshold=40";
+const RUSTFLAGS: &str = "-C target-feature=+crt-static -C llvm-args=-inline-threshold=5 -C llvm-args=-inlinehint-threshold=25 -C llvm-args=-align-all-functions=2";
 
 /// Target that a static binary is built for on this machine.
 fn target() -> String {

@@ -23,6 +23,8 @@ pub mod label {
     pub const PID: &str = "claude-bottle.pid";
     /// When the launcher started, seconds since the epoch.
     pub const STARTED: &str = "claude-bottle.started";
+    /// Host of the launcher: its process id says nothing on another one that uses the same engine.
+    pub const HOST: &str = "claude-bottle.host";
 }
 
 /// Turns an agent's name into a slug: lower case, every other character a hyphen, runs collapsed, ends trimmed, at most
@@ -51,9 +53,20 @@ pub fn is_slug(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// The `n`th slug to try: the base itself, then `-2`, `-3`, ….
+/// The `n`th slug to try: the base itself, then `-2`, `-3`, …. A long base gives way, because the sidecar's name is a host
+/// name's label, which has room for [`MAX_SLUG`] characters of a slug.
 pub fn candidate(base: &str, n: u32) -> String {
-    if n <= 1 { base.to_owned() } else { format!("{base}-{n}") }
+    if n <= 1 {
+        return base.to_owned();
+    }
+    let suffix = format!("-{n}");
+    let room = base.len().min(MAX_SLUG - suffix.len());
+    format!("{}{suffix}", base[..room].trim_end_matches('-'))
+}
+
+/// This host's name, as [`label::HOST`] carries it.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Names of one instance.
@@ -135,6 +148,9 @@ mod tests {
     #[test]
     fn candidates_count_from_two() {
         assert_eq!([candidate("a", 1), candidate("a", 2), candidate("a", 3)], ["a", "a-2", "a-3"]);
+        let long = candidate(&"x".repeat(MAX_SLUG), MAX_SUFFIX);
+        assert!(is_slug(&long) && long.ends_with("x-99"), "{long}");
+        assert!(Names::new(&long).sidecar.len() <= 63);
     }
 
     #[test]

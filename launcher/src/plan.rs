@@ -106,6 +106,13 @@ impl Plan {
                 .map_err(|e| Error::Refused(format!("mount source {}: {e}", source.display())))?;
             mount.source = absolute.to_string_lossy().into_owned();
         }
+        let mut warnings = manifest.warnings.clone();
+        warnings.extend(mounts.iter().filter(|mount| holds_an_engine(&mount.source)).map(|mount| {
+            format!(
+                "mount {}: an agent that can talk to a container engine gets past the proxy",
+                mount.source
+            )
+        }));
         Ok(Self {
             agent: agent.to_owned(),
             bottle: task.bottle.clone(),
@@ -121,7 +128,7 @@ impl Plan {
             sidecar_image: names::sidecar_image(variables.image.as_deref()),
             port: names::sidecar_port(variables.port.as_deref())?,
             supervise: bottle.supervise,
-            warnings: manifest.warnings.clone(),
+            warnings,
         })
     }
 
@@ -227,6 +234,17 @@ struct MountDocument<'a> {
     source: &'a str,
     target: &'a str,
     read_only: bool,
+}
+
+/// Whether a mount's source is a socket of a container engine, or a directory that has one in it.
+fn holds_an_engine(source: &str) -> bool {
+    const SOCKETS: [&str; 3] =
+        ["/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"];
+    let source =
+        source.strip_prefix("/var/run").map_or_else(|| source.to_owned(), |rest| format!("/run{rest}"));
+    let source = std::path::Path::new(&source);
+    source.ends_with("docker.sock")
+        || SOCKETS.iter().any(|socket| std::path::Path::new(socket).starts_with(source))
 }
 
 /// One YAML list of double-quoted strings. The manifest lets nothing through that a double-quoted scalar would have to

@@ -118,6 +118,13 @@ pub struct Leftover {
     pub slug: String,
     /// The launcher, when its file could be read.
     pub pid: Option<u32>,
+    /// When that file was written, else when the directory was made, in seconds since the epoch.
+    pub since: u64,
+}
+
+fn changed(path: &Path) -> Option<u64> {
+    let at = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    at.duration_since(std::time::UNIX_EPOCH).ok().map(|age| age.as_secs())
 }
 
 /// All stage directories below a root.
@@ -131,6 +138,7 @@ pub fn list(root: &Path) -> Vec<Leftover> {
             pid: std::fs::read_to_string(entry.path().join("pid"))
                 .ok()
                 .and_then(|text| text.trim().parse().ok()),
+            since: changed(&entry.path().join("pid")).or_else(|| changed(&entry.path())).unwrap_or_default(),
             dir: entry.path(),
         })
         .collect();

@@ -26,6 +26,15 @@ pub enum Thing {
     Stage(PathBuf),
 }
 
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Container(name) | Self::Network(name) => f.write_str(name),
+            Self::Stage(dir) => dir.display().fmt(f),
+        }
+    }
+}
+
 /// The stack of what is to be removed.
 #[derive(Debug, Default)]
 pub struct Teardown {

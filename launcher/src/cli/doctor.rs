@@ -1,5 +1,6 @@
 //! `bottle doctor`: engine, images, runtime, and one whole round trip: networks, isolation, sidecar, health, teardown.
 
+use super::output::print;
 use super::start::cancel_on_signal;
 use super::{ManifestArg, engine};
 use crate::engine::Engine;
@@ -20,7 +21,7 @@ impl Report for Quiet {
     fn step(&self, _: &str) {}
 
     fn warning(&self, text: &str) {
-        println!("warn  {text}");
+        let _ = print(&format!("warn  {text}"));
     }
 }
 
@@ -28,65 +29,59 @@ pub(super) async fn run(args: Args) -> Result<i64> {
     let engine = match engine().await {
         Ok(engine) => engine,
         Err(error) => {
-            println!("FAIL  {error}");
+            print(&format!("FAIL  {error}"))?;
             return Ok(1);
         }
     };
     let info = engine.info().await.map_err(|e| Error::NoEngine(e.to_string()))?;
-    println!("ok    engine {}{}", if info.podman { "Podman " } else { "Docker " }, info.version);
-    println!("ok    runtimes: {}", info.runtimes.join(", "));
+    let kind = if info.podman { "Podman" } else { "Docker" };
+    print(&format!("ok    engine {kind} {}", info.version))?;
+    print(&format!("ok    runtimes: {}", info.runtimes.join(", ")))?;
     let variables = Variables::of_process();
     let sidecar = names::sidecar_image(variables.image.as_deref());
     let mut failed =
-        !check_image(&engine, "sidecar image", &sidecar, "build it with 'bottle image build'").await;
+        !check_image(&engine, "sidecar image", &sidecar, "build it with 'bottle image build'").await?;
     match args.manifest.load() {
         Ok(manifest) => {
-            println!("ok    manifest {}", manifest.path.display());
+            print(&format!("ok    manifest {}", manifest.path.display()))?;
             for (name, agent) in &manifest.agents {
                 let what = format!("image of agent {name}");
-                check_image(&engine, &what, &agent.image, "it will be pulled at the first start").await;
+                check_image(&engine, &what, &agent.image, "it will be pulled at the first start").await?;
                 if let Some(runtime) =
                     agent.runtime.as_ref().filter(|runtime| !info.runtimes.contains(runtime))
                 {
-                    println!(
+                    print(&format!(
                         "FAIL  agent {name} wants the runtime {runtime}, which the engine does not have"
-                    );
+                    ))?;
                     failed = true;
                 }
             }
         }
-        Err(error) => println!("note  {error}"),
+        Err(error) => print(&format!("note  {error}"))?,
     }
     if failed {
         return Ok(1);
     }
     match round_trip(&engine, &sidecar, &variables).await {
         Ok(()) => {
-            println!("ok    round trip: networks, isolation, sidecar, health, teardown");
+            print("ok    round trip: networks, isolation, sidecar, health, teardown")?;
             Ok(0)
         }
         Err(error) => {
-            println!("FAIL  round trip: {error}");
+            print(&format!("FAIL  round trip: {error}"))?;
             Ok(1)
         }
     }
 }
 
-async fn check_image<E: Engine>(engine: &E, what: &str, image: &str, hint: &str) -> bool {
-    match engine.image_exists(image).await {
-        Ok(true) => {
-            println!("ok    {what} {image}");
-            true
-        }
-        Ok(false) => {
-            println!("miss  {what} {image}: {hint}");
-            false
-        }
-        Err(error) => {
-            println!("FAIL  {what} {image}: {error}");
-            false
-        }
-    }
+async fn check_image<E: Engine>(engine: &E, what: &str, image: &str, hint: &str) -> Result<bool> {
+    let found = engine.image_exists(image).await;
+    print(&match &found {
+        Ok(true) => format!("ok    {what} {image}"),
+        Ok(false) => format!("miss  {what} {image}: {hint}"),
+        Err(error) => format!("FAIL  {what} {image}: {error}"),
+    })?;
+    Ok(found == Ok(true))
 }
 
 async fn round_trip<E: Engine>(engine: &E, image: &str, variables: &Variables) -> Result<()> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::engine;
+use super::output::say;
 use crate::names::DEFAULT_IMAGE;
 use crate::{Result, image};
 
@@ -33,12 +34,12 @@ pub(super) async fn run(command: Command) -> Result<i64> {
     let binary = match binary {
         Some(binary) => binary,
         None => {
-            eprintln!("bottle: building the static binary");
+            say("building the static binary");
             image::build_binary(&source)?
         }
     };
-    eprintln!("bottle: packing {tag}");
-    image::build(&engine, &tag, &binary, user.as_deref(), &|text| eprintln!("bottle: {text}")).await?;
-    eprintln!("bottle: built {tag} in {:.1} s", started.elapsed().as_secs_f64());
+    say(format_args!("packing {tag}"));
+    image::build(&engine, &tag, &binary, user.as_deref(), &|text| say(text)).await?;
+    say(format_args!("built {tag} in {:.1} s", started.elapsed().as_secs_f64()));
     Ok(0)
 }

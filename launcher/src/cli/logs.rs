@@ -1,9 +1,11 @@
 //! `bottle logs`: the sidecar's decisions, one readable line each. Lines that are no JSON are shown as they are.
 
 use futures_util::StreamExt;
+use muselet_rules::text::strip_controls;
 use serde_json::Value;
 
 use super::engine;
+use super::output::print;
 use crate::engine::Engine;
 use crate::names::{self, Names};
 use crate::{Error, Result};
@@ -35,23 +37,22 @@ pub(super) async fn run(args: Args) -> Result<i64> {
         rest.extend_from_slice(&chunk.map_err(|e| Error::step("read the log of", &name, e))?);
         while let Some(end) = rest.iter().position(|&b| b == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            show(&line, args.blocked);
+            show(&line, args.blocked)?;
         }
         if rest.len() > MAX_LINE {
-            show(&std::mem::take(&mut rest), args.blocked);
+            show(&std::mem::take(&mut rest), args.blocked)?;
         }
     }
-    show(&rest, args.blocked);
+    show(&rest, args.blocked)?;
     Ok(0)
 }
 
-fn show(line: &[u8], blocked: bool) {
-    if let Some(text) = readable(line, blocked) {
-        println!("{text}");
-    }
+fn show(line: &[u8], blocked: bool) -> Result<()> {
+    readable(line, blocked).map_or(Ok(()), |text| print(&text))
 }
 
-/// A log line for people: time, event, what it concerns, why.
+/// A log line for people: time, event, what it concerns, why. The agent chose much of it, so what would steer the terminal is
+/// left out.
 fn readable(line: &[u8], blocked: bool) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end();
@@ -59,7 +60,7 @@ fn readable(line: &[u8], blocked: bool) -> Option<String> {
         return None;
     }
     let Ok(Value::Object(event)) = serde_json::from_str::<Value>(text) else {
-        return (!blocked).then(|| text.to_owned());
+        return (!blocked).then(|| strip_controls(text.as_bytes()).into_owned());
     };
     let field = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let name = field("event");
@@ -87,7 +88,7 @@ fn readable(line: &[u8], blocked: bool) -> Option<String> {
     }
     parts.extend(["reason", "error"].map(|key| field(key).to_owned()));
     parts.retain(|part| !part.trim().is_empty());
-    Some(parts.join(" ").trim_end().to_owned())
+    Some(strip_controls(parts.join(" ").trim_end().as_bytes()).into_owned())
 }
 
 #[cfg(test)]
@@ -116,5 +117,13 @@ mod tests {
         assert_eq!(readable(b"plain text\n", false).unwrap(), "plain text");
         assert_eq!(readable(b"plain text\n", true), None);
         assert_eq!(readable(b"\n", false), None);
+    }
+
+    #[test]
+    fn nothing_that_the_agent_chose_steers_the_terminal() {
+        let event =
+            br#"{"event":"blocked","url":"http://x/\u001b]0;title\u0007\u202e","reason":"a\nb\u009b2J"}"#;
+        assert_eq!(readable(event, true).unwrap(), "blocked        http://x/]0;title ab2J");
+        assert_eq!(readable(b"plain \x1b[2J", false).unwrap(), "plain [2J");
     }
 }

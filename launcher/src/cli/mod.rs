@@ -5,6 +5,7 @@ mod cleanup;
 mod doctor;
 mod image;
 mod logs;
+mod output;
 mod ps;
 mod show;
 mod start;
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("bottle: cannot start: {error}");
+            output::say(format_args!("cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -90,8 +91,10 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        // Whoever reads the output has seen enough.
+        Err(Error::ReaderGone) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bottle: {error}");
+            output::say(&error);
             ExitCode::FAILURE
         }
     }
@@ -113,7 +116,7 @@ async fn run(command: Command) -> Result<i64> {
 
 /// Connects to the engine.
 async fn engine() -> Result<Docker> {
-    let address = Surroundings::of_process().address().ok_or_else(|| {
+    let address = Surroundings::of_process().address()?.ok_or_else(|| {
         Error::NoEngine("no socket found; start Docker or Podman, or set DOCKER_HOST".to_owned())
     })?;
     Docker::connect(&address).await.map_err(|e| {
@@ -125,8 +128,4 @@ async fn engine() -> Result<Docker> {
         };
         Error::NoEngine(format!("{} does not answer: {text}{hint}", address.source))
     })
-}
-
-fn print_json(document: &serde_json::Value) {
-    println!("{}", serde_json::to_string_pretty(document).unwrap_or_default());
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{engine, print_json};
+use super::engine;
+use super::output::{print, print_json};
 use crate::engine::Engine;
 use crate::names::label;
 use crate::{Error, Result};
@@ -37,22 +38,19 @@ pub(super) async fn run(as_json: bool) -> Result<i64> {
                 })
             })
             .collect();
-        print_json(&json!(list));
+        print_json(&json!(list))?;
         return Ok(0);
     }
     let state = |row: &Row, role: &str| row.states.get(role).cloned().unwrap_or_else(|| "-".to_owned());
-    println!("{:<40} {:<24} {:<10} {:<10} STARTED", "SLUG", "AGENT", "SIDECAR", "AGENT");
+    let head = format!("{:<40} {:<24} {:<10} {:<10} STARTED", "SLUG", "AGENT", "SIDECAR", "AGENT");
+    print(&head)?;
     for (slug, row) in &rows {
         let started =
             row.started.parse().ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
         let format = time::format_description::well_known::Rfc3339;
         let started = started.and_then(|at| at.format(&format).ok()).unwrap_or_else(|| "-".to_owned());
-        println!(
-            "{slug:<40} {:<24} {:<10} {:<10} {started}",
-            row.agent,
-            state(row, "sidecar"),
-            state(row, "agent")
-        );
+        let (sidecar, agent) = (state(row, "sidecar"), state(row, "agent"));
+        print(&format!("{slug:<40} {:<24} {sidecar:<10} {agent:<10} {started}", row.agent))?;
     }
     Ok(0)
 }

@@ -1,6 +1,7 @@
 //! `bottle allowlist` and `bottle config`: what an agent would get, without an engine.
 
 use super::ManifestArg;
+use super::output::print;
 use crate::Result;
 use crate::names;
 use crate::plan::{Plan, Variables};
@@ -27,12 +28,12 @@ impl Args {
 
 pub(super) fn allowlist(args: &Args) -> Result<i64> {
     for host in args.plan()?.egress.allowlist {
-        println!("{host}");
+        print(&host)?;
     }
     Ok(0)
 }
 
 pub(super) fn config(args: &Args) -> Result<i64> {
-    print!("{}", args.plan()?.sidecar_config(None));
+    print(args.plan()?.sidecar_config(None).trim_end())?;
     Ok(0)
 }

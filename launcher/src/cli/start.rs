@@ -1,11 +1,12 @@
 //! `bottle start`: preflight, question, launch, the agent's command in this terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{ManifestArg, engine, print_json};
+use super::output::{print_json, say, tell};
+use super::{ManifestArg, engine};
 use crate::engine::Engine;
 use crate::launch::{self, Options, Report, attach};
 use crate::names;
@@ -45,11 +46,11 @@ struct ToStderr;
 
 impl Report for ToStderr {
     fn step(&self, text: &str) {
-        eprintln!("bottle: {text}");
+        say(format_args!("{text}"));
     }
 
     fn warning(&self, text: &str) {
-        eprintln!("bottle: warning: {text}");
+        say(format_args!("warning: {text}"));
     }
 }
 
@@ -67,19 +68,19 @@ pub(super) async fn run(args: Args) -> Result<i64> {
     };
     let plan = Plan::new(&manifest, &args.agent, &slug, &args.command, &Variables::of_process())?;
     // A missing variable is found before anything is created.
-    agent::command(&plan, Vec::new(), false, |name| std::env::var(name).ok())?;
+    agent::command(&plan, Vec::new(), false, |name| std::env::var(name))?;
     if args.json {
-        print_json(&plan.to_json());
+        print_json(&plan.to_json())?;
     } else {
-        eprint!("{}", preflight::text(&plan));
+        tell(&preflight::text(&plan));
     }
     if args.dry_run {
-        eprintln!("dry run: nothing was created");
+        tell("dry run: nothing was created\n");
         return Ok(0);
     }
     let engine = engine().await?;
     if !args.yes && !confirmed()? {
-        eprintln!("bottle: not started");
+        say("not started");
         return Ok(1);
     }
     let cancel = cancel_on_signal()?;
@@ -95,7 +96,7 @@ pub(super) async fn run(args: Args) -> Result<i64> {
             _ => image_command(launched.engine, &launched.plan.image).await?,
         };
         let tty = attach::has_terminal();
-        let spec = agent::command(launched.plan, command, tty, |name| std::env::var(name).ok())?;
+        let spec = agent::command(launched.plan, command, tty, |name| std::env::var(name))?;
         attach::run(launched, &spec, keep).await
     };
     launch::run(&engine, &plan, &stage::root_of_process(), &options, &cancel, &ToStderr, body).await
@@ -113,8 +114,7 @@ fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::Refused("standard input is no terminal to ask on: start with --yes".to_owned()));
     }
-    eprint!("Start? [y/N] ");
-    let _ = std::io::stderr().flush();
+    tell("Start? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|e| Error::step("read", "the answer", e))?;
     Ok(preflight::is_yes(&answer))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::engine;
+use super::output::say;
 use crate::engine::Engine;
 use crate::names::{self, Names, label};
 use crate::teardown::{self, Thing};
@@ -20,32 +21,34 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<i64> {
     let engine = engine().await?;
+    let known = instances(&engine).await?;
     let slugs = match args.slug {
         Some(slug) if names::is_slug(&slug) => BTreeSet::from([slug]),
         Some(slug) => return Err(Error::Refused(format!("{slug:?} is no instance name; see 'bottle ps'"))),
-        None => instances(&engine).await?,
+        None => known.clone(),
     };
     let mut failed = false;
     for slug in slugs {
         for warning in remove(&engine, &slug).await {
-            eprintln!("bottle: warning: {warning}");
+            say(format_args!("warning: {warning}"));
             failed = true;
         }
-        eprintln!("bottle: removed {slug}");
+        say(format_args!("{} {slug}", if known.contains(&slug) { "removed" } else { "nothing is named" }));
     }
     Ok(i64::from(failed))
 }
 
-/// Every slug that anything on the engine carries.
-pub(super) async fn instances<E: Engine>(engine: &E) -> Result<BTreeSet<String>> {
+/// Every slug that anything on the engine, or a stage directory, carries.
+async fn instances<E: Engine>(engine: &E) -> Result<BTreeSet<String>> {
     let failed = |e: crate::engine::EngineError| Error::step("list", "instances", e);
     let mut found = engine.containers(label::SLUG).await.map_err(failed)?;
     found.extend(engine.networks(label::SLUG).await.map_err(failed)?);
-    Ok(found.into_iter().filter_map(|thing| thing.labels.get(label::SLUG).cloned()).collect())
+    let stages = stage::list(&stage::root_of_process()).into_iter().map(|left| left.slug);
+    Ok(found.into_iter().filter_map(|thing| thing.labels.get(label::SLUG).cloned()).chain(stages).collect())
 }
 
 /// Removes everything of one instance and gives the warnings.
-pub(super) async fn remove<E: Engine>(engine: &E, slug: &str) -> Vec<String> {
+async fn remove<E: Engine>(engine: &E, slug: &str) -> Vec<String> {
     let names = Names::new(slug);
     let things = [
         Thing::Container(names.agent),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::{Error, Result};
+
 /// An address of an engine, and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -49,13 +51,21 @@ impl Surroundings {
     }
 
     /// The engine's address; none when nothing is configured and no socket exists.
-    pub fn address(&self) -> Option<Address> {
+    ///
+    /// # Errors
+    /// When a context is asked for that does not exist: another engine than that would be a surprise.
+    pub fn address(&self) -> Result<Option<Address>> {
         if let Some(host) = &self.docker_host {
-            return Some(Address { host: host.clone(), source: "DOCKER_HOST".to_owned() });
+            return Ok(Some(Address { host: host.clone(), source: "DOCKER_HOST".to_owned() }));
         }
-        if let Some(found) = self.context() {
-            return Some(found);
+        if let Some(name) = self.context_name() {
+            let missing = || Error::NoEngine(format!("there is no docker context {name:?}"));
+            return Ok(Some(self.context(&name).ok_or_else(missing)?));
         }
+        Ok(self.socket())
+    }
+
+    fn socket(&self) -> Option<Address> {
         let rootless =
             self.runtime_dir.iter().flat_map(|dir| [dir.join("docker.sock"), dir.join("podman/podman.sock")]);
         let system = self.sockets.iter().cloned();
@@ -69,15 +79,17 @@ impl Surroundings {
         })
     }
 
-    fn context(&self) -> Option<Address> {
-        let config = self.docker_config.as_deref()?;
-        let name = match &self.docker_context {
-            Some(name) => name.clone(),
-            None => read_json(&config.join("config.json"))?.get("currentContext")?.as_str()?.to_owned(),
+    /// The context that is asked for; `default` means the usual sockets.
+    fn context_name(&self) -> Option<String> {
+        let configured = || {
+            let config = read_json(&self.docker_config.as_deref()?.join("config.json"))?;
+            Some(config.get("currentContext")?.as_str()?.to_owned())
         };
-        if name.is_empty() || name == "default" {
-            return None;
-        }
+        self.docker_context.clone().or_else(configured).filter(|name| !name.is_empty() && name != "default")
+    }
+
+    fn context(&self, name: &str) -> Option<Address> {
+        let config = self.docker_config.as_deref()?;
         let digest = Sha256::digest(name.as_bytes());
         let id: String = digest.iter().map(|b| format!("{b:02x}")).collect();
         let meta = read_json(&config.join("contexts/meta").join(id).join("meta.json"))?;
@@ -104,7 +116,7 @@ mod tests {
             sockets: vec![socket.clone(), dir.path().join("absent")],
             ..Surroundings::default()
         };
-        assert_eq!(around.address().unwrap().host, format!("unix://{}", socket.display()));
+        assert_eq!(around.address().unwrap().unwrap().host, format!("unix://{}", socket.display()));
         let id: String = Sha256::digest(b"remote").iter().map(|b| format!("{b:02x}")).collect();
         let meta = dir.path().join("contexts/meta").join(id);
         std::fs::create_dir_all(&meta).unwrap();
@@ -114,13 +126,17 @@ mod tests {
         )
         .unwrap();
         std::fs::write(dir.path().join("config.json"), r#"{"currentContext":"remote"}"#).unwrap();
-        assert_eq!(around.address().unwrap().host, "unix:///run/other.sock");
+        assert_eq!(around.address().unwrap().unwrap().host, "unix:///run/other.sock");
+        around.docker_context = Some("typo".into());
+        assert!(around.address().unwrap_err().to_string().contains("\"typo\""));
+        around.docker_context = Some("default".into());
+        assert_eq!(around.address().unwrap().unwrap().host, format!("unix://{}", socket.display()));
         around.docker_host = Some("tcp://127.0.0.1:1".into());
-        assert_eq!(around.address().unwrap().host, "tcp://127.0.0.1:1");
+        assert_eq!(around.address().unwrap().unwrap().host, "tcp://127.0.0.1:1");
     }
 
     #[test]
     fn without_any_socket_there_is_no_address() {
-        assert_eq!(Surroundings::default().address(), None);
+        assert_eq!(Surroundings::default().address().unwrap(), None);
     }
 }

@@ -7,7 +7,7 @@ use bollard::errors::Error as ApiError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkConnectRequest,
-    NetworkCreateRequest, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    NetworkCreateRequest, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum, SystemVersion,
 };
 use bollard::query_parameters as query;
 use bytes::Bytes;
@@ -25,6 +25,7 @@ const CREATE_NETWORK: &str = "/v4.0.0/libpod/networks/create";
 /// A connection to Docker or Podman.
 pub struct Docker {
     api: bollard::Docker,
+    podman: bool,
 }
 
 impl From<ApiError> for EngineError {
@@ -70,7 +71,8 @@ impl Docker {
     /// When nothing answers there, or this user may not talk to it.
     pub async fn connect(address: &Address) -> EngineResult<Self> {
         let api = bollard::Docker::connect_with_host(&address.host)?.negotiate_version().await?;
-        Ok(Self { api })
+        let podman = is_podman(&api.version().await?);
+        Ok(Self { api, podman })
     }
 
     /// Creates a network on which Podman answers no look-ups. The Docker API has no word for that and bollard no call for
@@ -97,6 +99,11 @@ impl Docker {
         let unused = NetworkConnectRequest { container: String::new(), endpoint_config: None };
         Ok(api.connect_network(&spec.name, unused).await?)
     }
+}
+
+fn is_podman(version: &SystemVersion) -> bool {
+    let mut components = version.components.iter().flatten();
+    components.any(|component| component.name.to_ascii_lowercase().contains("podman"))
 }
 
 fn hash(map: &BTreeMap<String, String>) -> HashMap<String, String> {
@@ -147,14 +154,9 @@ impl Engine for Docker {
     async fn info(&self) -> EngineResult<EngineInfo> {
         let version = self.api.version().await?;
         let info = self.api.info().await?;
-        let podman = version
-            .components
-            .iter()
-            .flatten()
-            .any(|component| component.name.to_ascii_lowercase().contains("podman"));
         let mut runtimes: Vec<String> = info.runtimes.unwrap_or_default().into_keys().collect();
         runtimes.sort();
-        Ok(EngineInfo { version: version.version.unwrap_or_default(), podman, runtimes })
+        Ok(EngineInfo { podman: self.podman, version: version.version.unwrap_or_default(), runtimes })
     }
 
     async fn image_exists(&self, image: &str) -> EngineResult<bool> {
@@ -344,7 +346,11 @@ impl Engine for Docker {
 
     async fn put_files(&self, container: &str, files: &[FileEntry]) -> EngineResult<()> {
         let archive = archive(files).map_err(|e| EngineError::Failed(e.to_string()))?;
-        let options = query::UploadToContainerOptionsBuilder::default().path("/").copy_uidgid("true").build();
+        // With it Podman takes the owners from the archive. Without it Docker does: with it, it looks the container's user up among
+        // the host's, and fails for one that is only a number.
+        let owners = self.podman.to_string();
+        let options =
+            query::UploadToContainerOptionsBuilder::default().path("/").copy_uidgid(&owners).build();
         Ok(self.api.upload_to_container(container, Some(options), bollard::body_full(archive.into())).await?)
     }
 

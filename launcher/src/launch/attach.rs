@@ -1,13 +1,16 @@
 //! The agent's command with this terminal: bytes both ways, window size, exit code, and the sidecar watched meanwhile.
 
 use std::io::IsTerminal;
+use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 
 use super::Launched;
-use crate::engine::{Engine, ExecSpec};
+use crate::engine::{Engine, EngineError, EngineResult, ExecSpec};
 use crate::{Error, Result};
 
 /// Runs the command to its end and gives its exit code. Ends early, with an error, on a signal and when the sidecar ends
@@ -18,7 +21,7 @@ use crate::{Error, Result};
 pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bool) -> Result<i64> {
     let engine = launched.engine;
     let names = &launched.plan.names;
-    let failed = |e: crate::engine::EngineError| Error::step("run the command in", &names.agent, e);
+    let failed = |e: EngineError| Error::step("run the command in", &names.agent, e);
     let mut attached = engine.exec_attached(&names.agent, spec).await.map_err(failed)?;
     let _raw = if spec.tty { RawTerminal::enter() } else { None };
     let mut resized =
@@ -26,8 +29,8 @@ pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bo
     if spec.tty {
         fit(engine, &attached.id).await;
     }
-    let mut input = Some(std::mem::replace(&mut attached.input, Box::pin(tokio::io::sink())));
-    let (keys, mut from_keys) = tokio::sync::mpsc::channel::<Vec<u8>>(8);
+    let input = std::mem::replace(&mut attached.input, Box::pin(tokio::io::sink()));
+    let (keys, from_keys) = tokio::sync::mpsc::channel::<Vec<u8>>(8);
     // Standard input can only be read by a blocking thread, which ends with the process.
     std::thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
@@ -38,6 +41,9 @@ pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bo
             }
         }
     });
+    // Apart from the output: a command that reads nothing must not keep its own output from being read. Ends with this function.
+    let mut feeder = tokio::task::JoinSet::new();
+    feeder.spawn(feed(input, from_keys));
     let sidecar = engine.wait_container(&names.sidecar);
     tokio::pin!(sidecar);
     let mut sidecar_lost = false;
@@ -45,21 +51,16 @@ pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bo
     loop {
         tokio::select! {
             chunk = attached.output.next() => match chunk {
-                Some(Ok((true, bytes))) => write(&mut err, &bytes).await?,
-                Some(Ok((false, bytes))) => write(&mut out, &bytes).await?,
-                Some(Err(e)) => return Err(failed(e)),
+                // Whoever reads the output may have stopped; a signal must end the launch all the same.
+                Some(Ok((is_error, bytes))) => tokio::select! {
+                    written = async {
+                        if is_error { write(&mut err, &bytes).await } else { write(&mut out, &bytes).await }
+                    } => written?,
+                    () = launched.cancel.cancelled() => return Err(Error::Interrupted("a signal")),
+                },
+                // The engine resets the connection of a command that ended before it read all its input.
+                Some(Err(e)) => return exit_code(engine, &attached.id).await.map_err(failed)?.ok_or_else(|| failed(e)),
                 None => break,
-            },
-            keys = from_keys.recv(), if input.is_some() => match (keys, input.as_mut()) {
-                (Some(bytes), Some(pipe)) => {
-                    let written = async { pipe.write_all(&bytes).await.and(pipe.flush().await) }.await;
-                    input = input.filter(|_| written.is_ok());
-                }
-                (None, Some(pipe)) => {
-                    let _ = pipe.shutdown().await;
-                    input = None;
-                }
-                _ => {}
             },
             _ = resized.recv(), if spec.tty => fit(engine, &attached.id).await,
             ended = &mut sidecar, if !sidecar_lost => {
@@ -74,7 +75,30 @@ pub async fn run<E: Engine>(launched: Launched<'_, E>, spec: &ExecSpec, keep: bo
             () = launched.cancel.cancelled() => return Err(Error::Interrupted("a signal")),
         }
     }
-    Ok(engine.exec_code(&attached.id).await.map_err(failed)?.unwrap_or(0))
+    let still_runs = || EngineError::Failed("its output ended, and it still runs".to_owned());
+    exit_code(engine, &attached.id).await.map_err(failed)?.ok_or_else(|| failed(still_runs()))
+}
+
+/// The exit code, for which the engine may need a moment after the end of the output; none when the command still runs.
+async fn exit_code<E: Engine>(engine: &E, id: &str) -> EngineResult<Option<i64>> {
+    const TRIES: u32 = 20;
+    for _ in 0..TRIES {
+        if let Some(code) = engine.exec_code(id).await? {
+            return Ok(Some(code));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(None)
+}
+
+/// Hands the keys on until there are no more, or the command takes none.
+async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, mut keys: Receiver<Vec<u8>>) {
+    while let Some(bytes) = keys.recv().await {
+        if input.write_all(&bytes).await.and(input.flush().await).is_err() {
+            return;
+        }
+    }
+    let _ = input.shutdown().await;
 }
 
 async fn write(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> Result<()> {

@@ -60,6 +60,7 @@ pub fn labels(plan: &Plan, role: &str) -> BTreeMap<String, String> {
         (label::ROLE, role.to_owned()),
         (label::PID, std::process::id().to_string()),
         (label::STARTED, started.to_string()),
+        (label::HOST, names::host()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into()
@@ -252,7 +253,15 @@ impl<E: Engine> Attempt<'_, E> {
         self.create_container(teardown, &spec).await?;
         self.step("starting the agent")?;
         let started = self.engine.start_container(&names.agent).await;
-        started.map_err(|e| Error::step("start container", &names.agent, e))?;
+        started.map_err(|e| {
+            // The engine's words name the program, which is none that the user asked for.
+            let hint = if e.to_string().contains("\"sleep\"") {
+                format!("; an agent's image must have the program sleep, and {} has not", self.plan.image)
+            } else {
+                String::new()
+            };
+            Error::step("start container", &names.agent, format!("{e}{hint}"))
+        })?;
         if let Some(certificate) = certificate {
             self.step("installing the CA in the agent")?;
             ca::install(self.engine, &names.agent, certificate).await?;

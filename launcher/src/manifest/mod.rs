@@ -173,6 +173,8 @@ impl Manifest {
     /// # Errors
     /// [`Error::Manifest`] with line and column.
     pub fn parse(file: &str, text: &str) -> Result<Self> {
+        // Some editors begin a file with it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let yaml = file.ends_with(".yaml") || file.ends_with(".yml");
         let root = if yaml { node::parse_yaml(file, text)? } else { node::parse_jsonc(file, text)? };
         read::manifest(file, &root)

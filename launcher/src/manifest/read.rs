@@ -284,17 +284,29 @@ impl Reader<'_> {
             if !target.starts_with('/') {
                 return Err(self.error(at, format!("{path}.target is {target:?}: must be an absolute path")));
             }
+            let (source, at) = self.required_text(node, fields, "source", &path)?;
+            if source == "~" || source.starts_with("~/") {
+                let message =
+                    format!("{path}.source is {source:?}: '~' is not expanded here, write the whole path");
+                return Err(self.error(at, message));
+            }
             mounts.push(Mount {
-                source: self.required_text(node, fields, "source", &path)?.0,
+                source,
                 target,
                 read_only: self.boolean(fields, "read_only", &path, false)?,
             });
+        }
+        let workdir = self.optional_text(entries, "workdir", path)?;
+        if let Some(node) =
+            get(entries, "workdir").filter(|_| workdir.as_ref().is_some_and(|dir| !dir.starts_with('/')))
+        {
+            return Err(self.error(node.place, format!("{path}.workdir must be an absolute path")));
         }
         let agent = Agent {
             bottle,
             image: self.required_text(node, entries, "image", path)?.0,
             command: self.texts(entries, "command", path)?,
-            workdir: self.optional_text(entries, "workdir", path)?,
+            workdir,
             user: self.optional_text(entries, "user", path)?,
             mounts,
             runtime: self.optional_text(entries, "runtime", path)?,

@@ -51,6 +51,13 @@ fn reads_the_same_from_yaml() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_mistake() {
+    for (file, text) in [("b.json", r#"{"bottles":{"b":{}}}"#), ("b.yaml", "bottles: {b: {}}")] {
+        assert_eq!(Manifest::parse(file, &format!("\u{feff}{text}")).unwrap().bottles.len(), 1, "{file}");
+    }
+}
+
+#[test]
 fn a_bottle_without_egress_gets_the_defaults() {
     let manifest = Manifest::parse("b.json", r#"{"bottles":{"b":{}},"agents":{}}"#).unwrap();
     assert_eq!(manifest.bottles["b"].egress, EgressSection::default());
@@ -87,6 +94,8 @@ fn every_mistake_is_named_with_its_place() {
         (agent(r#"{"bottle":"c","image":"i"}"#), "there are b"),
         (agent(r#"{"bottle":"b"}"#), "agents.a.image is required"),
         (agent(r#"{"bottle":"b","image":"i","mounts":[{"source":"x","target":"rel"}]}"#), "absolute path"),
+        (agent(r#"{"bottle":"b","image":"i","mounts":[{"source":"~/x","target":"/x"}]}"#), "not expanded"),
+        (agent(r#"{"bottle":"b","image":"i","workdir":"rel"}"#), "agents.a.workdir must be an absolute path"),
         ("{".to_owned(), "b.json:1:"),
         ("[]".to_owned(), "an object"),
         (String::new(), "empty"),

@@ -139,9 +139,12 @@ fn a_value_from_the_host_goes_with_the_command_and_is_missed_by_name() {
     let plan = plan(BOTTLES[11], &Variables::default());
     assert!(!crate::agent::environment(&plan).iter().any(|v| v.starts_with("B=")));
     let spec =
-        crate::agent::command(&plan, vec!["c".into()], false, |name| Some(format!("of-{name}"))).unwrap();
+        crate::agent::command(&plan, vec!["c".into()], false, |name| Ok(format!("of-{name}"))).unwrap();
     assert_eq!(spec.env, ["B=of-HOST_TOKEN"]);
-    let error = crate::agent::command(&plan, vec![], false, |_| None).err().unwrap().to_string();
+    let error = crate::agent::command(&plan, vec![], false, |_| Err(std::env::VarError::NotPresent))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("\"b\"") && error.contains("env.B") && error.contains("HOST_TOKEN"), "{error}");
 }
 
@@ -154,4 +157,23 @@ fn mounts_are_relative_to_the_manifest() {
     let plan = Plan::new(&manifest, "a", "a", &[], &Variables::default()).unwrap();
     assert_eq!(plan.mounts[0].source, "/some/where/src");
     assert_eq!(plan.mounts[1].source, "/abs");
+}
+
+#[test]
+fn a_mount_that_gives_the_engine_away_is_warned_of() {
+    for (source, wanted) in [
+        ("/var/run/docker.sock", 1),
+        ("/run", 1),
+        ("/", 1),
+        ("/run/user/1000/docker.sock", 1),
+        ("/run/dock", 0),
+        ("/work", 0),
+    ] {
+        let text = format!(
+            r#"{{"bottles":{{"b":{{}}}},"agents":{{"a":{{"bottle":"b","image":"i","mounts":[{{"source":"{source}","target":"/x"}}]}}}}}}"#
+        );
+        let manifest = Manifest::parse("bottles.json", &text).unwrap();
+        let plan = Plan::new(&manifest, "a", "a", &[], &Variables::default()).unwrap();
+        assert_eq!(plan.warnings.len(), wanted, "{source}: {:?}", plan.warnings);
+    }
 }

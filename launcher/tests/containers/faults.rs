@@ -9,16 +9,21 @@ use muselet_launcher::engine::Engine;
 use super::MANIFEST;
 use super::support::{AGENT_IMAGE, Place, engine, left};
 
-/// Starts `bottle start` and sends a signal when its `n`th step is announced. None when there is no such step.
-fn interrupted_at(place: &Place, slug: &str, step: usize, signal: &str) -> Option<(String, Child)> {
-    let mut child = place
+/// `bottle start` of an agent that sleeps, its announcements in a pipe.
+fn started(place: &Place, slug: &str) -> Child {
+    place
         .bottle()
         .args(["start", "a", "--yes", "--name", slug, "--", "sleep", "60"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts `bottle start` and sends a signal when its `n`th step is announced. None when there is no such step.
+fn interrupted_at(place: &Place, slug: &str, step: usize, signal: &str) -> Option<(String, Child)> {
+    let mut child = started(place, slug);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let announced = lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("bottle: "));
     let Some(line) = announced.take_while(|line| !line.contains("removing what")).nth(step) else {
@@ -82,6 +87,23 @@ async fn cleanup_finds_everything_after_sigkill_during_any_step() {
             break;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_closed_during_any_step_leaves_nothing() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    for (slug, last) in [("closed-1", "creating the egress"), ("closed-2", "running the agent")] {
+        let mut child = started(&place, slug);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(last)));
+        drop(lines);
+        let sent = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{last}");
+        assert_eq!(left(&engine, slug).await, Vec::<String>::new(), "{last}");
+    }
+    assert_eq!(std::fs::read_dir(place.runtime_dir().join("bottle")).map_or(0, Iterator::count), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

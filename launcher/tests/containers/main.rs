@@ -63,6 +63,50 @@ async fn start_runs_the_command_and_passes_its_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_leaves_its_input_keeps_its_exit_code() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(MANIFEST);
+    let mut bottle = place.bottle();
+    bottle.args([
+        "start",
+        "a",
+        "--yes",
+        "--name",
+        "unread",
+        "--",
+        "bash",
+        "-c",
+        "for i in {1..40}; do printf '%0100000d' $i; done; exit 3",
+    ]);
+    let mut child = bottle
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    std::thread::spawn(move || while std::io::Write::write_all(&mut input, &[b'y'; 64 * 1024]).is_ok() {});
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 4_000_000), "{err}");
+    assert_eq!(left(&engine, "unread").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_is_only_a_number_and_in_no_list_will_do() {
+    let Some(engine) = engine().await else { return };
+    let place = Place::new(&MANIFEST.replace("\"command\"", "\"user\": \"4321:4321\", \"command\""));
+    let mut bottle = place.bottle();
+    bottle.args(["start", "a", "--yes", "--name", "number", "--", "bash", "-c"]);
+    bottle.arg("id -u; cat $SSL_CERT_FILE >/dev/null && ls -ln $NODE_EXTRA_CA_CERTS");
+    let output = bottle.stdin(std::process::Stdio::null()).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    assert!(out.starts_with("4321\n-rw-r--r-- 1 0 0 "), "{out}");
+    assert_eq!(left(&engine, "number").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_creates_nothing_and_nobody_is_asked_without_a_terminal() {
     let Some(engine) = engine().await else { return };
     let place = Place::new(MANIFEST);

@@ -34,7 +34,7 @@ pub struct TestCa {
 
 /// The engine with all images in place. None, with a word, where there is no engine; with `REQUIRE_DOCKER=1` that fails.
 pub async fn engine() -> Option<Docker> {
-    let connected = match Surroundings::of_process().address() {
+    let connected = match Surroundings::of_process().address().unwrap() {
         Some(address) => Docker::connect(&address).await.map_err(|e| e.to_string()),
         None => Err("no socket".to_owned()),
     };
@@ -305,7 +305,7 @@ fn create_internet(name: &str) {
         move || {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
                 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
-                let address = Surroundings::of_process().address().unwrap();
+                let address = Surroundings::of_process().address().unwrap().unwrap();
                 let api = bollard::Docker::connect_with_host(&address.host)
                     .unwrap()
                     .negotiate_version()
