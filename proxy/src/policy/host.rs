@@ -8,24 +8,32 @@ use std::borrow::Cow;
 
 use super::address;
 
-/// Lower-cases code point by code point, as the reference does: U+0130 becomes a plain `i`, invalid bytes become U+FFFD.
+/// Lower-cases code point by code point, as the reference does: U+0130 becomes a plain `i`.
 #[must_use]
-pub fn lower(name: &[u8]) -> Cow<'_, str> {
-    if name.is_ascii() {
-        let text = std::str::from_utf8(name).unwrap_or_default();
-        return if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(text.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(text)
-        };
+pub fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        return Cow::Owned(lower_chars(name).collect());
+    }
+    Cow::Borrowed(name)
+}
+
+/// [`lower`] of bytes, of which each invalid one becomes U+FFFD.
+#[must_use]
+pub fn lower_bytes(name: &[u8]) -> Cow<'_, str> {
+    if let Ok(name) = std::str::from_utf8(name) {
+        return lower(name);
     }
     let mut out = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
-        // U+0130 is the only code point whose lower case is longer than one, and its simple mapping is the first of them.
-        out.extend(chunk.valid().chars().filter_map(|c| c.to_lowercase().next()));
+        out.extend(lower_chars(chunk.valid()));
         out.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
     }
     Cow::Owned(out)
+}
+
+/// U+0130 is the only code point whose lower case is longer than one, and its simple mapping is the first of them.
+fn lower_chars(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter_map(|c| c.to_lowercase().next())
 }
 
 /// How a list treats address literals and blanks.
@@ -84,7 +92,7 @@ impl HostList {
             if pattern.is_empty() && dialect == Dialect::Exemptions {
                 continue;
             }
-            let pattern = lower(pattern.strip_suffix('.').unwrap_or(pattern).as_bytes()).into_owned();
+            let pattern = lower(pattern.strip_suffix('.').unwrap_or(pattern)).into_owned();
             match pattern.strip_prefix("*.") {
                 Some(rest) => list.entry(rest).wildcard.get_or_insert(index),
                 None => list.entry(&pattern).exact.get_or_insert(index),
@@ -146,7 +154,7 @@ impl HostList {
             return None;
         }
         let host = host.strip_suffix('.').unwrap_or(host);
-        let host = lower(host.as_bytes());
+        let host = lower(host);
         self.find_lower(&host)
     }
 
@@ -197,7 +205,7 @@ mod tests {
     /// The rule as the specification states it.
     fn plain(host: &str, pattern: &str, dialect: Dialect) -> bool {
         let pattern = if dialect == Dialect::Exemptions { pattern.trim() } else { pattern };
-        let fold = |text: &str| lower(text.strip_suffix('.').unwrap_or(text).as_bytes()).into_owned();
+        let fold = |text: &str| lower(text.strip_suffix('.').unwrap_or(text)).into_owned();
         let (host, pattern) = (fold(host), fold(pattern));
         if host.is_empty() || pattern.is_empty() {
             return false;

@@ -138,7 +138,7 @@ impl DataBudget {
         if self.limit == 0 || bytes == 0 {
             return;
         }
-        let host = super::host::lower(host.as_bytes());
+        let host = super::host::lower(host);
         let host = match address::parse_alternative_ipv4(&host) {
             Some(address) if self.canonical_keys => Cow::Owned(address.to_string()),
             _ => host,

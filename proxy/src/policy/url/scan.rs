@@ -52,8 +52,8 @@ impl<'u> Scan<'u> {
     pub(super) fn new(raw: &'u [u8]) -> Result<Self, ParseError> {
         let mut url = parse(raw)?;
         let mut host = match &url.host {
-            Cow::Borrowed(host) => host::lower(authority_name(host)),
-            Cow::Owned(_) => Cow::Owned(host::lower(url.host_name()).into_owned()),
+            Cow::Borrowed(host) => host::lower_bytes(authority_name(host)),
+            Cow::Owned(_) => Cow::Owned(host::lower_bytes(url.host_name()).into_owned()),
         };
         if let Some(address) = address::parse_alternative_ipv4(&host) {
             let dotted = address.to_string();
