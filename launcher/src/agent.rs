@@ -11,8 +11,13 @@ use crate::sidecar::ALIAS;
 use crate::{Error, Result};
 
 /// The container, as it is created. `sidecar`: the sidecar's address, which is written down because not every engine resolves
-/// names on the internal network.
-pub fn spec(plan: &Plan, sidecar: Ipv4Addr, labels: BTreeMap<String, String>) -> ContainerSpec {
+/// names on the internal network. `sysctls`: those under which the network was found to be isolated.
+pub fn spec(
+    plan: &Plan,
+    sidecar: Ipv4Addr,
+    sysctls: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+) -> ContainerSpec {
     ContainerSpec {
         name: plan.names.agent.clone(),
         image: plan.image.clone(),
@@ -26,6 +31,8 @@ pub fn spec(plan: &Plan, sidecar: Ipv4Addr, labels: BTreeMap<String, String>) ->
         hosts: [&plan.names.sidecar, ALIAS].map(|name| (name.to_owned(), sidecar)).to_vec(),
         mounts: plan.mounts.iter().map(|m| (m.source.clone(), m.target.clone(), m.read_only)).collect(),
         runtime: plan.runtime.clone(),
+        sysctls,
+        no_raw_sockets: true,
         auto_remove: true,
         labels,
         ..ContainerSpec::default()

@@ -1,6 +1,7 @@
 //! One CA per launch, made by the code that serves `tls init`, and its way into the agent (spec: launcher §10).
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use base64::Engine as _;
 use time::OffsetDateTime;
@@ -16,6 +17,8 @@ pub const CERT: &str = "ca.pem";
 pub const KEY: &str = "ca-key.pem";
 /// How long the CA is valid: longer than any agent runs, short enough to be worthless later.
 const VALIDITY: time::Duration = time::Duration::days(30);
+/// How long the image's own program may take before the bundle is made without it.
+const UPDATE_PATIENCE: Duration = Duration::from_secs(60);
 /// Bundles of images that do not keep theirs at the usual place.
 const OTHER_BUNDLES: [&str; 3] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
@@ -46,7 +49,7 @@ pub async fn install<E: Engine>(engine: &E, agent: &str, certificate: &[u8]) -> 
         user: Some("0".to_owned()),
         ..ExecSpec::default()
     };
-    let _ = engine.exec(agent, &update).await;
+    let _ = tokio::time::timeout(UPDATE_PATIENCE, engine.exec(agent, &update)).await;
     let bundle = engine.get_file(agent, path::BUNDLE).await.map_err(failed)?;
     if bundle.as_deref().is_some_and(|bundle| contains(bundle, certificate)) {
         return Ok(());

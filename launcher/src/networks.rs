@@ -26,6 +26,12 @@ pub fn isolation_options(engine: &EngineInfo) -> BTreeMap<String, String> {
     }
 }
 
+/// Settings of a network namespace that has no IPv6. Docker makes such ones where a network has none; Podman leaves every
+/// interface its link-local address, and so a way to the host's.
+pub fn without_ipv6() -> BTreeMap<String, String> {
+    BTreeMap::from([("net.ipv6.conf.all.disable_ipv6".to_owned(), "1".to_owned())])
+}
+
 /// The internal network of an instance.
 pub fn internal(name: &str, engine: &EngineInfo, labels: BTreeMap<String, String>) -> NetworkSpec {
     NetworkSpec {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::engine::{ContainerSpec, Engine, ExecSpec, FileEntry};
 use crate::plan::{Plan, path};
@@ -97,12 +97,13 @@ pub async fn wait_healthy<E: Engine>(engine: &E, plan: &Plan) -> Result<()> {
     let deadline = Instant::now() + HEALTH_DEADLINE;
     let mut pause = Duration::from_millis(20);
     loop {
-        let problem = match engine.exec(name, &check).await {
-            Ok((0, _)) => return Ok(()),
-            Ok((code, output)) => {
+        let problem = match timeout_at(deadline, engine.exec(name, &check)).await {
+            Err(_) => "healthcheck does not end".to_owned(),
+            Ok(Ok((0, _))) => return Ok(()),
+            Ok(Ok((code, output))) => {
                 format!("healthcheck exits with {code}: {}", String::from_utf8_lossy(&output).trim())
             }
-            Err(error) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
         };
         let ended = match engine.inspect_container(name).await {
             Ok(info) if !info.running => {

@@ -14,6 +14,8 @@ pub struct Address {
     pub host: String,
     /// What to name in an error.
     pub source: String,
+    /// Directory of `ca.pem`, `cert.pem` and `key.pem`, where it is to be spoken to over TLS.
+    pub certificates: Option<PathBuf>,
 }
 
 /// What of the environment decides.
@@ -25,6 +27,10 @@ pub struct Surroundings {
     pub docker_context: Option<String>,
     /// `DOCKER_CONFIG`, or `~/.docker`.
     pub docker_config: Option<PathBuf>,
+    /// Whether `DOCKER_TLS_VERIFY` is set and not empty.
+    pub tls: bool,
+    /// `DOCKER_CERT_PATH`.
+    pub certificates: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<PathBuf>,
     /// Sockets of the system, in the order they are tried.
@@ -43,6 +49,8 @@ impl Surroundings {
             docker_config: var("DOCKER_CONFIG")
                 .map(PathBuf::from)
                 .or_else(|| home.map(|h| h.join(".docker"))),
+            tls: var("DOCKER_TLS_VERIFY").is_some(),
+            certificates: var("DOCKER_CERT_PATH").map(PathBuf::from),
             runtime_dir,
             sockets: ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"]
                 .map(PathBuf::from)
@@ -56,7 +64,10 @@ impl Surroundings {
     /// When a context is asked for that does not exist: another engine than that would be a surprise.
     pub fn address(&self) -> Result<Option<Address>> {
         if let Some(host) = &self.docker_host {
-            return Ok(Some(Address { host: host.clone(), source: "DOCKER_HOST".to_owned() }));
+            let tls = host.starts_with("https://") || (self.tls && host.starts_with("tcp://"));
+            let dir = || self.certificates.as_ref().or(self.docker_config.as_ref()).cloned();
+            let certificates = if tls { dir() } else { None };
+            return Ok(Some(Address { host: host.clone(), source: "DOCKER_HOST".to_owned(), certificates }));
         }
         if let Some(name) = self.context_name() {
             let missing = || Error::NoEngine(format!("there is no docker context {name:?}"));
@@ -76,6 +87,7 @@ impl Surroundings {
         candidates.into_iter().find(|path| path.exists()).map(|path| Address {
             host: format!("unix://{}", path.display()),
             source: path.display().to_string(),
+            certificates: None,
         })
     }
 
@@ -92,9 +104,11 @@ impl Surroundings {
         let config = self.docker_config.as_deref()?;
         let digest = Sha256::digest(name.as_bytes());
         let id: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-        let meta = read_json(&config.join("contexts/meta").join(id).join("meta.json"))?;
+        let meta = read_json(&config.join("contexts/meta").join(&id).join("meta.json"))?;
         let host = meta.get("Endpoints")?.get("docker")?.get("Host")?.as_str()?.to_owned();
-        Some(Address { host, source: format!("docker context {name:?}") })
+        let certificates = config.join("contexts/tls").join(id).join("docker");
+        let certificates = Some(certificates).filter(|dir| host.starts_with("tcp://") && dir.is_dir());
+        Some(Address { host, source: format!("docker context {name:?}"), certificates })
     }
 }
 
@@ -133,6 +147,40 @@ mod tests {
         assert_eq!(around.address().unwrap().unwrap().host, format!("unix://{}", socket.display()));
         around.docker_host = Some("tcp://127.0.0.1:1".into());
         assert_eq!(around.address().unwrap().unwrap().host, "tcp://127.0.0.1:1");
+    }
+
+    #[test]
+    fn tls_is_spoken_where_the_variable_says_something_and_where_a_context_has_certificates() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Some(dir.path().to_owned());
+        let around = |host: &str, tls: bool| Surroundings {
+            docker_host: Some(host.to_owned()),
+            docker_config: config.clone(),
+            tls,
+            ..Surroundings::default()
+        };
+        let certificates = |around: &Surroundings| around.address().unwrap().unwrap().certificates;
+        assert_eq!(certificates(&around("tcp://h:1", false)), None);
+        assert_eq!(certificates(&around("tcp://h:1", true)), config);
+        assert_eq!(certificates(&around("https://h:1", false)), config);
+        assert_eq!(certificates(&around("unix:///s", true)), None);
+        let named = Surroundings { certificates: Some("/c".into()), ..around("tcp://h:1", true) };
+        assert_eq!(certificates(&named), Some("/c".into()));
+
+        let id: String = Sha256::digest(b"remote").iter().map(|b| format!("{b:02x}")).collect();
+        let meta = dir.path().join("contexts/meta").join(&id);
+        std::fs::create_dir_all(&meta).unwrap();
+        let text = r#"{"Endpoints":{"docker":{"Host":"tcp://h:2376"}}}"#;
+        std::fs::write(meta.join("meta.json"), text).unwrap();
+        let context = Surroundings {
+            docker_context: Some("remote".into()),
+            docker_config: config.clone(),
+            ..Surroundings::default()
+        };
+        assert_eq!(certificates(&context), None);
+        let tls = dir.path().join("contexts/tls").join(&id).join("docker");
+        std::fs::create_dir_all(&tls).unwrap();
+        assert_eq!(certificates(&context), Some(tls));
     }
 
     #[test]

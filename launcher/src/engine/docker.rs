@@ -22,6 +22,9 @@ use super::*;
 /// Where Podman creates networks in terms of its own; any 4.x and 5.x takes this version.
 const CREATE_NETWORK: &str = "/v4.0.0/libpod/networks/create";
 
+/// How long an engine may be silent, in seconds.
+const TIMEOUT: u64 = 120;
+
 /// A connection to Docker or Podman.
 pub struct Docker {
     api: bollard::Docker,
@@ -70,7 +73,7 @@ impl Docker {
     /// # Errors
     /// When nothing answers there, or this user may not talk to it.
     pub async fn connect(address: &Address) -> EngineResult<Self> {
-        let api = bollard::Docker::connect_with_host(&address.host)?.negotiate_version().await?;
+        let api = api(address)?.negotiate_version().await?;
         let podman = is_podman(&api.version().await?);
         Ok(Self { api, podman })
     }
@@ -98,6 +101,25 @@ impl Docker {
         });
         let unused = NetworkConnectRequest { container: String::new(), endpoint_config: None };
         Ok(api.connect_network(&spec.name, unused).await?)
+    }
+}
+
+/// A client of the library. Whether it speaks TLS is the address's business: the library goes by a variable of the environment,
+/// also where that is empty or a context counts instead.
+fn api(address: &Address) -> Result<bollard::Docker, ApiError> {
+    match &address.certificates {
+        Some(dir) => bollard::Docker::connect_with_ssl(
+            &address.host,
+            &dir.join("key.pem"),
+            &dir.join("cert.pem"),
+            &dir.join("ca.pem"),
+            TIMEOUT,
+            bollard::API_DEFAULT_VERSION,
+        ),
+        None if address.host.starts_with("tcp://") || address.host.starts_with("http://") => {
+            bollard::Docker::connect_with_http(&address.host, TIMEOUT, bollard::API_DEFAULT_VERSION)
+        }
+        None => bollard::Docker::connect_with_host(&address.host),
     }
 }
 
@@ -130,6 +152,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         read_only: Some(*read_only),
         ..Mount::default()
     });
+    let dropped: &[&str] = match spec {
+        ContainerSpec { hardened: true, .. } => &["ALL"],
+        ContainerSpec { no_raw_sockets: true, .. } => &["NET_RAW"],
+        _ => &[],
+    };
     HostConfig {
         network_mode: Some(spec.network.clone()),
         dns: spec.dns.map(|ip| vec![ip.to_string()]),
@@ -137,7 +164,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         mounts: Some(mounts.collect()),
         runtime: spec.runtime.clone(),
         sysctls: Some(hash(&spec.sysctls)),
-        cap_drop: spec.hardened.then(|| vec!["ALL".to_owned()]),
+        cap_drop: Some(dropped.iter().map(|&name| name.to_owned()).collect()),
         security_opt: spec.hardened.then(|| vec!["no-new-privileges".to_owned()]),
         memory: spec.memory,
         pids_limit: spec.pids,

@@ -15,6 +15,7 @@ pub struct State {
     networks: BTreeMap<String, NetworkSpec>,
     containers: BTreeMap<String, ContainerSpec>,
     files: BTreeMap<String, Vec<FileEntry>>,
+    made: Vec<ContainerSpec>,
 }
 
 /// What happens at a call.
@@ -38,6 +39,8 @@ pub struct Fake {
     pub fault: Option<(usize, Fault)>,
     /// Output of the isolation probe and its exit code.
     pub probe: Option<(i64, String)>,
+    /// Containers have IPv6 unless a setting takes it away.
+    pub ipv6: bool,
     /// Names that are taken from the beginning.
     pub taken: Vec<String>,
 }
@@ -57,6 +60,12 @@ impl Fake {
     pub fn left(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state.networks.keys().chain(state.containers.keys()).cloned().collect()
+    }
+
+    /// Every container of a name that was made, in order, also those that are gone.
+    pub fn made(&self, name: &str) -> Vec<ContainerSpec> {
+        let state = self.state.lock().unwrap();
+        state.made.iter().filter(|spec| spec.name == name).cloned().collect()
     }
 
     /// Files that were put into a container.
@@ -147,6 +156,7 @@ impl Engine for Fake {
                 return Err(EngineError::Conflict("exists".into()));
             }
             state.containers.insert(spec.name.clone(), spec.clone());
+            state.made.push(spec.clone());
             Ok(())
         })
     }
@@ -168,7 +178,10 @@ impl Engine for Fake {
 
     async fn wait_container(&self, name: &str) -> EngineResult<i64> {
         let code = self.probe.as_ref().map_or(0, |(code, _)| *code);
-        self.call(format!("wait {name}"), |_| Ok(code))
+        self.call(format!("wait {name}"), |state| {
+            let linked = self.ipv6 && state.containers.get(name).is_some_and(|c| c.sysctls.is_empty());
+            Ok(if linked { 3 } else { code })
+        })
     }
 
     async fn remove_container(&self, name: &str) -> EngineResult<()> {
@@ -222,7 +235,10 @@ impl Engine for Fake {
     }
 
     async fn last_logs(&self, name: &str, _: usize) -> EngineResult<String> {
-        let output = self.probe.as_ref().map_or_else(String::new, |(_, text)| text.clone());
+        let output = self.probe.as_ref().map_or_else(
+            || "reached the neighbours of eth0 over IPv6\n".to_owned(),
+            |(_, text)| text.clone(),
+        );
         self.call(format!("last_logs {name}"), |_| Ok(output))
     }
 

@@ -108,6 +108,9 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// Drops every capability and forbids gaining privileges.
     pub hardened: bool,
+    /// Takes away the right to raw sockets, which an engine may give by default: frames written by hand pass by the routes and
+    /// settings of the network namespace.
+    pub no_raw_sockets: bool,
     /// Memory limit in bytes.
     pub memory: Option<i64>,
     /// Limit of processes.

@@ -103,7 +103,10 @@ where
     E: Engine,
     B: AsyncFn(Launched<'_, E>) -> Result<i64>,
 {
-    let info = engine.info().await.map_err(|e| Error::NoEngine(e.to_string()))?;
+    let info = tokio::select! {
+        info = engine.info() => info.map_err(|e| Error::NoEngine(e.to_string()))?,
+        () = cancel.cancelled() => return Err(Error::Interrupted("a signal")),
+    };
     images(engine, plan, options, cancel, report).await?;
     for n in 1..=MAX_SUFFIX {
         let plan = plan.with_slug(&names::candidate(&plan.names.slug, n));
@@ -204,7 +207,7 @@ impl<E: Engine> Attempt<'_, E> {
 
         self.step("proving that the internal network is isolated")?;
         teardown.will_create(Thing::Container(names.probe.clone()));
-        self.prove_isolation(&network).await?;
+        let sysctls = self.prove_isolation(&network).await?;
 
         let certificate = if self.plan.egress.tls_interception {
             self.step("making the CA")?;
@@ -214,7 +217,7 @@ impl<E: Engine> Attempt<'_, E> {
         };
         let resolver = self.start_sidecar(teardown).await?;
         if !self.options.sidecar_only {
-            self.start_agent(teardown, resolver, certificate.as_deref()).await?;
+            self.start_agent(teardown, resolver, sysctls, certificate.as_deref()).await?;
             self.step("running the agent")?;
         }
         Ok(body(Launched { engine: self.engine, plan: self.plan, cancel: self.cancel }).await?)
@@ -245,11 +248,12 @@ impl<E: Engine> Attempt<'_, E> {
         &self,
         teardown: &mut Teardown,
         resolver: Ipv4Addr,
+        sysctls: BTreeMap<String, String>,
         certificate: Option<&[u8]>,
     ) -> std::result::Result<(), Failure> {
         let names = &self.plan.names;
         self.step(&format!("creating the agent {}", names.agent))?;
-        let spec = agent::spec(self.plan, resolver, labels(self.plan, "agent"));
+        let spec = agent::spec(self.plan, resolver, sysctls, labels(self.plan, "agent"));
         self.create_container(teardown, &spec).await?;
         self.step("starting the agent")?;
         let started = self.engine.start_container(&names.agent).await;
@@ -264,7 +268,10 @@ impl<E: Engine> Attempt<'_, E> {
         })?;
         if let Some(certificate) = certificate {
             self.step("installing the CA in the agent")?;
-            ca::install(self.engine, &names.agent, certificate).await?;
+            tokio::select! {
+                installed = ca::install(self.engine, &names.agent, certificate) => installed?,
+                () = self.cancel.cancelled() => return Err(Error::Interrupted("a signal").into()),
+            }
         }
         Ok(())
     }
@@ -297,16 +304,37 @@ impl<E: Engine> Attempt<'_, E> {
         created.map_err(|e| create_failure("create container", &spec.name, e))
     }
 
-    async fn prove_isolation(&self, network: &crate::engine::NetworkInfo) -> Result<()> {
+    /// Gives the settings under which a container on the internal network reaches nothing it must not reach.
+    async fn prove_isolation(
+        &self,
+        network: &crate::engine::NetworkInfo,
+    ) -> Result<BTreeMap<String, String>> {
         let addresses = networks::forbidden_addresses(network);
-        let reached = probe::run(self.engine, self.plan, &addresses, labels(self.plan, "probe")).await?;
+        let probe = probe::Probe {
+            engine: self.engine,
+            plan: self.plan,
+            addresses: &addresses,
+            labels: labels(self.plan, "probe"),
+            cancel: self.cancel,
+        };
+        let as_it_is = probe.run(&BTreeMap::new()).await?;
+        if as_it_is.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        // A kernel without IPv6 refuses the settings that switch it off.
+        let without = networks::without_ipv6();
+        let (sysctls, reached) = match probe.run(&without).await {
+            Ok(reached) => (without, reached),
+            Err(Error::Interrupted(by)) => return Err(Error::Interrupted(by)),
+            Err(_) => (BTreeMap::new(), as_it_is),
+        };
         if reached.is_empty() {
-            return Ok(());
+            return Ok(sysctls);
         }
         let message = format!("a container on it reaches {}", reached.join(", "));
         if self.options.allow_leaky_network {
             self.report.warning(&format!("network {} is not isolated: {message}", self.plan.names.internal));
-            return Ok(());
+            return Ok(sysctls);
         }
         let hint = "; upgrade the engine, or accept it with --allow-leaky-network";
         Err(Error::step("isolate network", &self.plan.names.internal, format!("{message}{hint}")))

@@ -213,6 +213,21 @@ async fn a_leaky_network_stops_the_launch_unless_allowed() {
 }
 
 #[tokio::test]
+async fn where_containers_have_ipv6_the_agent_is_made_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let cancel = CancellationToken::new();
+    for (ipv6, probes) in [(false, 1), (true, 2)] {
+        let engine = Fake { ipv6, ..Fake::default() };
+        launch(&engine, &root(&dir), &Options::default(), &cancel, &Told::default()).await.unwrap();
+        assert_eq!(engine.made("claude-bottle-probe-a").len(), probes);
+        let agent = &engine.made("claude-bottle-a")[0];
+        let wanted = if ipv6 { networks::without_ipv6() } else { BTreeMap::new() };
+        assert_eq!(agent.sysctls, wanted);
+        assert!(agent.no_raw_sockets);
+    }
+}
+
+#[tokio::test]
 async fn a_probe_that_cannot_run_stops_the_launch() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Fake { probe: Some((1, "unknown command \"probe\"\n".into())), ..Fake::default() };

@@ -67,6 +67,14 @@ async fn the_agent_reaches_its_siblings_and_nothing_else() {
             let default = |line: &str| line.split_whitespace().nth(1) == Some("00000000");
             expect(!routes.lines().skip(1).any(default), || format!("a default route: {routes}"))?;
         }
+        // The host's end of the network has a link-local address wherever the host has IPv6.
+        let off = "for i in /proc/sys/net/ipv6/conf/eth*; do [ ! -e $i ] || echo $(<$i/disable_ipv6); done";
+        let (_, off) = sh(&engine, &names.agent, off).await;
+        expect(!off.contains('0'), || format!("an interface has IPv6: {off}"))?;
+        let (_, status) = sh(&engine, &names.agent, "cat /proc/self/status").await;
+        let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap_or("all").trim();
+        let raw = u64::from_str_radix(bounding, 16).unwrap() & (1 << 13);
+        expect(raw == 0, || format!("the agent may open raw sockets: {bounding}"))?;
         let network = engine.inspect_network(&names.internal).await.unwrap();
         let gateway = networks::forbidden_addresses(&network)[0];
         for (what, script) in [

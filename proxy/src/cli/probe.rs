@@ -1,8 +1,11 @@
-//! `probe ADDRESS…` (hidden): tries to reach addresses that a container on an isolated network must not reach, for the
+//! `probe [ipv6] ADDRESS…` (hidden): tries to reach addresses that a container on an isolated network must not reach, for the
 //! launcher's proof of isolation. spec: launcher §7
 //!
 //! An address counts as reached when anything comes back from it: a connection, or a refusal, which only a host that got
 //! the packet can send. Exit status 0: nothing was reached; 3: something was, one line each on standard output.
+//!
+//! `ipv6` asks whether IPv6 is on here. Then every neighbour has an address that nobody gave it, the host's end of the network
+//! among them, and behind that one is whatever listens on the host: no list of addresses would name it.
 //!
 //! Where an engine gives the bridge no address, the first of the network may be the container's own, which says nothing. In
 //! the host's namespace several would be own: then none is left out.
@@ -10,6 +13,7 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -22,16 +26,28 @@ use super::{Done, Failure};
 const PORTS: [u16; 7] = [22, 53, 80, 443, 2375, 8080, 47_811];
 /// How long an attempt may take. On one machine an answer takes microseconds.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// Asks for the check of IPv6.
+const IPV6: &str = "ipv6";
+/// One directory an interface, where the kernel has IPv6.
+const INTERFACES: &str = "/proc/sys/net/ipv6/conf";
 /// Exit status when something was reached.
 const REACHED: u8 = 3;
 
 pub(super) fn definition() -> Command {
-    command("probe", "Check that addresses cannot be reached").hide(true).after_help("ADDRESS...")
+    command("probe", "Check that addresses cannot be reached").hide(true).after_help("[ipv6] ADDRESS...")
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     let mut addresses = Vec::new();
+    let mut report = String::new();
     for arg in extra(matches) {
+        if arg == IPV6 {
+            report.extend(
+                linked(Path::new(INTERFACES))
+                    .map(|name| format!("reached the neighbours of {name} over IPv6\n")),
+            );
+            continue;
+        }
         addresses.extend(targets(&arg).ok_or_else(|| Failure::new(format!("{arg:?} is no address")))?);
     }
     if addresses.is_empty() {
@@ -43,7 +59,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     }
     let attempts: Vec<_> =
         addresses.into_iter().map(|address| thread::spawn(move || attempt(address))).collect();
-    let mut report = String::new();
     for attempt in attempts {
         let found = attempt.join().map_err(|_| Failure::new("an attempt failed"))?;
         report.extend(found.map(|line| line + "\n"));
@@ -61,6 +76,17 @@ fn targets(text: &str) -> Option<Vec<SocketAddr>> {
     }
     let ip: IpAddr = text.parse().ok()?;
     Some(PORTS.iter().map(|port| SocketAddr::new(ip, *port)).collect())
+}
+
+/// The first interface, other than the loopback, that speaks IPv6.
+fn linked(interfaces: &Path) -> Option<String> {
+    let names = std::fs::read_dir(interfaces).ok()?.flatten().map(|entry| entry.file_name());
+    let names = names.filter_map(|name| name.into_string().ok());
+    let mut others = names.filter(|name| !["all", "default", "lo"].contains(&name.as_str()));
+    others.find(|name| {
+        let off = std::fs::read_to_string(interfaces.join(name).join("disable_ipv6"));
+        off.is_ok_and(|off| off.trim() == "0")
+    })
 }
 
 /// Whether an address is one of this network namespace's, loopback aside.
@@ -98,6 +124,22 @@ mod tests {
         for ip in ["127.0.0.1", "::1", "203.0.113.9", "1.1.1.1"] {
             assert!(!is_own(&ip.parse().unwrap()), "{ip}");
         }
+    }
+
+    #[test]
+    fn an_interface_that_speaks_ipv6_is_named_and_the_loopback_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = |name: &str, value: &str| {
+            std::fs::create_dir_all(dir.path().join(name)).unwrap();
+            std::fs::write(dir.path().join(name).join("disable_ipv6"), value).unwrap();
+        };
+        for (name, value) in [("all", "0\n"), ("default", "0\n"), ("lo", "0\n"), ("eth0", "1\n")] {
+            set(name, value);
+        }
+        assert_eq!(linked(dir.path()), None);
+        set("eth1", "0\n");
+        assert_eq!(linked(dir.path()).as_deref(), Some("eth1"));
+        assert_eq!(linked(&dir.path().join("absent")), None, "a kernel without IPv6");
     }
 
     #[test]
