@@ -7,7 +7,8 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Failure, go_duration};
+use super::Failure;
+use crate::config::grammar as values;
 
 /// Id of the hidden positional that collects what a command has no use for.
 pub(super) const EXTRA: &str = "extra";
@@ -47,7 +48,7 @@ pub(super) fn duration(name: &'static str, help: &'static str) -> Arg {
         .long(name)
         .value_name("duration")
         .allow_hyphen_values(true)
-        .value_parser(|text: &str| go_duration::parse(text))
+        .value_parser(values::duration)
         .help(help)
 }
 

@@ -10,7 +10,6 @@ mod check;
 mod completion;
 mod exec;
 mod generate;
-pub mod go_duration;
 mod grammar;
 mod healthcheck;
 mod help;

@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use super::go_duration;
 use crate::ca::{Ca, CaError, os_error_text};
+use crate::config::grammar;
 
 /// File names inside the CA directory.
 const CERTIFICATE: &str = "ca.pem";
@@ -23,7 +23,7 @@ const KEY: &str = "ca-key.pem";
 #[derive(Debug, thiserror::Error)]
 pub enum TlsCommandError {
     #[error("invalid validity: {0}")]
-    Validity(go_duration::DurationError),
+    Validity(String),
     #[error("resolving home directory: $HOME is not defined")]
     NoHome,
     #[error("resolve default path: {0}")]
@@ -92,7 +92,7 @@ impl Default for InitOptions {
 
 /// `tls init`: writes a fresh CA certificate and key. spec: tls-and-request-bodies §2.1.
 pub fn init(options: &InitOptions, home: &HomeSources) -> Result<String, TlsCommandError> {
-    let validity = go_duration::parse(&options.validity).map_err(TlsCommandError::Validity)?;
+    let validity = grammar::duration(&options.validity).map_err(TlsCommandError::Validity)?;
     let directory = match options.out.as_ref().filter(|p| !p.as_os_str().is_empty()) {
         Some(out) => out.clone(),
         None => home.directory().map_err(|e| TlsCommandError::DefaultPath(Box::new(e)))?,

@@ -134,7 +134,10 @@ pub fn duration(text: &str) -> Result<i64, String> {
             _ => return Err(format!("time: unknown unit {} in duration {}", quoted(unit), quoted(text))),
         };
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
-        let part = format!("0.{fraction}0").parse::<f64>().unwrap_or(0.0) * scale as f64;
+        // Go stops reading fraction digits once they no longer matter; 18 of them always fit.
+        let fraction = &fraction[..fraction.len().min(18)];
+        let numerator: u64 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| invalid())? };
+        let part = numerator as f64 * (scale as f64 / 10f64.powi(fraction.len() as i32));
         total = whole
             .checked_mul(scale)
             .and_then(|nanos| nanos.checked_add(part as u64))
@@ -248,5 +251,36 @@ pub fn join_path(dir: &str, path: &str) -> String {
         ("", path) => clean_path(path),
         (dir, "") => clean_path(dir),
         (dir, path) => clean_path(&format!("{dir}/{path}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_read_and_refused_as_go_does() {
+        let good = [
+            ("0", 0),
+            ("-0", 0),
+            ("1ns", 1),
+            ("1.5h", 5_400_000_000_000),
+            ("2h45m", 9_900_000_000_000),
+            ("-1h", -3_600_000_000_000),
+            ("+300ms", 300_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("0.1234567890123456789s", 123_456_789),
+            ("1\u{b5}s", 1_000),
+            ("-9223372036854775808ns", i64::MIN),
+        ];
+        for (text, want) in good {
+            assert_eq!(duration(text), Ok(want), "{text}");
+        }
+        for text in ["", "-", "1", "h", "1d", "1h ", ".", ".s", "3000000h", "1e3s", "9223372036854775808ns"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(duration("1h2"), Err(r#"time: missing unit in duration "1h2""#.into()));
+        assert_eq!(duration("3x\n"), Err(r#"time: unknown unit "x\n" in duration "3x\n""#.into()));
     }
 }
