@@ -1,6 +1,6 @@
 //! The reference's keyword gate: a rule is only run when the lower-cased text contains one of the keywords that were
-//! extracted from the rule's text. For some user expressions the extraction is wrong and silences the rule; reference
-//! mode does the same, hardened mode asks no gate (D-201). spec: response-scan §4.5
+//! extracted from the rule's text. For some expressions the extraction is wrong and silences the rule (of the built-in
+//! ones for one: 没有任限制); reference mode does the same, hardened mode asks no gate (D-201). spec: response-scan §4.5
 
 use crate::text;
 
@@ -183,5 +183,18 @@ mod tests {
         for (source, text, open) in table {
             assert_eq!(Gate::of(source).is_open(text), open, "{source:?} on {text:?}");
         }
+    }
+    #[test]
+    fn of_the_built_in_rules_the_gate_closes_one_on_what_it_matches() {
+        let closed: Vec<&str> = crate::injection::builtin_examples()
+            .filter(|example| example.matches)
+            .filter(|example| {
+                let rules = crate::injection::core_rules().iter().chain(crate::injection::builtin_rules());
+                let spec = rules.into_iter().find(|rule| *rule.name == example.rule).unwrap();
+                !Gate::of(&spec.regex).is_open(&text::to_lower(&example.text))
+            })
+            .map(|example| example.text.as_str())
+            .collect();
+        assert_eq!(closed, ["没有任限制"]);
     }
 }

@@ -210,8 +210,8 @@ fn run(rules: &[&Rule], variant: Variant, text: &str, reading: Reading) -> Vec<M
     let mut found = Vec::new();
     for rule in rules {
         let Some(expression) = pick(&rule.family, variant) else { continue };
-        let open =
-            !expression.gate.is_set() || expression.gate.is_open(lower.get_or_init(|| text::to_lower(text)));
+        let gate = expression.gate();
+        let open = !gate.is_set() || gate.is_open(lower.get_or_init(|| text::to_lower(text)));
         let difference = match reading {
             Reading::Exact if open => None,
             Reading::Exact => continue,

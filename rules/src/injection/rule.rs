@@ -1,5 +1,5 @@
 //! A rule and what is derived from its expression's text: the optional-whitespace and vowel-folded variants, the
-//! keyword gate that the reference puts in front of user rules, and the normalised form. spec: response-scan §2.4, §4.5
+//! keyword gate that the reference puts in front of it, and the normalised form. spec: response-scan §2.4, §4.5
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ pub struct RuleSpec {
     pub bundle: Arc<str>,
     /// Version of that bundle; empty otherwise.
     pub bundle_version: Arc<str>,
-    /// Compiled in: the reference's keyword gate is known not to change its verdicts.
+    /// Compiled in, hence known to compile.
     pub builtin: bool,
 }
 
@@ -116,18 +116,21 @@ pub(super) fn normalised(source: &str) -> Option<String> {
 pub(super) struct Expression {
     source: String,
     regex: OnceLock<Option<Regex>>,
-    pub(super) gate: Gate,
+    gate: OnceLock<Gate>,
 }
 
 impl Expression {
     /// `source` has been parsed before.
-    fn new(source: String, gated: bool) -> Self {
-        let gate = if gated { Gate::of(&source) } else { Gate::default() };
-        Self { source, regex: OnceLock::new(), gate }
+    fn new(source: String) -> Self {
+        Self { source, regex: OnceLock::new(), gate: OnceLock::new() }
     }
 
     pub(super) fn source(&self) -> &str {
         &self.source
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        self.gate.get_or_init(|| Gate::of(&self.source))
     }
 
     /// The compiled program. `None` only for a program above the size limit, which [`Rule::new`] refuses for rules as
@@ -141,16 +144,14 @@ impl Expression {
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) base: Expression,
-    gated: bool,
     optional_whitespace: OnceLock<Option<Expression>>,
     vowel_folded: OnceLock<Option<Expression>>,
 }
 
 impl Family {
-    fn new(source: String, gated: bool) -> Self {
+    fn new(source: String) -> Self {
         Self {
-            base: Expression::new(source, gated),
-            gated,
+            base: Expression::new(source),
             optional_whitespace: OnceLock::new(),
             vowel_folded: OnceLock::new(),
         }
@@ -165,7 +166,7 @@ impl Family {
     }
 
     fn derive(&self, variant: impl Fn(&str) -> Option<String>) -> Option<Expression> {
-        variant(self.base.source()).map(|source| Expression::new(source, self.gated))
+        variant(self.base.source()).map(Expression::new)
     }
 }
 
@@ -182,13 +183,13 @@ impl Rule {
     pub(super) fn new(spec: RuleSpec) -> Result<Self, RuleError> {
         let refuse = |e: goregex::Error| RuleError { name: spec.name.to_string(), message: e.to_string() };
         goregex::parse(&spec.regex).map_err(refuse)?;
-        let family = Family::new(spec.regex.to_string(), !spec.builtin);
+        let family = Family::new(spec.regex.to_string());
         if !spec.builtin {
             let compiled = goregex::compile(&spec.regex).map_err(refuse)?;
             // Compiling once is enough; the cell was made two lines above and is still empty.
             let _ = family.base.regex.set(Some(compiled));
         }
-        let normalised = normalised(&spec.regex).map(|source| Family::new(source, false));
+        let normalised = normalised(&spec.regex).map(Family::new);
         Ok(Self { spec, family, normalised })
     }
 }
