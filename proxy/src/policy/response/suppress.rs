@@ -4,6 +4,7 @@
 //! first that fits wins. The globs are the shell's: `*` and `?` stop at `/`.
 
 use crate::policy::glob::Glob;
+use crate::policy::url::parse;
 
 /// One entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +57,8 @@ fn path_matches(pattern: &str, target: &str) -> bool {
     if bare_target == bare_pattern || target == pattern {
         return true;
     }
-    let last = bare_target.rsplit('/').next().unwrap_or_default();
     let pattern_glob = Glob::new(&bare_pattern);
-    if pattern_glob.matches(&bare_target) || pattern_glob.matches(last) {
+    if pattern_glob.matches(&bare_target) || pattern_glob.matches(last_element(&bare_target)) {
         return true;
     }
     let urlish = bare_pattern.contains("://") || (bare_pattern.contains('.') && bare_target.contains("://"));
@@ -68,22 +68,25 @@ fn path_matches(pattern: &str, target: &str) -> bool {
     !bare_pattern.starts_with('/') && bare_target.ends_with(&format!("/{bare_pattern}"))
 }
 
-/// A URL with port 443 or 80, whatever the scheme, without it. Anything else as it is.
+/// A URL with port 443 or 80, whatever the scheme, written again without it: with the scheme in lower case, with escapes where
+/// a URL must have them, and without the brackets of an IPv6 address. Anything else as it is. spec: dlp §13
 fn without_default_port(text: &str) -> String {
-    let Some(scheme_end) = text.find("://") else { return text.to_owned() };
-    let authority_start = scheme_end + 3;
-    let authority_end =
-        text[authority_start..].find(['/', '?', '#']).map_or(text.len(), |i| authority_start + i);
-    let authority = &text[authority_start..authority_end];
-    for port in [":443", ":80"] {
-        if let Some(host) = authority.strip_suffix(port) {
-            // `[::80` is no port: inside brackets nothing is cut.
-            if !host.contains('[') || host.ends_with(']') {
-                return format!("{}{}{}", &text[..authority_start], host, &text[authority_end..]);
-            }
+    let parsed = text.contains("://").then(|| parse(text.as_bytes()).ok()).flatten();
+    match parsed {
+        Some(mut url) if matches!(url.port(), b"443" | b"80") => {
+            url.host = url.host_name().to_vec().into();
+            String::from_utf8_lossy(&url.to_bytes()).into_owned()
         }
+        _ => text.to_owned(),
     }
-    text.to_owned()
+}
+
+/// What follows the last `/`, those at the end left out.
+fn last_element(target: &str) -> &str {
+    match target.trim_end_matches('/') {
+        "" => "/",
+        rest => rest.rsplit('/').next().unwrap_or(rest),
+    }
 }
 
 /// Literal parts between `*` occur in order, anchored where the pattern has no `*` at its ends.
@@ -131,6 +134,14 @@ mod tests {
             ("[a", "a", false),
             ("f[0-9]?", "f7x", true),
             ("f[^0-9]", "f7", false),
+            ("x", "https://a.example/x/", true),
+            ("e.*", "https://e.com//", true),
+            ("HTTPS://a.example:443/x", "https://a.example/x", true),
+            ("https://a.example:443/a b", "https://a.example/a%20b", true),
+            ("https://[::1]:443/x", "https://::1/x", true),
+            ("https://[::1]:8443/x", "https://[::1]/x", false),
+            ("https://a.example:80", "https://a.example", true),
+            ("https://a.example:0443/x", "https://a.example/x", false),
         ];
         for (path, target, want) in table {
             let list = Suppressions::new(vec![Suppression { rule: "R".into(), path: path.into() }]);
