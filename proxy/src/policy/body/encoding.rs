@@ -13,6 +13,7 @@ use http::header::CONTENT_ENCODING;
 use super::difference;
 use super::verdict::{BodyFinding, Label};
 use crate::config::Strictness;
+use crate::policy::url::quote;
 
 /// A coding that can be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) fn gate(
 }
 
 fn refusal(value: &[u8]) -> BodyFinding {
-    let quoted = super::quote(value);
+    let quoted = quote(value);
     let reason = format!(
         "request body uses Content-Encoding {quoted}; compressed bodies cannot be scanned for secrets"
     );

@@ -365,26 +365,5 @@ impl Scanned {
     }
 }
 
-/// A header value between double quotes, as Go's `%q` prints it.
-fn quote(value: &[u8]) -> String {
-    let mut quoted = String::from("\"");
-    for chunk in value.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' => quoted.push_str("\\\""),
-                '\\' => quoted.push_str("\\\\"),
-                '\t' => quoted.push_str("\\t"),
-                c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c => quoted.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            quoted.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 pub(crate) mod tests;

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use super::MediaSettings;
 use super::types::Transport;
+use crate::policy::url::quote;
 
 /// Bytes that are looked at for a type.
 const SNIFF: usize = 512;
@@ -171,7 +172,7 @@ pub(super) fn judge(policy: &MediaSettings, media_type: &str, body: &[u8]) -> Ve
         return block("images stripped");
     }
     if !policy.allowed_image_types.iter().any(|t| t == media_type) {
-        return block(&format!("image type {media_type:?} not in allowed list"));
+        return block(&format!("image type {} not in allowed list", quote(media_type.as_bytes())));
     }
     if body.len() > policy.max_image_bytes {
         return block(&format!("image size {} exceeds limit {}", body.len(), policy.max_image_bytes));

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::policy::url::quote;
+
 /// Why a body is no object of the expected kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::server) enum JsonError {
@@ -42,7 +44,7 @@ pub(in crate::server) fn restrict(
     let mut known = Map::new();
     for (key, value) in object {
         let Some(name) = keys.iter().find(|k| k.eq_ignore_ascii_case(&key)) else {
-            return Err(format!("json: unknown field {key:?}"));
+            return Err(format!("json: unknown field {}", quote(key.as_bytes())));
         };
         known.insert((*name).to_owned(), value);
     }

@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::auth::{is_authorised, method_not_allowed, too_many, unauthorised};
+use crate::policy::url::quote;
 use crate::server::Shared;
 use crate::server::answer::{self, Answer};
 use crate::server::wire::Request;
@@ -53,7 +54,7 @@ pub(super) async fn toggle(shared: &Shared, request: Request) -> Answer {
     let mut active = None;
     for (key, value) in &object {
         if !key.eq_ignore_ascii_case("active") {
-            return bad(&format!("invalid request body: json: unknown field {key:?}"));
+            return bad(&format!("invalid request body: json: unknown field {}", quote(key.as_bytes())));
         }
         active = match value {
             Value::Bool(on) => Some(*on),

@@ -8,6 +8,8 @@
 
 use memchr::memmem;
 
+use crate::policy::url::quote;
+
 /// Bytes of a line outside parts, line end included.
 const MAX_LINE: usize = 4096;
 
@@ -277,9 +279,4 @@ fn canonical(name: &[u8]) -> Option<String> {
     }
     let name = String::from_utf8_lossy(name);
     Some(if name.contains(' ') { name.into_owned() } else { crate::policy::headers::canonical(&name) })
-}
-
-/// A line between double quotes, for an error text.
-fn quote(line: &[u8]) -> String {
-    format!("\"{}\"", line.escape_ascii())
 }

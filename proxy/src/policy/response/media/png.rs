@@ -2,6 +2,7 @@
 //! spec: response-scan §8.4
 
 use super::Stripped;
+use crate::policy::url::quote;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -13,9 +14,15 @@ pub(super) enum PngError {
     #[error("media: invalid or truncated PNG: chunk header at offset {0} exceeds input length")]
     Header(usize),
     #[error(
-        "media: invalid or truncated PNG: chunk {kind:?} at offset {at} overruns input (len {length}, remaining {left})"
+        "media: invalid or truncated PNG: chunk {kind} at offset {at} overruns input (len {length}, remaining {left})"
     )]
-    Overrun { kind: String, at: usize, length: usize, left: usize },
+    Overrun {
+        /// In quotes.
+        kind: String,
+        at: usize,
+        length: usize,
+        left: usize,
+    },
     #[error("media: invalid or truncated PNG: no IEND chunk before end of stream")]
     NoEnd,
     #[error("media: invalid or truncated PNG: {0} trailing bytes after IEND")]
@@ -40,12 +47,7 @@ fn walk(data: &[u8]) -> Result<Stripped, PngError> {
         let kind = &header[4..8];
         // Header, data and checksum.
         let Some(chunk) = data.get(at..).and_then(|rest| rest.get(..length.saturating_add(12))) else {
-            return Err(PngError::Overrun {
-                kind: String::from_utf8_lossy(kind).into_owned(),
-                at,
-                length,
-                left: data.len() - at,
-            });
+            return Err(PngError::Overrun { kind: quote(kind), at, length, left: data.len() - at });
         };
         if matches!(kind, b"tEXt" | b"iTXt" | b"zTXt" | b"eXIf") {
             out.segments += 1;

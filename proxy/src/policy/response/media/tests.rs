@@ -101,6 +101,10 @@ fn broken_pngs_are_refused_with_the_place_of_the_fault() {
             [&signature[..], &[0, 0, 0, 5], b"IDAT", b"xx"].concat(),
             ": chunk \"IDAT\" at offset 8 overruns input (len 5, remaining 10)",
         ),
+        (
+            [&signature[..], &[0, 0, 0, 5], b"\x07\0\xffa"].concat(),
+            ": chunk \"\\a\\x00\\xffa\" at offset 8 overruns input (len 5, remaining 8)",
+        ),
         (b"abc".to_vec(), ""),
     ];
     for (input, suffix) in table {
