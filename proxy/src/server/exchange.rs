@@ -166,8 +166,8 @@ impl Exchange {
         pipeline.finish(pending, lookup.as_deref(), Instant::now())
     }
 
-    /// The same for the URL of a request's target, in whose query a number sign is data: it goes out as `%23`. The reference takes
-    /// what follows for a fragment and looks into it with few of its layers (D-419).
+    /// The same for the URL of a request's target, in whose query a number sign is data. The reference takes what follows for a
+    /// fragment and looks into it with few of its layers (D-419).
     pub async fn scan_target(&self, url: &[u8]) -> UrlVerdict {
         let verdict = self.scan_url(url).await;
         let is_milder = verdict.allowed || verdict.label == Label::RateLimit;
@@ -177,10 +177,10 @@ impl Exchange {
         {
             return verdict;
         }
-        let sent = url.split(|byte| *byte == b'#').collect::<Vec<_>>().join(&b"%23"[..]);
-        let stricter = match self.scan_url(&sent).await {
+        let data = url.split(|byte| *byte == b'#').collect::<Vec<_>>().join(&b"%23"[..]);
+        let stricter = match self.scan_url(&data).await {
             limited if limited.label == Label::RateLimit => {
-                self.policy.url.behind_rate_limit(&sent, Instant::now())
+                self.policy.url.behind_rate_limit(&data, Instant::now())
             }
             stricter => Some(stricter),
         };

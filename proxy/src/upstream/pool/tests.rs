@@ -123,6 +123,7 @@ fn targets_that_hyper_would_cut_or_refuse_are_encoded() {
         (b"/a?b#c", "/a?b%23c"),
         (b"/a?q=<x>\"y\"", "/a?q=%3Cx%3E%22y%22"),
         (b"/a?q=\xff", "/a?q=%FF"),
+        (b"/a?{|}^`\\#", "/a?{|}^`\\%23"),
         (b"*", "*"),
     ];
     for (target, want) in cases {
