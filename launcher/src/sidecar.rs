@@ -63,18 +63,40 @@ pub async fn copy_files<E: Engine>(engine: &E, plan: &Plan, stage: &Stage) -> Re
     if plan.egress.tls_interception {
         wanted.extend([(ca::CERT, path::CA_CERT), (ca::KEY, path::CA_KEY)]);
     }
+    let uid = match &info.user {
+        Some(user) => uid(engine, name, user).await?,
+        None => 0,
+    };
     let mut files = Vec::new();
     for (source, target) in wanted {
         let source = stage.path(source);
         let bytes =
             std::fs::read(&source).map_err(|e| Error::step("read", source.display().to_string(), e))?;
-        let uid = info.image_user.unwrap_or(0);
         files.push(FileEntry { path: target.to_owned(), mode: 0o600, uid, bytes });
     }
     engine
         .put_files(name, &files)
         .await
         .map_err(|e| Error::step("copy the configuration into container", name, e))
+}
+
+/// The number of a user, by the image's own list when it is a name.
+async fn uid<E: Engine>(engine: &E, container: &str, user: &str) -> Result<u64> {
+    const USERS: &str = "/etc/passwd";
+    if let Ok(uid) = user.parse() {
+        return Ok(uid);
+    }
+    let failed = |message: String| Error::step("look up the user of container", container, message);
+    let users =
+        engine.get_file(container, USERS).await.map_err(|e| failed(e.to_string()))?.unwrap_or_default();
+    listed(&String::from_utf8_lossy(&users), user)
+        .ok_or_else(|| failed(format!("{user} is not in the {USERS} of its image")))
+}
+
+/// The number of a user in a list of users.
+fn listed(users: &str, user: &str) -> Option<u64> {
+    let mut entries = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    entries.find(|fields| fields[0] == user)?.get(2)?.parse().ok()
 }
 
 /// Waits until the sidecar's own `healthcheck` succeeds; a container that has ended fails at once.
@@ -141,4 +163,19 @@ pub async fn address<E: Engine>(engine: &E, plan: &Plan) -> Result<Ipv4Addr> {
     info.addresses.get(&plan.names.internal).copied().ok_or_else(|| {
         Error::step("inspect container", name, format!("no address on {}", plan.names.internal))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_its_whole_name() {
+        let users = "root:x:0:0::/:/bin/sh\nproxy2:x:14:14::/:\nproxy:x:13:12::/:\nbroken\n";
+        for (name, uid) in
+            [("root", Some(0)), ("proxy", Some(13)), ("prox", None), ("broken", None), ("", None)]
+        {
+            assert_eq!(listed(users, name), uid, "{name:?}");
+        }
+    }
 }

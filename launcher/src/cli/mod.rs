@@ -120,12 +120,20 @@ async fn engine() -> Result<Docker> {
         Error::NoEngine("no socket found; start Docker or Podman, or set DOCKER_HOST".to_owned())
     })?;
     Docker::connect(&address).await.map_err(|e| {
-        let text = e.to_string();
+        let text = e.to_string().trim().to_owned();
         let hint = if text.contains("ermission denied") {
-            "; this user may not use it: join its group, or use a rootless engine"
+            "this user may not use it: join its group, or use a rootless engine"
+        } else if address.host.starts_with("ssh://") {
+            "forward its socket with 'ssh -NL /tmp/engine.sock:/var/run/docker.sock HOST' and set DOCKER_HOST=unix:///tmp/engine.sock"
+        } else if text.contains("URI scheme") {
+            "allowed are unix://, tcp://, http:// and https://"
+        } else if text.contains("to an HTTPS server") {
+            "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of its certificates"
+        } else if text.contains("certificate") {
+            "the directory of the certificates must hold ca.pem, cert.pem and key.pem"
         } else {
-            "; is it running?"
+            "is it running?"
         };
-        Error::NoEngine(format!("{} does not answer: {text}{hint}", address.source))
+        Error::NoEngine(format!("{} does not answer: {text}; {hint}", address.source))
     })
 }

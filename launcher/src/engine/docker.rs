@@ -325,10 +325,11 @@ impl Engine for Docker {
                 .into_iter()
                 .filter_map(|(name, endpoint)| Some((name, endpoint.ip_address?.parse().ok()?)))
                 .collect(),
-            image_user: container
+            user: container
                 .config
                 .and_then(|config| config.user)
-                .and_then(|user| user.split(':').next().and_then(|uid| uid.parse().ok())),
+                .and_then(|user| user.split(':').next().map(str::to_owned))
+                .filter(|user| !user.is_empty()),
         })
     }
 

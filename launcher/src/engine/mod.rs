@@ -130,8 +130,8 @@ pub struct ContainerInfo {
     pub exit_code: Option<i64>,
     /// Addresses by network name.
     pub addresses: BTreeMap<String, Ipv4Addr>,
-    /// Numeric user of its image when it is not root.
-    pub image_user: Option<u64>,
+    /// User it runs as, a name or a number, without the group; none: root.
+    pub user: Option<String>,
 }
 
 /// A file to put into a container.
