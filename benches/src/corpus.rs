@@ -306,6 +306,13 @@ pub fn worst_cases(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
     let all: Vec<u8> = (0..=255).collect();
     let mut cases: Vec<_> = UNITS.iter().map(|&(name, unit)| (name, of(unit))).collect();
     let wide = base64(&of("\u{fdfa}")[..bytes * 3 / 4]);
+    // Each a digit away from an account's.
+    let accounts = base64(&base64(&of("GB82WEST12345698765433 ")[..bytes * 9 / 16]));
+    let account =
+        |number: usize| base64(format!("DE89{}  ", 370_400_440_532_013_001 + 97 * number).as_bytes());
+    let mut different: Vec<u8> =
+        (0..bytes / 33 + 1).flat_map(|number| [account(number), vec![b' ']].concat()).collect();
+    different.truncate(bytes);
     cases.extend([
         ("nested base64", nested),
         ("nested base64 in quotes", quoted),
@@ -315,6 +322,8 @@ pub fn worst_cases(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("random base58", random(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")),
         ("encoded noise", base64(&random(&all)[..bytes * 3 / 4])),
         ("encoded expanding characters", wide),
+        ("numbers of accounts encoded twice", accounts),
+        ("encoded account shapes, each another", different),
         ("bytes without meaning", vec![0xff; bytes]),
     ]);
     cases

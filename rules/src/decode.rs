@@ -191,7 +191,8 @@ pub fn hex_delimited(text: &[u8]) -> Option<Vec<u8>> {
     hex_delimited_into(text, &mut out).then_some(out)
 }
 
-fn hex_delimited_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+/// [`hex_delimited`] into a buffer that is used again.
+pub(crate) fn hex_delimited_into(text: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     let mut half = None;
     let mut rest = if text.len() < 4 { &[] } else { text };

@@ -24,6 +24,7 @@ mod fast;
 mod hardened;
 mod joined;
 pub mod plain;
+mod recent;
 mod rules;
 mod screen;
 mod secrets;
@@ -42,7 +43,7 @@ pub use secrets::{FileSecretsError, FileWarning, Secret, SecretForm, Secrets};
 pub use seed::SeedSettings;
 pub use validate::Validator;
 
-use blocks::{Noted, Told};
+use blocks::{Noise, Noted, Told};
 use canary::Canaries;
 use compiled::RuleTable;
 use fast::kernel::{Kernel, Rules};
@@ -243,13 +244,19 @@ impl Scanner {
         if self.told_in_blocks(text) == Told::Nothing {
             return TextResult::default();
         }
-        self.scan(text, false, None).map(|(found, _)| found).unwrap_or_default()
+        self.scan(text, false, None, None).map(|(found, _)| found).unwrap_or_default()
     }
 
     /// The same, and whether every search went to its end. `for_silence`: `None` if some match enforces, as far as a look at what
     /// there is tells, or if something may be found in a part of a text of ASCII that holds no `%` and is decoded by itself.
     /// `part`: the text is a block of a longer one, of which nothing but silence is asked.
-    fn scan(&self, text: &[u8], for_silence: bool, part: Option<&mut Noted>) -> Option<(TextResult, bool)> {
+    fn scan(
+        &self,
+        text: &[u8],
+        for_silence: bool,
+        part: Option<&mut Noted>,
+        noise: Option<&Noise>,
+    ) -> Option<(TextResult, bool)> {
         let mut buffer = Buffer::new();
         let mut overview = fast::Overview::new(text);
         let views = if overview.ascii { None } else { Views::new(text) };
@@ -298,6 +305,7 @@ impl Scanner {
             no_words: seen.no_words,
             no_secret: !seen.found.known,
             part: is_part.then_some(&spent),
+            noise,
         };
         let complete =
             self.strictness == Strictness::Reference || hardened::add(self, text, norm, &looked, &mut result);

@@ -7,6 +7,7 @@
 //! much it grows, how many word sequences are checked) is noted or bounded in each block; wherever that does not show that
 //! the whole text holds nothing, it is scanned as a whole.
 
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -39,6 +40,32 @@ pub(super) enum Told {
     Unknown,
 }
 
+/// Runs of a text at line ends whose base64 form holds nothing.
+#[derive(Debug, Default)]
+pub(super) struct Noise {
+    /// In order.
+    runs: RefCell<Vec<Range<usize>>>,
+    /// Where the block begins that is looked at.
+    from: Cell<usize>,
+}
+
+impl Noise {
+    /// Notes a run of the block.
+    pub(super) fn add(&self, run: Range<usize>) {
+        let (start, end) = (self.from.get() + run.start, self.from.get() + run.end);
+        let mut runs = self.runs.borrow_mut();
+        // Neighbouring blocks share some.
+        if runs.last().is_none_or(|last| last.end <= start) {
+            runs.push(start..end);
+        }
+    }
+
+    /// Of the runs in order.
+    pub(super) fn into_runs(self) -> impl Iterator<Item = Range<usize>> {
+        self.runs.into_inner().into_iter()
+    }
+}
+
 /// What of a whole text depends on all of its blocks.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
@@ -48,6 +75,7 @@ pub(super) struct Noted {
     again: bool,
     /// On checks of word sequences.
     spent: u32,
+    pub(super) noise: Noise,
 }
 
 impl Noted {
@@ -126,11 +154,13 @@ impl Scanner {
         while text.len() - from > length + length / 2
             && let Some(shared) = shared(text, from + length, span)
         {
+            noted.noise.from.set(from);
             if !self.is_silent_part(&text[from..shared.end], noted) {
                 return Told::Something;
             }
             from = shared.start;
         }
+        noted.noise.from.set(from);
         match from {
             0 => Told::Unknown,
             _ if !self.is_silent_part(&text[from..], noted) => Told::Something,
@@ -140,8 +170,10 @@ impl Scanner {
     }
 
     fn is_silent_part(&self, text: &[u8], noted: &mut Noted) -> bool {
-        self.scan(text, true, Some(noted))
-            .is_some_and(|(found, complete)| complete && found == TextResult::default())
+        let noise = std::mem::take(&mut noted.noise);
+        let found = self.scan(text, true, Some(noted), Some(&noise));
+        noted.noise = noise;
+        found.is_some_and(|(found, complete)| complete && found == TextResult::default())
     }
 }
 

@@ -250,7 +250,7 @@ fn space_pluses(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// What is known of a run in each encoding.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Silent {
     base64: Silence,
     hex: Silence,
@@ -496,9 +496,6 @@ impl Search<'_> {
     /// The base64 step of [`Search::encoded_as`] for a piece that consists of digits, of a length that base64 has, and what is then known
     /// of the run that it is.
     fn digits_step(&mut self, digits: &[u8]) -> (bool, Silence) {
-        if self.stretches.are_noise(&self.s.kernel, digits) {
-            return (false, Silence::Throughout);
-        }
         let mut decoded = std::mem::replace(&mut self.decoded[0], Buffer::empty());
         decode::base64_digits_into(digits, &mut decoded);
         let possible = self.possible(&decoded);

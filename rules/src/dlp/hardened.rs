@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 
+use super::blocks::Noise;
 use super::fast::{self, Encoded, Overview, Survey};
 use super::validate::SHORTEST_CARD;
 use super::{
@@ -68,6 +69,8 @@ pub(super) struct Looked<'t> {
     pub(super) no_secret: bool,
     /// Of a block of a longer text, where other rounds of decoding may be made: what depends on the whole of it.
     pub(super) part: Option<&'t Cell<u32>>,
+    /// Notes runs at line ends.
+    pub(super) noise: Option<&'t Noise>,
 }
 
 /// Adds what the differences find. `norm` is the normalised input. False when a bound ended a search before its end.
@@ -251,7 +254,8 @@ impl Extra<'_, '_> {
             self.view_of_lines(input, &joined, overview.keys, Encoding::Subdomain);
         }
         let s = self.s;
-        if !fast::runs_at_line_ends(s, input, overview, |found| self.encoded(found)) {
+        let note = |run| looked.noise.into_iter().for_each(|noise| noise.add(Range::clone(&run)));
+        if !fast::runs_at_line_ends(s, input, overview, note, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
     }
@@ -295,7 +299,7 @@ impl Extra<'_, '_> {
     /// Whether tag characters spell anything.
     fn tags(&mut self, input: &[u8]) -> bool {
         let Some(spelled) = text::spelled_in_tags(input) else { return false };
-        let found = self.s.scan(&spelled, false, None).map(|(found, _)| found).unwrap_or_default();
+        let found = self.s.scan(&spelled, false, None, None).map(|(found, _)| found).unwrap_or_default();
         found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, TAGS));
         true
     }

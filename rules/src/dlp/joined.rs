@@ -14,9 +14,10 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-use super::blocks::{BLOCK, Noted, Told};
+use super::blocks::{BLOCK, Noise, Noted, Told};
 use super::compiled::{Rule, RuleTable};
 use super::fast;
+use super::recent::Recent;
 use super::{Scanner, TextResult, builtin_rules, core_rules};
 use crate::Strictness;
 use crate::scratch::Buffer;
@@ -28,8 +29,6 @@ const BETWEEN: u8 = b'&';
 const MIN_PIECE: usize = fast::MIN_PIECE as usize;
 /// Strings of this length are worth a look at what they are.
 const LONG: usize = 64;
-/// Strings apart that are remembered, so that equal ones are looked at once.
-const RECENT: usize = 32;
 /// Shortest text with a seed phrase.
 const MIN_PHRASE: usize = super::seed::MIN_PHRASE;
 
@@ -150,26 +149,30 @@ impl Scanner {
         let mut noted = Noted::default();
         let disabled = match self.tell_in_blocks(joined, &mut noted) {
             Told::Nothing => noted.may_be_escaped(),
-            Told::Unknown if self.is_silent_whole(joined) => decoding_is_disabled(joined),
+            Told::Unknown if self.is_silent_whole(joined, Some(&noted.noise)) => decoding_is_disabled(joined),
             Told::Something | Told::Unknown => return false,
         };
         let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None, disabled };
         let mut last = None;
+        let (mut noise, mut from) = (noted.noise.into_runs().peekable(), 0);
         for string in strings.clone() {
-            if last.replace(string) != Some(string) && !ends.add(string, false) {
+            while noise.next_if(|run| run.start < from).is_some() {}
+            let known =
+                noise.peek().filter(|run| run.start == from && is_run_of(string, &joined[(**run).clone()]));
+            if last.replace(string) != Some(string) && !ends.add(string, false, known.is_some()) {
                 return false;
             }
+            from += string.len() + 1;
         }
         // Names come again in each record.
-        let mut recent: [&[u8]; RECENT] = [&[]; RECENT];
+        let mut recent = Recent::new();
         let mut again = |string: &'t [u8]| {
-            let place = match string {
-                [first, .., last] => usize::from(*first) * 3 + usize::from(*last) + string.len(),
-                _ => string.len(),
-            };
-            std::mem::replace(&mut recent[place % RECENT], string) == string
+            string.is_empty() || recent.of(string).is_some() || {
+                recent.remember(string, ());
+                false
+            }
         };
-        if !apart.clone().all(|string| again(string) || ends.add(string, true)) || !ends.flush() {
+        if !apart.clone().all(|string| again(string) || ends.add(string, true, false)) || !ends.flush() {
             return false;
         }
         if !ends.disabled {
@@ -191,12 +194,12 @@ impl Scanner {
         match self.told_in_blocks(text) {
             Told::Nothing => true,
             Told::Something => false,
-            Told::Unknown => self.is_silent_whole(text),
+            Told::Unknown => self.is_silent_whole(text, None),
         }
     }
 
-    fn is_silent_whole(&self, text: &[u8]) -> bool {
-        self.scan(text, true, None)
+    fn is_silent_whole(&self, text: &[u8], noise: Option<&Noise>) -> bool {
+        self.scan(text, true, None, noise)
             .is_some_and(|(found, complete)| complete && found == TextResult::default())
     }
 }
@@ -225,8 +228,8 @@ impl<'s> Ends<'s> {
     }
 
     /// Adds the ends of a string, or all of it where it is short, nowhere to be cut, or in no other text (`apart`). False when
-    /// there is something in it.
-    fn add(&mut self, string: &[u8], apart: bool) -> bool {
+    /// there is something in it. `noise`: it is known to be base64 that holds nothing.
+    fn add(&mut self, string: &[u8], apart: bool, noise: bool) -> bool {
         if apart && string.len() >= MIN_PHRASE {
             return self.s.is_silent(string);
         }
@@ -234,7 +237,7 @@ impl<'s> Ends<'s> {
         let single = string.len() >= LONG && self.s.canaries.is_empty() && is_single_token(string);
         let whole = whole(string, single);
         // What is no base64 as a whole may hold long runs of it, but hardly ever is one.
-        let noise = single && whole != Whole::Plain && self.whole().is_noise(string);
+        let noise = single && whole != Whole::Plain && (noise || self.whole().is_noise(string));
         let alone = match whole {
             // With line ends removed, at most six bytes.
             Whole::Piece if string.len() < MIN_PIECE => !self.whole().decodes_to_a_match(string, noise),
@@ -261,6 +264,11 @@ impl<'s> Ends<'s> {
         }
         self.text.len() < BLOCK || self.flush()
     }
+}
+
+/// Whether a string is a run of base64 digits, with padding at most.
+fn is_run_of(string: &[u8], digits: &[u8]) -> bool {
+    string.strip_prefix(digits).is_some_and(|rest| matches!(rest, b"" | b"=" | b"=="))
 }
 
 /// Whether a string may decode as a whole.

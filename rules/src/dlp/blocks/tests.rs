@@ -33,7 +33,7 @@ fn blocks_with_nothing_in_them_make_a_text_with_nothing_in_it() {
         let (quick, clean) = (Cell::new(0), Cell::new(0));
         proptest!(ProptestConfig::with_cases(cases()), |(text in texts(), length in 1usize..700)| {
             let told = s.tell(&text, length, &mut Noted::default());
-            let found = s.scan(&text, false, None).map(|(found, _)| found).unwrap_or_default();
+            let found = s.scan(&text, false, None, None).map(|(found, _)| found).unwrap_or_default();
             if found == TextResult::default() {
                 clean.set(clean.get() + 1);
                 quick.set(quick.get() + u32::from(told == Told::Nothing));

@@ -8,7 +8,7 @@
 
 use super::encoded::MIN_RUN;
 use super::kernel::LENGTHY;
-use super::simd::{self, Bytes};
+use super::simd::{self, Bytes, Outlined};
 use super::*;
 use crate::text::{Alone, alone, first_char};
 
@@ -16,6 +16,8 @@ use crate::text::{Alone, alone, first_char};
 const MAX_STRETCH: usize = 256;
 /// What a byte that is not part of valid UTF-8 becomes.
 const OTHER: &[u8] = "\u{FFFD}".as_bytes();
+/// Stretches are searched together until their text is so long.
+const MAX_TEXT: usize = 8 << 10;
 
 /// What decoded bytes can hold. False is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,54 +43,48 @@ impl Possible {
 pub(super) struct Stretches {
     /// Bytes that are part of valid UTF-8, or look so.
     good: Buffer<u64>,
-    /// Those of them that may be an equals sign.
-    equals: Buffer<u64>,
+    /// Where stretches may be long enough.
+    places: Buffer<Place>,
+    /// Stretches that may hold a match, normalised, with [`OTHER`] between them.
     text: Buffer<u8>,
+    spaced: Buffer<u8>,
+}
+
+crate::scratch::pooled!(Place);
+
+/// Stretches in a block that may be long enough: a byte of each.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where the block begins.
+    from: usize,
+    bytes: u64,
+    /// Those of stretches in which, as far as they are in this block, something may be an equals sign.
+    equals: u64,
 }
 
 impl Stretches {
     pub(super) fn new() -> Stretches {
-        let (good, equals) = (Buffer::new(), Buffer::new());
-        Stretches { good, equals, text: Buffer::new() }
+        let (good, places) = (Buffer::new(), Buffer::new());
+        Stretches { good, places, text: Buffer::new(), spaced: Buffer::new() }
     }
 
     pub(super) fn possible(&mut self, kernel: &kernel::Kernel, data: &[u8]) -> Possible {
         if kernel.stretch() < 4 {
             return Possible { rule: true, phrase: data.len() >= MIN_PHRASE, encoded: true, nested: true };
         }
-        if data.len() <= 64 {
-            let Marks { good, equals, .. } = marks(&simd::outline_short(data), 0, &mut 0);
-            if let Some(possible) = short_noise(kernel, data, good, equals) {
-                return possible;
-            }
-            return self.in_stretches(kernel, data, &[good], &[equals]);
+        if data.len() <= 64
+            && let Some(possible) = short_noise(kernel, data)
+        {
+            return possible;
         }
         let mut good = std::mem::replace(&mut self.good, Buffer::empty());
-        let mut equals = std::mem::replace(&mut self.equals, Buffer::empty());
-        let blocks = data.len() / 64 + 1;
-        for words in [&mut good, &mut equals] {
-            words.clear();
-            words.resize(blocks, 0);
-        }
-        let (mut carried, mut last) = (0, Bytes::default());
-        let mut words = good.iter_mut().zip(equals.iter_mut());
-        // A block after the next is known.
-        let mut mark = |block: &Bytes, next: u64| {
-            if let Some((good, equals)) = words.next() {
-                let marks = marks(block, next, &mut carried);
-                (*good, *equals) = (marks.good, marks.equals);
-            }
-        };
-        let mut begun = false;
-        simd::outline(data, |block| {
-            if std::mem::replace(&mut begun, true) {
-                mark(&last, block.follower);
-            }
-            last = block;
-        });
-        mark(&last, 0);
-        let possible = self.in_stretches(kernel, data, &good, &equals);
-        (self.good, self.equals) = (good, equals);
+        let mut places = std::mem::replace(&mut self.places, Buffer::empty());
+        good.clear();
+        good.resize(data.len() / 64 + 1, 0);
+        places.clear();
+        let nested = simd::outline(data, Sweep::new(kernel, data, &mut good, &mut places)).end();
+        let possible = self.in_stretches(kernel, data, &good, &places, nested);
+        (self.good, self.places) = (good, places);
         possible
     }
 
@@ -97,108 +93,236 @@ impl Stretches {
         if digits.len() > simd::MOST_DIGITS || kernel.stretch() < 4 {
             return false;
         }
-        let (block, percents) = simd::outline_of_digits(digits, &mut self.text);
-        is_noise(kernel, &block, percents, digits.len() * 6 / 8)
+        let block = simd::outline_of_digits(digits, &mut self.text);
+        is_noise(kernel, &block, digits.len() * 6 / 8)
     }
 
     /// Looks at every stretch that is long enough for a match, or for one with an equals sign where that may be in it.
-    #[inline]
     fn in_stretches(
         &mut self,
         kernel: &kernel::Kernel,
         data: &[u8],
         good: &[u64],
-        equals: &[u64],
+        places: &[Place],
+        nested: bool,
     ) -> Possible {
         let (solid, long) = (kernel.stretch(), kernel.stretch_without_equals());
+        let least = |solid: u32| least_bytes(solid).clamp(3, MIN_PHRASE as u32) as usize;
+        let lengthy = least(LENGTHY);
         // Encoded data is ASCII, and base32, which may be followed by other bytes, has at least eight characters.
-        let mut possible = Possible {
-            rule: false,
-            phrase: false,
-            encoded: data[..data.len().min(8)].is_ascii(),
-            nested: runs::each_in(good, MIN_RUN, |_, _| true) || holds_an_escape(data),
-        };
-        let mut look = |solid: u32, start: usize, end: usize| {
-            possible.phrase |= end - start >= MIN_PHRASE;
-            if !possible.rule && is_long_enough(data, solid as usize, start, end) {
-                possible.encoded |= memchr::memchr(b'+', &data[start..end]).is_some();
-                possible.rule = self.may_match(kernel, data, start, end);
-            }
-            possible.rule && possible.phrase
-        };
-        let least = |solid: u32| least_bytes(solid).clamp(3, MIN_PHRASE as u32);
+        let is_ascii = data[..data.len().min(8)].is_ascii();
+        let mut possible = Possible { rule: false, phrase: false, encoded: is_ascii, nested };
+        self.text.clear();
         // At the start of the text a stretch may be shorter.
-        let mut done = runs::end_of_run(good, 0).min(data.len());
-        let mut ended = done > 0 && done + 1 >= least(solid) as usize && look(solid, 0, done);
-        let mut lengthy = false;
-        ended = ended
-            || runs::each_in(good, long.clamp(3, least(LENGTHY)), |start, end| {
-                lengthy |= end - start >= least(LENGTHY) as usize;
-                look(long, start, end)
-            });
-        ended = ended || lengthy && runs::each_in(good, least(solid), |start, end| look(solid, start, end));
-        for (block, &signs) in equals.iter().enumerate() {
-            let mut signs = if ended { 0 } else { signs };
-            while signs != 0 {
-                let at = block * 64 + signs.trailing_zeros() as usize;
-                signs &= signs - 1;
-                if at >= done {
-                    let start = runs::start_of_run(good, at);
-                    done = runs::end_of_run(good, at);
-                    if done - start >= least(solid) as usize && look(solid, start, done) {
-                        ended = true;
-                        break;
-                    }
+        let mut done = runs::end_of_run(good, 0);
+        let mut longest = done;
+        if done > 0 && done + 1 >= least(solid) {
+            possible.rule = self.may_match(kernel, data, 0..done, solid);
+        }
+        for place in places {
+            let mut bits = place.bytes;
+            while bits != 0 {
+                let bit = bits & bits.wrapping_neg();
+                bits ^= bit;
+                let at = place.from + bit.trailing_zeros() as usize;
+                if at < done {
+                    continue;
+                }
+                let (start, end) = (runs::start_of_run(good, at), runs::end_of_run(good, at));
+                longest = longest.max(end - start);
+                let may_equal = place.equals & bit != 0;
+                let solid = if may_equal { solid } else { long };
+                if may_equal {
+                    done = end;
+                }
+                if !possible.rule && end - start >= least(solid).min(lengthy) {
+                    possible.rule = self.may_match(kernel, data, start..end, solid);
                 }
             }
         }
+        possible.phrase = longest >= MIN_PHRASE;
+        if longest >= lengthy {
+            let mut look = |start, end| self.may_match(kernel, data, start..end, solid);
+            possible.rule = possible.rule || runs::each_in(good, least(solid) as u32, &mut look);
+        }
+        possible.rule = possible.rule || self.settle(kernel);
         // A match needs a window in the same place when each `+` is a space.
         possible.encoded |= possible.rule && memchr::memchr(b'+', data).is_some();
         possible
     }
 
-    /// Whether a stretch of valid UTF-8, and nothing that is not valid beside it, can hold a match.
-    fn may_match(&mut self, kernel: &kernel::Kernel, data: &[u8], start: usize, end: usize) -> bool {
-        if end - start > MAX_STRETCH {
+    /// Adds a stretch of valid UTF-8, with nothing that is not valid beside it, to those that are searched, unless it has fewer
+    /// ASCII characters in a row than a match. True if some of those that were searched, or this one, may hold a match.
+    fn may_match(&mut self, kernel: &kernel::Kernel, data: &[u8], range: Range<usize>, solid: u32) -> bool {
+        if range.len() > MAX_STRETCH {
             return true;
         }
-        let stretch = &data[start..end];
-        let solid = kernel.stretch() as usize;
-        let first = usize::from(start == 0);
-        let narrow = stretch.is_ascii();
-        self.text.clear();
-        if start > 0 {
+        // What rules say of the start of a text, or of its end, is said of that of the stretches that are searched together.
+        let (is_first, is_last) = (range.start == 0, range.end == data.len());
+        let mut found = is_first && self.settle(kernel);
+        let stretch = &data[range];
+        self.add(stretch, solid, is_first, is_last);
+        if memchr::memchr(b'+', stretch).is_some() {
+            found |= (is_first || is_last) && self.settle(kernel);
+            let mut spaced = std::mem::replace(&mut self.spaced, Buffer::empty());
+            spaced.clear();
+            spaced.extend(stretch.iter().map(|&b| if b == b'+' { b' ' } else { b }));
+            self.add(&spaced, solid, is_first, is_last);
+            self.spaced = spaced;
+        }
+        found || (is_last || self.text.len() > MAX_TEXT) && self.settle(kernel)
+    }
+
+    fn add(&mut self, stretch: &[u8], solid: u32, is_first: bool, is_last: bool) {
+        let (from, before) = (self.text.len(), usize::from(is_first));
+        if !is_first {
             self.text.extend_from_slice(OTHER);
         }
         let beginning = self.text.len();
-        if narrow {
+        let longest = if stretch.is_ascii() {
             self.text.extend(stretch.iter().filter(|b| matches!(b, 0x20..=0x7e)));
+            self.text.len() - beginning + before
         } else {
-            let (longest, whole) = fold(stretch, first, &mut self.text);
-            if longest < solid {
-                return false;
-            }
+            let (longest, whole) = fold(stretch, before, &mut self.text);
             if !whole {
                 self.text.truncate(beginning);
                 self.text.extend_from_slice(crate::text::norm_dlp(stretch).as_bytes());
             }
-        }
-        if end < data.len() {
+            longest
+        };
+        if longest < solid as usize {
+            self.text.truncate(from);
+        } else if !is_last {
             self.text.extend_from_slice(OTHER);
         }
-        kernel.may_match(&self.text)
+    }
+
+    /// Whether there may be a match in the stretches that were added, which are then forgotten.
+    fn settle(&mut self, kernel: &kernel::Kernel) -> bool {
+        let may_match = !self.text.is_empty() && kernel.may_match(&self.text);
+        self.text.clear();
+        may_match
     }
 }
 
-/// What [`Stretches::in_stretches`] says of up to 64 bytes without a stretch that is long enough, as most are.
+/// What one sweep over decoded bytes gathers.
+struct Sweep<'m> {
+    data: &'m [u8],
+    good: &'m mut [u64],
+    places: &'m mut Vec<Place>,
+    /// Length of a stretch that is noted, up to [`MIN_RUN`].
+    noted: u32,
+    /// ASCII characters of a match with an equals sign in its stretch, and without.
+    solid: u32,
+    long: u32,
+    /// Blocks that were marked.
+    blocks: usize,
+    /// The block after those, of which the follower must be known.
+    last: Option<Bytes>,
+    /// Bytes of characters that begin in the block before.
+    carried: u64,
+    /// The good bytes of that, and those of them that end a long stretch.
+    before: u64,
+    ended: u64,
+    nested: bool,
+}
+
+impl<'m> Sweep<'m> {
+    fn new(
+        kernel: &kernel::Kernel,
+        data: &'m [u8],
+        good: &'m mut [u64],
+        places: &'m mut Vec<Place>,
+    ) -> Sweep<'m> {
+        let (solid, long) = (kernel.stretch(), kernel.stretch_without_equals());
+        Sweep {
+            data,
+            good,
+            places,
+            noted: long.clamp(4, MIN_RUN),
+            solid,
+            long,
+            blocks: 0,
+            last: None,
+            carried: 0,
+            before: 0,
+            ended: 0,
+            nested: false,
+        }
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, block: &Bytes, next: u64) {
+        let Marks { good, equals, long } = marks(block, next, &mut self.carried);
+        // The ends of stretches of 2, 4, 8 and 16, by the block and the one before.
+        let longer = |(here, before): (u64, u64), by: u32| {
+            (here & (here << by | before >> (64 - by)), before & before << by)
+        };
+        let two = longer((good, self.before), 1);
+        let four = longer(two, 2);
+        let eight = longer(four, 4);
+        let sixteen = longer(eight, 8).0;
+        let ended = match self.noted {
+            4 => four.0,
+            5..8 => longer(four, self.noted - 4).0,
+            8 => eight.0,
+            _ => longer(eight, self.noted - 8).0,
+        };
+        let first = ended & !(ended << 1 | self.ended >> 63);
+        // As if hex digits followed in the next block.
+        let mut escapes =
+            block.percents & (block.printable >> 1 | 1 << 63) & (block.printable >> 2 | 3 << 62);
+        if let Some(mask) = self.good.get_mut(self.blocks) {
+            *mask = good;
+        }
+        self.nested |= sixteen != 0;
+        let from = self.blocks * 64;
+        let mut place = Place { from, bytes: 0, equals: 0 };
+        let mut candidates = first | equals;
+        while candidates != 0 {
+            let at = candidates.trailing_zeros();
+            let stretch = stretch_around(good, at);
+            candidates &= !stretch;
+            let may_equal = stretch & equals != 0;
+            let least = if may_equal { self.solid } else { self.long.min(LENGTHY) };
+            // What is not all in this block may be longer.
+            if stretch & (1 | 1 << 63) != 0 || most_ascii(stretch, block.control, long) >= least {
+                place.bytes |= 1 << at;
+                place.equals |= u64::from(may_equal) << at;
+            }
+        }
+        if place.bytes != 0 {
+            self.places.push(place);
+        }
+        while escapes != 0 && !self.nested {
+            self.nested = begins_an_escape(&self.data[from + escapes.trailing_zeros() as usize..]);
+            escapes &= escapes - 1;
+        }
+        (self.before, self.ended) = (good, ended);
+        self.blocks += 1;
+    }
+
+    /// Whether there is encoded data between other bytes.
+    fn end(mut self) -> bool {
+        if let Some(last) = self.last.take() {
+            self.mark(&last, 0);
+        }
+        self.nested
+    }
+}
+
+/// What is told of up to 64 bytes without a stretch that is long enough, as most are.
 #[inline]
-fn short_noise(kernel: &kernel::Kernel, data: &[u8], good: u64, equals: u64) -> Option<Possible> {
+fn short_noise(kernel: &kernel::Kernel, data: &[u8]) -> Option<Possible> {
+    let block = simd::outline_short(data);
+    let Marks { good, equals, .. } = marks(&block, 0, &mut 0);
     let (solid, long) = (least_bytes(kernel.stretch()), kernel.stretch_without_equals());
     let none = good.trailing_ones() + 1 < solid
         && !runs::has(good, long.clamp(3, least_bytes(LENGTHY)).min(MIN_RUN))
         && (equals == 0 || !runs::has(good, solid));
     let encoded = data[..data.len().min(8)].is_ascii();
-    none.then(|| Possible { rule: false, phrase: false, encoded, nested: holds_an_escape(data) })
+    let nested = block.percents & block.printable >> 1 & block.printable >> 2 != 0 && holds_an_escape(data);
+    none.then_some(Possible { rule: false, phrase: false, encoded, nested })
 }
 
 /// Bytes of a block.
@@ -226,33 +350,48 @@ fn marks(block: &Bytes, next: u64, carried: &mut u64) -> Marks {
     Marks { good, equals: block.equals | long & block.compatible, long }
 }
 
-/// Whether so many bytes, `percents` of which are percent signs, can hold nothing: true is certain.
+impl Outlined for Sweep<'_> {
+    #[inline(always)]
+    fn block(&mut self, block: Bytes) {
+        if let Some(last) = self.last.replace(block) {
+            self.mark(&last, block.follower);
+        }
+    }
+}
+
+/// The neighbouring bits around one that is set.
 #[inline]
-fn is_noise(kernel: &kernel::Kernel, block: &Bytes, percents: u64, length: usize) -> bool {
+fn stretch_around(good: u64, at: u32) -> u64 {
+    let begin = 64 - (!good & ((1 << at) - 1)).leading_zeros();
+    let length = (good >> at).trailing_ones() + at - begin;
+    (u64::MAX >> (64 - length)) << begin
+}
+
+/// Most ASCII characters that a stretch may become: no character becomes more than four, and those that do have three bytes.
+#[inline]
+fn most_ascii(stretch: u64, control: u64, long: u64) -> u32 {
+    let length = (stretch & !control).count_ones();
+    if stretch & long == 0 { length } else { length.div_ceil(3) * 4 }
+}
+
+/// Whether so many bytes can hold nothing: true is certain.
+#[inline]
+fn is_noise(kernel: &kernel::Kernel, block: &Bytes, length: usize) -> bool {
     let Marks { good, equals, long } = marks(block, 0, &mut 0);
     let is_text = !(block.printable | block.control) & ((1 << length.min(8)) - 1) == 0;
-    let escapes = percents & block.printable >> 1 & block.printable >> 2;
+    let escapes = block.percents & block.printable >> 1 & block.printable >> 2;
     if is_text || escapes != 0 || runs::has(good, MIN_RUN) {
         return false;
     }
-    // As in `is_long_enough`.
-    let most = |stretch: u64| {
-        let length = (stretch & !block.control).count_ones();
-        if stretch & long == 0 { length } else { length.div_ceil(3) * 4 }
-    };
+    let most = |stretch: u64| most_ascii(stretch, block.control, long);
     let (solid, loose) = (kernel.stretch(), kernel.stretch_without_equals());
     // What rules say about the start of a text counts as a character.
     if most(good & !good.wrapping_add(1)) + 1 >= solid.min(loose) {
         return false;
     }
-    let around = |at: u32| {
-        let begin = 64 - (!good & ((1 << at) - 1)).leading_zeros();
-        let length = (good >> at).trailing_ones() + at - begin;
-        (u64::MAX >> (64 - length)) << begin
-    };
     let holds = |mut places: u64, least: u32| {
         while places != 0 {
-            let stretch = around(places.trailing_zeros());
+            let stretch = stretch_around(good, places.trailing_zeros());
             if most(stretch) >= least {
                 return true;
             }
@@ -261,23 +400,6 @@ fn is_noise(kernel: &kernel::Kernel, block: &Bytes, percents: u64, length: usize
         false
     };
     !holds(equals & good, solid) && !holds(runs::beginnings(good, loose.clamp(1, MIN_RUN)), loose)
-}
-
-/// Whether a stretch of valid UTF-8 can become so many ASCII characters.
-#[inline]
-fn is_long_enough(data: &[u8], solid: usize, start: usize, end: usize) -> bool {
-    if end - start > 64 {
-        return true;
-    }
-    let block = simd::outline_short(&data[start..end]);
-    // What rules say about the start of a text counts as a character.
-    let enough = |length: usize| length + usize::from(start == 0) >= solid;
-    // No character becomes more than four of ASCII, and those that do have three bytes.
-    let most = |length: usize| match block.lead[1] | block.lead[2] {
-        0 => length,
-        _ => length.div_ceil(3) * 4,
-    };
-    enough(most(end - start - block.control.count_ones() as usize))
 }
 
 /// Normalises a short text. Returns the length of its longest stretch of ASCII characters, of which `before` lie before the

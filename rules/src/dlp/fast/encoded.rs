@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::super::recent::Recent;
 use super::overlap::MIN_CARD;
 use super::simd::{self, Runs};
 use super::*;
@@ -117,22 +118,36 @@ pub(in super::super) fn encoded_runs(
     let mut search = Search::new(s);
     let noted = survey.silent.borrow();
     let mut noted = noted.iter().peekable();
+    // Runs that hold nothing, by what was known of them.
+    let mut recent = Recent::new();
     runs::each_in(&survey.runs, MIN_RUN, |start, end| {
         while noted.next_if(|(range, _)| (range.start as usize) < start).is_some() {}
         let here =
             noted.peek().filter(|(range, _)| range.start as usize == start && range.end as usize == end);
         let silent = here.map(|(_, silent)| *silent).unwrap_or_default();
-        search.run(&text[start..end], silent, 0, &mut found);
+        let run = &text[start..end];
+        if recent.of(run) == Some(silent) {
+            return false;
+        }
+        let mut any = false;
+        search.run(run, silent, 0, &mut |encoded| {
+            any = true;
+            found(encoded);
+        });
+        if !any {
+            recent.remember(run, silent);
+        }
         false
     });
 }
 
 /// The same for the runs that removing tabs and line ends joins with others. False when one of these may be another run once
-/// the text is normalised; what follows is then not looked at.
+/// the text is normalised; what follows is then not looked at. `noise` is told of those whose base64 form holds nothing.
 pub(in super::super) fn runs_at_line_ends(
     s: &Scanner,
     text: &[u8],
     overview: &Overview,
+    noise: impl Fn(Range<usize>),
     mut found: impl FnMut(Encoded<'_>),
 ) -> bool {
     let mut search = Search::new(s);
@@ -145,8 +160,8 @@ pub(in super::super) fn runs_at_line_ends(
         }
         let run = &text[start..end];
         let is_kept = overview.keeps_lines() || run.iter().all(|&b| is_run(b));
-        if is_kept && run.len() >= MIN_RUN as usize {
-            search.run(run, Silent::default(), 0, &mut found);
+        if is_kept && run.len() >= MIN_RUN as usize && search.run(run, Silent::default(), 0, &mut found) {
+            noise(start..end);
         }
         !is_kept
     })
@@ -170,16 +185,17 @@ impl Search<'_> {
         any
     }
 
-    /// Decodes one run in the encodings in which it may hold something.
-    fn run(&mut self, run: &[u8], silent: Silent, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
+    /// Decodes one run in the encodings in which it may hold something. True if its base64 form was seen to hold nothing.
+    fn run(&mut self, run: &[u8], silent: Silent, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) -> bool {
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
-        let noise = silent.base64 == Silence::Unknown && self.stretches.are_noise(&self.s.kernel, whole);
+        let mut noise = silent.base64 == Silence::Unknown && self.stretches.are_noise(&self.s.kernel, whole);
         if !noise && silent.base64 != Silence::Throughout {
             decode::base64_digits_into(whole, &mut decoded);
             let possible = self.possible_after(&decoded, silent.base64);
-            if !possible.is_nothing() && decode::is_one_alphabet(whole) {
+            noise = possible.is_nothing();
+            if !noise && decode::is_one_alphabet(whole) {
                 self.decoded_run(&decoded, (possible, silent.base64), Encoding::Base64, depth, found);
             }
         }
@@ -200,6 +216,7 @@ impl Search<'_> {
             self.decoded_run(&decoded, (possible, silent.base32), Encoding::Base32, depth, found);
         }
         self.decoded[depth as usize] = decoded;
+        noise
     }
 
     /// Looks at what a run decodes to, and at what is encoded in that.
@@ -235,9 +252,9 @@ impl Search<'_> {
         }
         // Digits alone were looked at as a run.
         let is_hex = consists_of(decoded, &HEX) && !decoded.iter().all(u8::is_ascii_hexdigit);
-        if let Some(plain) = is_hex.then(|| decode::hex_delimited(decoded)).flatten() {
-            let possible = self.possible(&plain);
-            self.decoded_run(&plain, (possible, Silence::Unknown), Encoding::Hex, depth, found);
+        if is_hex && decode::hex_delimited_into(decoded, &mut buffer) {
+            let possible = self.possible(&buffer);
+            self.decoded_run(&buffer, (possible, Silence::Unknown), Encoding::Hex, depth, found);
         }
         if holds_an_escape(decoded) {
             let plain = crate::text::percent_decode_lenient(decoded, MAX_DEPTH as usize);

@@ -406,6 +406,8 @@ struct State {
     next: usize,
 }
 
+crate::scratch::pooled!(State);
+
 /// Least number of characters of a match: a lower bound, exact for ASCII patterns.
 fn min_chars(hir: &Hir) -> usize {
     // Every character of UTF-8 has at most four bytes; a pattern that needs non-ASCII characters counts bytes.

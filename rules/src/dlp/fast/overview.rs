@@ -203,7 +203,10 @@ impl Blocks for Sweep<'_> {
             (*letters, *others) = (row[LETTERS], row[OTHERS]);
         }
         self.keys.add(self.blocks, rows.iter().map(|row| row[KEYS]), covered[KEYS] != 0);
-        self.pieces.add(self.blocks, rows.iter().map(|row| row[PIECES]), covered[PIECES] != 0);
+        // Of these it is asked only whether there are any.
+        if self.pieces.found.is_empty() {
+            self.pieces.add(self.blocks, rows.iter().map(|row| row[PIECES]), covered[PIECES] != 0);
+        }
         self.blocks += rows.len();
         self.any.iter_mut().zip(any).for_each(|(all, any)| *all |= any);
         self.wide |= wide;

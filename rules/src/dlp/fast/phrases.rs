@@ -71,6 +71,7 @@ impl Search<'_> {
         let trimmed = text.trim_ascii();
         let is_line = |at: usize| text.get(at).is_some_and(|&b| parts_lines(b));
         let is_end = |at: usize| text.get(at).is_none_or(|&b| is_delimiter(b));
+        let returns = !printable && memchr::memchr(b'\r', text).is_some();
         let found = !(printable && trimmed.len() == text.len()) && decodes_to_phrase(trimmed)
             || !printable
                 && overview.pieces
@@ -81,7 +82,7 @@ impl Search<'_> {
                             && is_end(end)
                             && (is_line(before)
                                 || is_line(end)
-                                || memchr::memchr(b'\r', &text[start..end]).is_some());
+                                || returns && memchr::memchr(b'\r', &text[start..end]).is_some());
                     changes && decodes_to_phrase(&text[start..end])
                 });
         self.masks = masks;

@@ -1,5 +1,6 @@
 //! What is between delimiters, decoded piece by piece.
 
+use super::super::recent::Recent;
 use super::encoded::MIN_RUN;
 use super::*;
 
@@ -22,30 +23,24 @@ impl Search<'_> {
         let percent = if only_phrases { Percent::Nothing } else { percent };
         class_masks(&PIECE.low, &PIECE.high, norm, &mut masks);
         let is_spaced_hex = |piece: Range<usize>| consists_of(&spaced[piece], &HEX);
+        // Pieces that lead to nothing.
+        let mut recent = Recent::new();
         let mut look = |start: usize, end: usize| {
             if !complete(start, end) {
                 return false;
             }
             let piece = &norm[start..end];
             let mut encoded = || {
-                let digits = survey.all_digits(start, end);
-                let (mut found, mut base64) = (false, Silence::Unknown);
-                if digits && piece.len() % 4 != 1 {
-                    (found, base64) = self.digits_step(piece);
+                if !survey.all_digits(start, end) {
+                    return self.other_steps(piece, 0).0;
                 }
-                if !found {
-                    let silent;
-                    (found, silent) = self.other_steps(piece, 0);
-                    let is_run = |at: Option<&u8>| at.is_some_and(|&b| is_run(b));
-                    if digits
-                        && piece.len() >= MIN_RUN as usize
-                        && !is_run(norm[..start].last())
-                        && !is_run(norm.get(end))
-                    {
-                        survey.note_silent(start, end, Silent { base64, ..silent });
-                    }
+                let Some(silent) = self.silent_digits(piece, &mut recent) else { return true };
+                let is_run = |at: Option<&u8>| at.is_some_and(|&b| is_run(b));
+                if piece.len() >= MIN_RUN as usize && !is_run(norm[..start].last()) && !is_run(norm.get(end))
+                {
+                    survey.note_silent(start, end, silent);
                 }
-                found
+                false
             };
             let is_whole = piece.len() == norm.len();
             let leads = (whole || !is_whole) && encoded()
@@ -93,6 +88,38 @@ impl Search<'_> {
         self.spaced = spaced;
     }
 
+    /// What is known of a piece of digits that leads to nothing; `None` of one that may lead to something.
+    fn silent_digits<'t>(&mut self, piece: &'t [u8], recent: &mut Recent<'t, Silent>) -> Option<Silent> {
+        let mut silent = Silent::default();
+        let is_base64 = piece.len() % 4 != 1;
+        let others = may_be_hex_or_base32(piece);
+        if is_base64 && self.stretches.are_noise(&self.s.kernel, piece) {
+            silent.base64 = Silence::Throughout;
+            if !others {
+                return Some(silent);
+            }
+        }
+        if let Some(known) = recent.of(piece) {
+            return Some(known);
+        }
+        if is_base64 && silent.base64 == Silence::Unknown {
+            let (found, base64) = self.digits_step(piece);
+            if found {
+                return None;
+            }
+            silent.base64 = base64;
+        }
+        if others {
+            let (found, told) = self.other_steps(piece, 0);
+            if found {
+                return None;
+            }
+            silent = Silent { base64: silent.base64, ..told };
+        }
+        recent.remember(piece, silent);
+        Some(silent)
+    }
+
     fn percent_step(&mut self, text: &[u8]) -> bool {
         let decoded = percent_decode_all(text);
         *decoded != *text && (self.in_decoded(&decoded) || self.recurse(&decoded, 1))
@@ -130,6 +157,21 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// Whether digits may be hex or base32, as far as the first of them tell.
+#[inline]
+fn may_be_hex_or_base32(digits: &[u8]) -> bool {
+    const CLASSES: [u8; 256] = {
+        let mut classes = [0; 256];
+        let mut b = 0;
+        while b < 256 {
+            classes[b] = HEX.has(b as u8) as u8 | (BASE32.has(b as u8) as u8) << 1;
+            b += 1;
+        }
+        classes
+    };
+    digits.iter().take(8).fold(3, |all, &b| all & CLASSES[usize::from(b)]) != 0
 }
 
 /// The piece between delimiters that holds a byte, which is not one.

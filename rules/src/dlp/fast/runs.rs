@@ -31,8 +31,8 @@ impl Class {
     }
 
     #[inline]
-    pub(super) fn has(&self, b: u8) -> bool {
-        self.low[usize::from(b & 15)] & self.high[usize::from(b >> 4)] != 0
+    pub(super) const fn has(&self, b: u8) -> bool {
+        self.low[(b & 15) as usize] & self.high[(b >> 4) as usize] != 0
     }
 }
 

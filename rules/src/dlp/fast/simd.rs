@@ -32,9 +32,9 @@ pub(crate) use escapes::{Marks, unescape};
 pub(crate) use fold::{entry as folded_entry, fold};
 pub(super) use masks::long_runs;
 pub(in super::super) use masks::{LANES, words};
-pub(super) use outline::{Bytes, MOST_DIGITS, outline, outline_of_digits, outline_short};
+pub(super) use outline::{Bytes, MOST_DIGITS, Outlined, outline, outline_of_digits, outline_short};
 #[cfg(test)]
-pub(super) use outline::{bytes_of, narrow_outline_of_digits};
+pub(super) use outline::{bytes_of, narrow_outline, narrow_outline_of_digits};
 pub(crate) use translate::translate;
 
 /// A candidate's owner has seen enough.

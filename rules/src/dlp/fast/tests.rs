@@ -149,6 +149,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
         no_words: false,
         no_secret: false,
         part: None,
+        noise: None,
     };
     hardened::add(s, text, norm.as_bytes(), &looked, result);
 }
@@ -341,12 +342,18 @@ proptest! {
                 }
             }
         }
-        let mut bytes = Vec::new();
-        super::simd::outline(&text, |block| bytes.push(block));
-        let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
+        struct All(Vec<super::simd::Bytes>);
+        impl super::simd::Outlined for All {
+            fn block(&mut self, block: super::simd::Bytes) {
+                self.0.push(block);
+            }
+        }
+        let mut twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
             .map(super::simd::bytes_of)
             .collect();
-        prop_assert_eq!(bytes, twins);
+        prop_assert_eq!(&super::simd::outline(&text, All(Vec::new())).0, &twins);
+        twins.pop();
+        prop_assert_eq!(super::simd::narrow_outline(text.as_chunks::<64>().0, All(Vec::new())).0, twins);
     }
 
     #[test]

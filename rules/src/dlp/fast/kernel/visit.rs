@@ -4,20 +4,21 @@ use std::borrow::Cow;
 
 use super::super::windows::Windows;
 use super::{Kernel, Rules, State, Text};
+use crate::scratch::Buffer;
 
 /// A search for patterns with windows.
 pub(super) struct Visit<'k, 't> {
     kernel: &'k Kernel,
     rules: &'k Rules<'k>,
     text: Text<'t>,
-    states: Vec<State>,
+    states: Buffer<State>,
     /// Looked at when something passes the checks.
     checked: Option<Cow<'t, str>>,
 }
 
 impl<'k, 't> Visit<'k, 't> {
     pub(super) fn new(kernel: &'k Kernel, rules: &'k Rules<'k>, text: Text<'t>) -> Self {
-        Visit { kernel, rules, text, states: Vec::new(), checked: None }
+        Visit { kernel, rules, text, states: Buffer::empty(), checked: None }
     }
 
     /// Calls `found` once for each pattern that a candidate makes match, until it returns true, and `note` for places of those
@@ -57,6 +58,7 @@ impl<'k, 't> Visit<'k, 't> {
                 note(at);
             }
             if self.states.is_empty() {
+                self.states = Buffer::new();
                 self.states.resize(self.kernel.patterns.len(), State::default());
             }
             if self.checked.is_none() {

@@ -15,29 +15,50 @@ pub(in super::super) struct Bytes {
     pub(in super::super) equals: u64,
     /// Bytes that begin characters of three or four of which some become ASCII: those of 0xE0 to 0xE3, 0xEA, 0xEF and 0xF0.
     pub(in super::super) compatible: u64,
+    /// Percent signs.
+    pub(in super::super) percents: u64,
 }
 
-/// Calls `take` for each 64 bytes and then for what is left, if only for nothing.
-pub(in super::super) fn outline(data: &[u8], mut take: impl FnMut(Bytes)) {
+/// Takes what an outline says.
+pub(in super::super) trait Outlined {
+    /// Called for each 64 bytes and then for what is left, if only for nothing.
+    fn block(&mut self, block: Bytes);
+}
+
+/// Hands `taker` all of the data, and back: kept by value, what it gathers stays in registers.
+pub(in super::super) fn outline<T: Outlined>(data: &[u8], mut taker: T) -> T {
     let (blocks, rest) = data.as_chunks::<64>();
     #[cfg(target_arch = "x86_64")]
-    let vectors = if std::arch::is_x86_feature_detected!("avx512bw") {
-        // SAFETY: AVX-512 BW was just detected.
-        unsafe { x86::outline_avx512(blocks, &mut take) };
-        true
-    } else if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: AVX2 was just detected.
-        unsafe { x86::outline_avx2(blocks, &mut take) };
-        true
+    if has_wide() {
+        // SAFETY: the features were just detected.
+        taker = unsafe { x86::outline_avx512(blocks, taker) };
     } else {
-        false
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let vectors = false;
-    if !vectors {
-        blocks.iter().for_each(|block| take(bytes_of(block)));
+        taker = narrow_outline(blocks, taker);
     }
-    take(outline_short(rest));
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        taker = narrow_outline(blocks, taker);
+    }
+    taker.block(outline_short(rest));
+    taker
+}
+
+/// Whether [`x86::outline_avx512`] can run here.
+#[cfg(target_arch = "x86_64")]
+fn has_wide() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx512bw") && has!("popcnt") && has!("bmi1") && has!("bmi2") && has!("lzcnt")
+}
+
+/// The same without AVX-512.
+pub(in super::super) fn narrow_outline<T: Outlined>(blocks: &[[u8; 64]], mut taker: T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 was just detected.
+        return unsafe { x86::outline_avx2(blocks, taker) };
+    }
+    blocks.iter().for_each(|block| taker.block(bytes_of(block)));
+    taker
 }
 
 /// The same for up to 64 bytes.
@@ -63,10 +84,9 @@ pub(in super::super) fn outline_short(data: &[u8]) -> Bytes {
 /// So many base64 digits decode to 64 bytes.
 pub(in super::super) const MOST_DIGITS: usize = 86;
 
-/// The same for what up to [`MOST_DIGITS`] base64 digits decode to, and where percent signs are in that. A single digit at the
-/// end is left out.
+/// The same for what up to [`MOST_DIGITS`] base64 digits decode to. A single digit at the end is left out.
 #[inline]
-pub(in super::super) fn outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> (Bytes, u64) {
+pub(in super::super) fn outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> Bytes {
     #[cfg(target_arch = "x86_64")]
     if super::wide::available() && digits.len() <= MOST_DIGITS {
         // SAFETY: the kernels are available, and the digits are few enough.
@@ -76,10 +96,9 @@ pub(in super::super) fn outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) 
 }
 
 /// The same without AVX-512.
-pub(in super::super) fn narrow_outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> (Bytes, u64) {
+pub(in super::super) fn narrow_outline_of_digits(digits: &[u8], decoded: &mut Vec<u8>) -> Bytes {
     crate::decode::base64_digits_into(digits, decoded);
-    let percents = memchr::memchr_iter(b'%', decoded).fold(0, |all, at| all | 1 << at);
-    (outline_short(decoded), percents)
+    outline_short(decoded)
 }
 
 /// The scalar twin, for up to 64 bytes.
@@ -87,6 +106,7 @@ pub(in super::super) fn bytes_of(block: &[u8]) -> Bytes {
     let mut bytes = Bytes::default();
     for (i, &b) in block.iter().enumerate() {
         bytes.equals |= u64::from(b == b'=') << i;
+        bytes.percents |= u64::from(b == b'%') << i;
         bytes.compatible |= u64::from(matches!(b, 0xe0..=0xe3 | 0xea | 0xef | 0xf0)) << i;
         let word = match b {
             0x20..=0x7e => &mut bytes.printable,
@@ -108,16 +128,17 @@ mod x86 {
 
     use super::super::bases::VALUES;
     use super::super::wide::first;
-    use super::Bytes;
+    use super::{Bytes, Outlined};
 
     /// # Safety
-    /// The processor must have AVX-512 BW.
-    #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) unsafe fn outline_avx512(blocks: &[[u8; 64]], take: &mut impl FnMut(Bytes)) {
+    /// The processor must have AVX-512 BW, POPCNT, BMI1, BMI2 and LZCNT.
+    #[target_feature(enable = "avx512f,avx512bw,popcnt,bmi1,bmi2,lzcnt")]
+    pub(super) unsafe fn outline_avx512<T: Outlined>(blocks: &[[u8; 64]], mut taker: T) -> T {
         for block in blocks {
             // SAFETY: 64 bytes of a 64-byte array are read.
-            take(unsafe { bytes_avx512(block.as_ptr(), u64::MAX) });
+            taker.block(unsafe { bytes_avx512(block.as_ptr(), u64::MAX) });
         }
+        taker
     }
 
     /// # Safety
@@ -144,7 +165,7 @@ mod x86 {
     /// The kernels must be available, and the digits at most [`super::MOST_DIGITS`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    pub(super) unsafe fn digits_avx512(digits: &[u8]) -> (Bytes, u64) {
+    pub(super) unsafe fn digits_avx512(digits: &[u8]) -> Bytes {
         // SAFETY: 64 bytes are read from arrays of 64 and 128 bytes; no alignment needed.
         let (low, up, order) = unsafe {
             (
@@ -163,9 +184,7 @@ mod x86 {
         };
         let (head, tail) = digits.split_at(digits.len().min(64));
         let bytes = _mm512_permutex2var_epi8(groups(head), order, groups(tail));
-        let within = first(digits.len() * 6 / 8);
-        let percents = _mm512_mask_cmpeq_epi8_mask(within, bytes, _mm512_set1_epi8(b'%' as i8));
-        (classes(bytes, within), percents)
+        classes(bytes, first(digits.len() * 6 / 8))
     }
 
     #[inline]
@@ -187,17 +206,19 @@ mod x86 {
             lead: [e0 & !c2, f0 & !e0, f5 & !f0],
             equals: is(b'='),
             compatible: below(0xe4) & !e0 | is(0xea) | is(0xef) | is(0xf0),
+            percents: is(b'%'),
         }
     }
 
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn outline_avx2(blocks: &[[u8; 64]], take: &mut impl FnMut(Bytes)) {
+    pub(super) unsafe fn outline_avx2<T: Outlined>(blocks: &[[u8; 64]], mut taker: T) -> T {
         for block in blocks {
             // SAFETY: AVX2 is there.
-            take(unsafe { bytes_avx2(block) });
+            taker.block(unsafe { bytes_avx2(block) });
         }
+        taker
     }
 
     /// # Safety
@@ -231,6 +252,7 @@ mod x86 {
             lead: [c2 & !e0, e0 & !f0, f0 & !f5],
             equals: is(b'='),
             compatible: e0 & !from(0xe4) | is(0xea) | is(0xef) | is(0xf0),
+            percents: is(b'%'),
         }
     }
 }

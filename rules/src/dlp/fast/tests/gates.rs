@@ -6,8 +6,8 @@ use super::super::super::plain;
 use super::super::super::seed::{Between, possible, word_index};
 use super::super::super::{Scanner, SeedSettings};
 use super::super::overview::Overview;
-use super::super::runs_at_line_ends;
 use super::super::simd::{self, Blocks, Eight, Row};
+use super::super::{Whole, runs_at_line_ends};
 use super::{
     add_ungated, cases, encoded_binary, filler, name_encoded, runs_at_once, scanner, scanner_of, secrets,
 };
@@ -189,7 +189,12 @@ proptest! {
         SCANNER.with(|s| {
             let mut have = runs_at_once(s, norm.as_bytes());
             let want = runs_at_once(s, lines.as_bytes());
-            let told = runs_at_line_ends(s, &text, &Overview::new(&text), |found| name_encoded(s, found, &mut have));
+            let noise = std::cell::RefCell::new(Vec::new());
+            let note = |run| noise.borrow_mut().push(run);
+            let told = runs_at_line_ends(s, &text, &Overview::new(&text), note, |found| name_encoded(s, found, &mut have));
+            for run in noise.take() {
+                prop_assert!(Whole::new(s).is_noise(&text[run.clone()]), "{:?} in {:?}", run, String::from_utf8_lossy(&text));
+            }
             prop_assert!(!told || want.iter().all(|found| have.contains(found)), "{:?}", String::from_utf8_lossy(&text));
             Ok(())
         })?;

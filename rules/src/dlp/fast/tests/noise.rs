@@ -38,8 +38,7 @@ proptest! {
         let digits = encode(&bytes, if url_safe { 3 } else { 1 });
         let digits = digits.strip_suffix(b"==").or(digits.strip_suffix(b"=")).unwrap_or(&digits);
         prop_assert!(digits.len() <= MOST_DIGITS);
-        let percents = bytes.iter().enumerate().fold(0, |all, (at, &b)| all | u64::from(b == b'%') << at);
-        let expected = (outline_short(&bytes), percents);
+        let expected = outline_short(&bytes);
         for outline in [outline_of_digits, narrow_outline_of_digits] {
             prop_assert_eq!(outline(digits, &mut Vec::new()), expected);
         }
@@ -51,6 +50,67 @@ proptest! {
         let mut stretches = Stretches::new();
         if stretches.are_noise(&SCANNER.kernel, &encode(&bytes, 2)) {
             prop_assert!(stretches.possible(&SCANNER.kernel, &bytes).is_nothing(), "{:?}", bytes);
+        }
+    }
+}
+
+/// Bytes of which none is part of valid UTF-8, nor of a match.
+fn meaningless(len: usize) -> Vec<u8> {
+    (0..len).map(|at| [0x9c, 0xf8, 0xc0, 0xff, 0x80][at * 7 % 5]).collect()
+}
+
+#[test]
+fn what_stands_in_noise_is_seen_wherever_it_stands() {
+    let s = scanner_of(Strictness::Hardened);
+    let mut stretches = Stretches::new();
+    let mut secrets: Vec<Vec<u8>> = secrets().into_iter().map(String::into_bytes).collect();
+    for written in ["A_TOKEN=abcdef", "A_TOKEN = abcdef", "A_TOKEN\0=\0abcdef", "A_TOKEN\u{ff1d}abcdef"] {
+        secrets.push(written.as_bytes().to_vec());
+        secrets.push(written.replace(' ', "+").into_bytes());
+    }
+    // No word of a phrase has U+FFFD in it.
+    secrets.push(format!(" {}about ", "abandon ".repeat(11)).into_bytes());
+    let matches = |bytes: &[u8]| s.has_hit(&crate::text::norm_dlp(bytes));
+    let mut seen = [0; 3];
+    for secret in &secrets {
+        for before in 0..140 {
+            for after in [0, 1, 3, 70] {
+                let text = [meaningless(before), secret.clone(), meaningless(after)].concat();
+                let possible = stretches.possible(&s.kernel, &text);
+                let spaced: Vec<u8> = text.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+                let expected = [
+                    matches(&text),
+                    matches(&spaced) && spaced != text,
+                    seed::detect(&crate::text::lossy(&text), SeedSettings::default()),
+                ];
+                let have = [possible.rule, possible.encoded, possible.phrase];
+                for (i, (have, expected)) in have.into_iter().zip(expected).enumerate() {
+                    assert!(have || !expected, "{i} of {:?} at {before}", String::from_utf8_lossy(secret));
+                    seen[i] += u32::from(expected);
+                }
+            }
+        }
+    }
+    assert!(seen.iter().all(|&seen| seen > 200), "{seen:?}");
+}
+
+#[test]
+fn what_is_encoded_in_noise_is_seen_wherever_it_stands() {
+    let kernel = scanner_of(Strictness::Hardened).kernel;
+    let mut stretches = Stretches::new();
+    let mut nested = |inner: &[u8], before, after| {
+        let text = [meaningless(before), inner.to_vec(), meaningless(after)].concat();
+        stretches.possible(&kernel, &text).nested
+    };
+    for before in 0..200 {
+        for after in [0, 1, 66] {
+            for inner in ["QUJDREVGR0hJSktM", "%41", "%zz%4g%4F", "\u{1d400}\u{e9}\u{212a}\u{ff21}\u{ff22}A"]
+            {
+                assert!(nested(inner.as_bytes(), before, after), "{inner} at {before}");
+            }
+            for inner in ["QUJDREVGR0hJSkt", "%4", "%", "%zz%4g%"] {
+                assert!(!nested(inner.as_bytes(), before, after), "{inner} at {before}");
+            }
         }
     }
 }
