@@ -171,9 +171,12 @@ pub fn main() -> ExitCode {
         Ok(done) => (done.stdout, None, 0),
         Err(failure) => (failure.stdout, Some(failure.stderr), failure.code),
     };
-    // A reader that went away is its own business.
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(&stdout).and_then(|()| out.flush());
+    // A log that is stuck in a write has the lock.
+    if !stdout.is_empty() {
+        // A reader that went away is its own business.
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(&stdout).and_then(|()| out.flush());
+    }
     if let Some(text) = stderr.filter(|text| !text.is_empty()) {
         let _ = writeln!(std::io::stderr(), "{text}");
     }

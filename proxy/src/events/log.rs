@@ -120,9 +120,11 @@ struct State {
     waiting: Buffers,
     /// The thread is writing what it took.
     writing: bool,
-    /// Lines that found no room since the last one that did.
+    /// Lines that were not written, or found no room, since the last one that did.
     dropped: u64,
     closing: bool,
+    /// Somebody has waited for the output in vain, and nobody does again before it moves.
+    stuck: bool,
 }
 
 struct Shared {
@@ -215,7 +217,7 @@ impl Log {
         let lost = std::mem::take(&mut state.dropped);
         let was_empty = state.waiting.is_empty();
         if lost > 0 {
-            let error = format!("log output too slow: {lost} events were not written");
+            let error = format!("log output failed or too slow: {lost} events were not written");
             let gap = Event::Error { ctx: Context { method: "LOG", ..Context::default() }, error: &error };
             self.append(&mut state.waiting, &gap, "", strictness, wants_json);
         }
@@ -250,9 +252,10 @@ impl Log {
         let Some(shared) = &self.shared else { return };
         let deadline = Instant::now() + FLUSH_LIMIT;
         let mut state = shared.lock();
-        while state.writing || !state.waiting.is_empty() {
+        while (state.writing || !state.waiting.is_empty()) && !state.stuck {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                state.stuck = true;
                 return;
             }
             state = shared.drained.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -299,15 +302,18 @@ fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut fi
         drop(state);
 
         let mut failed = None;
+        let mut lost = 0;
         if let Some(out) = &mut console
             && let Err(e) = out.write_all(&taken.console).and_then(|()| out.flush())
         {
             failed = Some(e);
+            lost = lines(&taken.console);
         }
         if let Some(out) = &mut file
-            && let Err(e) = out.write(&taken.file)
+            && let Err((e, unwritten)) = out.write(&taken.file)
         {
             failed = Some(e);
+            lost = lost.max(unwritten);
         }
         if let Some(e) = failed
             && !std::mem::replace(&mut complained, true)
@@ -319,10 +325,17 @@ fn write_out(shared: &Shared, mut console: Option<Box<dyn Write + Send>>, mut fi
 
         state = shared.lock();
         state.writing = false;
+        state.stuck = false;
+        state.dropped += lost;
         if state.waiting.is_empty() {
             shared.drained.notify_all();
         }
     }
+}
+
+/// How many lines there are.
+fn lines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
 }
 
 /// Appends one line of JSON.

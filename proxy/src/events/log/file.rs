@@ -13,22 +13,44 @@ pub(super) struct LogFile {
     path: PathBuf,
     file: File,
     looked: Instant,
+    /// What was written ends in the middle of a line.
+    torn: bool,
 }
 
 impl LogFile {
     /// Opens for appending; a new file has mode 0600.
     pub(super) fn open(path: PathBuf) -> Result<LogFile, (PathBuf, io::Error)> {
         match open(&path) {
-            Ok(file) => Ok(LogFile { path, file, looked: Instant::now() }),
+            Ok(file) => Ok(LogFile { path, file, looked: Instant::now(), torn: false }),
             Err(error) => Err((path, error)),
         }
     }
 
-    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// # Errors
+    /// The system's, with the number of lines that were not written whole.
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), (io::Error, u64)> {
         if self.looked.elapsed() >= LOOK {
             self.look();
         }
-        self.file.write_all(lines)
+        let mut rest = lines;
+        // Half a line that a full disk left behind ends before the next one begins.
+        let ended = if self.torn { self.append(&mut &b"\n"[..]) } else { Ok(()) };
+        ended.and_then(|()| self.append(&mut rest)).map_err(|error| (error, super::lines(rest)))
+    }
+
+    fn append(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.torn = rest[n - 1] != b'\n';
+                    *rest = &rest[n..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Opens what the path names now, when that is no longer the file. Where nothing can be opened the old one goes on.
@@ -39,6 +61,7 @@ impl LogFile {
             && let Ok(file) = open(&self.path)
         {
             self.file = file;
+            self.torn = false;
         }
     }
 }
@@ -56,12 +79,13 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let (path, old) = (directory.path().join("log"), directory.path().join("log.1"));
         let mut log = LogFile::open(path.clone()).map_err(|(_, error)| error)?;
-        log.write(b"one\n")?;
+        let write = |log: &mut LogFile, line: &[u8]| log.write(line).map_err(|(error, _)| error);
+        write(&mut log, b"one\n")?;
         std::fs::rename(&path, &old)?;
         log.look();
-        log.write(b"two\n")?;
+        write(&mut log, b"two\n")?;
         log.look();
-        log.write(b"three\n")?;
+        write(&mut log, b"three\n")?;
         assert_eq!(
             (std::fs::read_to_string(&old)?, std::fs::read_to_string(&path)?),
             ("one\n".into(), "two\nthree\n".into())
@@ -69,6 +93,23 @@ mod tests {
         // Without its directory the file goes on.
         std::fs::remove_dir_all(directory.path())?;
         log.look();
-        log.write(b"four\n")
+        write(&mut log, b"four\n")
+    }
+
+    #[test]
+    fn lines_that_were_not_written_are_counted_and_half_a_line_is_ended() -> io::Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        let mut log = LogFile::open(file.path().to_owned()).map_err(|(_, error)| error)?;
+        let full = OpenOptions::new().append(true).open("/dev/full")?;
+        let file_again = std::mem::replace(&mut log.file, full);
+        let failed = log.write(b"one\ntwo\n").err().map(|(error, lost)| (error.kind(), lost));
+        assert_eq!(failed, Some((io::ErrorKind::StorageFull, 2)));
+        log.file = file_again;
+        for (torn, line) in [(false, "three\n"), (true, "four\n")] {
+            log.torn = torn;
+            assert!(log.write(line.as_bytes()).is_ok() && !log.torn);
+        }
+        assert_eq!(std::fs::read_to_string(file.path())?, "three\n\nfour\n");
+        Ok(())
     }
 }
