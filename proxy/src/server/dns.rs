@@ -26,6 +26,8 @@ const MAX_QUESTION: usize = 4096;
 const MAX_CONNECTIONS: usize = 64;
 /// How long a TCP client may take for one question.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many pairs of ports are tried where any will do.
+const PAIRS: usize = 64;
 /// Scanner label of a refusal whose name nothing else was found in.
 const SCANNER: &str = "dns";
 const REASON: &str = "name lookup refused: the proxy resolves the hosts it connects to";
@@ -37,14 +39,21 @@ pub struct DnsRefuser {
 }
 
 impl DnsRefuser {
-    /// Binds UDP and TCP at the same address. With port 0 the TCP port follows the UDP port.
+    /// Binds UDP and TCP at the same address. With port 0 the TCP port follows the UDP port; where somebody has it, another pair
+    /// is tried.
     ///
     /// # Errors
     /// When the address is taken or may not be used.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let udp = UdpSocket::bind(address).await?;
-        let tcp = TcpListener::bind(udp.local_addr()?).await?;
-        Ok(Self { udp, tcp })
+        let mut pairs = if address.port() == 0 { PAIRS } else { 1 };
+        loop {
+            let udp = UdpSocket::bind(address).await?;
+            match TcpListener::bind(udp.local_addr()?).await {
+                Ok(tcp) => return Ok(Self { udp, tcp }),
+                Err(error) if pairs > 1 && error.kind() == io::ErrorKind::AddrInUse => pairs -= 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Where it listens.

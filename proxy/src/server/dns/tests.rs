@@ -45,6 +45,21 @@ fn what_cannot_be_read_is_refused_without_a_name() {
     assert!(refuse(&looped).is_some());
 }
 
+#[tokio::test]
+async fn another_pair_of_ports_is_tried_only_where_any_port_will_do() {
+    // One in a hundred of the ports that the system hands out.
+    let mut taken = Vec::new();
+    for _ in 0..300 {
+        taken.push(TcpListener::bind("127.0.0.9:0").await.unwrap());
+    }
+    for _ in 0..400 {
+        let server = DnsRefuser::bind("127.0.0.9:0".parse().unwrap()).await.unwrap();
+        assert_eq!(server.local_addr().unwrap(), server.tcp.local_addr().unwrap());
+    }
+    let error = DnsRefuser::bind(taken[0].local_addr().unwrap()).await.err().map(|error| error.kind());
+    assert_eq!(error, Some(io::ErrorKind::AddrInUse));
+}
+
 async fn with_server(test: impl AsyncFnOnce(SocketAddr)) {
     let server = DnsRefuser::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = server.local_addr().unwrap();
