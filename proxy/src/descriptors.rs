@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -39,7 +39,8 @@ pub(crate) struct Descriptors {
     kept: u64,
     pools: Mutex<Vec<Weak<Pool>>>,
     clients: Mutex<Clients>,
-    events: OnceLock<Events>,
+    /// Where shortages are reported.
+    events: Option<Events>,
 }
 
 #[derive(Default)]
@@ -70,16 +71,11 @@ pub(crate) fn limit() -> Option<u64> {
 }
 
 impl Descriptors {
-    pub(crate) fn new(limit: Option<u64>) -> Self {
+    pub(crate) fn new(limit: Option<u64>, events: Option<Events>) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
         let kept = limit - (limit / KEPT.0).clamp(KEPT.1, KEPT.2).min(limit);
         let (pools, clients) = Default::default();
-        Self { limit, kept, pools, clients, events: OnceLock::new() }
-    }
-
-    /// Where shortages are reported from now on.
-    pub(crate) fn report_to(&self, events: Events) {
-        let _ = self.events.set(events);
+        Self { limit, kept, pools, clients, events }
     }
 
     /// A pool whose idle connections may be given up.
@@ -170,7 +166,7 @@ impl Descriptors {
 
     fn count(&self, what: &str, number: usize) {
         if number > 0
-            && let Some(events) = self.events.get()
+            && let Some(events) = &self.events
         {
             events.metrics().descriptor_shortage(what, number);
         }
@@ -184,11 +180,11 @@ impl Descriptors {
         }
         state.reported = Some(now);
         drop(state);
-        let Some(events) = self.events.get() else { return };
         let error = format!(
             "too many open files (limit {}): idle connections are closed, requests refused when there are none",
             self.limit
         );
+        let Some(events) = &self.events else { return };
         events
             .record(&Event::Error { ctx: Context { method: "ACCEPT", ..Context::default() }, error: &error });
     }
@@ -211,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_silent_longest_leave_first_and_nobody_who_just_came() {
-        let descriptors = Arc::new(Descriptors::new(Some(0)));
+        let descriptors = Arc::new(Descriptors::new(Some(0), None));
         let drain = CancellationToken::new();
         let mut seats = Vec::new();
         for _ in 0..16 {
@@ -233,9 +229,9 @@ mod tests {
     #[tokio::test]
     async fn a_kept_socket_is_refused_when_there_is_nothing_to_give_up() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let refused = Descriptors::new(Some(0)).socket(address).err();
+        let refused = Descriptors::new(Some(0), None).socket(address).err();
         assert!(refused.as_ref().is_some_and(is_shortage), "{refused:?}");
-        assert!(Descriptors::new(None).socket(address).is_ok());
-        assert!(Descriptors::new(Some(1 << 20)).socket(address).is_ok());
+        assert!(Descriptors::new(None, None).socket(address).is_ok());
+        assert!(Descriptors::new(Some(1 << 20), None).socket(address).is_ok());
     }
 }

@@ -2,9 +2,10 @@
 
 mod process;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use process::{Proxy, exchange, head, origin};
+use process::{Proxy, exchange, free_address, head, origin, program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -40,7 +41,7 @@ fn is_open(answer: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_without_descriptors_is_refused_with_503_while_health_answers_and_all_recovers() {
-    let (proxy, origin) = (Proxy::start_with_descriptors(128).await, silent_origin().await);
+    let (proxy, origin) = (Proxy::start_with_descriptors(128, "").await, silent_origin().await);
     let mut open = Vec::new();
     let mut refused = 0;
     for _ in 0..100 {
@@ -69,7 +70,7 @@ async fn a_tunnel_without_descriptors_is_refused_with_503_while_health_answers_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_to_origins_make_room_for_new_tunnels() {
-    let (proxy, silent) = (Proxy::start_with_descriptors(192).await, silent_origin().await);
+    let (proxy, silent) = (Proxy::start_with_descriptors(192, "").await, silent_origin().await);
     let mut requests = JoinSet::new();
     for _ in 0..60 {
         let (mut client, origin) = (proxy.connect().await, origin().await);
@@ -94,7 +95,7 @@ async fn idle_connections_to_origins_make_room_for_new_tunnels() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_say_nothing_make_room_for_those_that_do() {
-    let (proxy, origin) = (Proxy::start_with_descriptors(128).await, silent_origin().await);
+    let (proxy, origin) = (Proxy::start_with_descriptors(128, "").await, silent_origin().await);
     let mut silent = JoinSet::new();
     for _ in 0..400 {
         let address = proxy.address.clone();
@@ -107,4 +108,96 @@ async fn clients_that_say_nothing_make_room_for_those_that_do() {
     assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
     drop(silent);
     assert!(proxy.healthy().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_says_that_descriptors_have_run_out() {
+    let (origin, reverse) = (silent_origin().await, free_address());
+    let more = format!(
+        "websocket_proxy: {{enabled: true}}\n\
+         reverse_proxy: {{enabled: true, listen: \"{reverse}\", upstream: \"http://{origin}\"}}\n"
+    );
+    let proxy = Proxy::start_with_descriptors(128, &more).await;
+    let mut open = Vec::new();
+    loop {
+        let (client, answer) = tunnel(&proxy, &origin).await;
+        if !is_open(&answer) {
+            break;
+        }
+        open.push(client);
+    }
+    let line = |target: &str| format!("{target} HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n\r\n");
+    for (address, request) in [
+        (&proxy.address, line(&format!("CONNECT {origin}"))),
+        (&proxy.address, line(&format!("GET http://{origin}/"))),
+        (&proxy.address, line(&format!("GET /fetch?url=http://{origin}/"))),
+        (&reverse, line("GET /")),
+    ] {
+        let client = TcpStream::connect(address).await.expect("connected");
+        let answer = exchange(client, request.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503") && answer.contains("too many open files"),
+            "{request}{answer}"
+        );
+    }
+    let upgrade = format!(
+        "GET /ws?url=ws://{origin}/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let mut client = proxy.connect().await;
+    client.write_all(upgrade.as_bytes()).await.expect("sent");
+    let answer = head(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    let mut close = Vec::new();
+    client.read_to_end(&mut close).await.expect("a close frame");
+    let reason = b"the proxy has too many open files, try again later";
+    assert_eq!(
+        close,
+        [&[0x88, 2 + reason.len() as u8, 0x03, 0xf5], &reason[..]].concat(),
+        "1013: try again later"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_whose_client_has_left_does_not_wait_for_its_origin() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let origin = listener.local_addr().expect("an address");
+    let proxy = Proxy::start_with_descriptors(128, "websocket_proxy: {enabled: true}\n").await;
+    let mut client = proxy.connect().await;
+    let upgrade = format!(
+        "GET /ws?url=ws://{origin}/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    client.write_all(upgrade.as_bytes()).await.expect("sent");
+    assert!(head(&mut client).await.starts_with("HTTP/1.1 101"));
+    let (mut server, _) = listener.accept().await.expect("dialled");
+    assert!(head(&mut server).await.starts_with("GET / HTTP/1.1"));
+    drop(client);
+    let ended = tokio::time::timeout(WITHIN, server.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "the connection to the origin stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_does_not_keep_the_process_from_ending() {
+    let (unread, output) = std::io::pipe().expect("a pipe");
+    let config = "internal: []\nssrf: {ip_allowlist: [127.0.0.0/8]}\nforward_proxy: {enabled: true}\n\
+                  fetch_proxy: {monitoring: {blocklist: [forbidden.example]}}\n";
+    let mut proxy = Proxy::start_as(program(), config, Stdio::from(output)).await;
+    // Each is a line of more than 300 bytes; a pipe holds 64 KiB.
+    let request = b"GET http://forbidden.example/ HTTP/1.1\r\nHost: forbidden.example\r\n\r\n";
+    let mut client = proxy.connect().await;
+    for _ in 0..400 {
+        client.write_all(request).await.expect("sent");
+        assert!(head(&mut client).await.starts_with("HTTP/1.1 403"));
+        client
+            .read_exact(
+                &mut [0; "blocked: domain blocked: forbidden.example matches forbidden.example\n".len()],
+            )
+            .await
+            .expect("a body");
+    }
+    let began = Instant::now();
+    assert!(proxy.terminate().await.success());
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    drop(unread);
 }

@@ -1,70 +1,32 @@
 //! `muselet session` against a running proxy.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod process;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_muselet");
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output, Stdio};
+
+use process::{PROGRAM, Proxy, free_address, program};
+
 const TOKEN: &str = "operator-7";
 
-struct Proxy {
-    child: Child,
-    listen: String,
-    directory: tempfile::TempDir,
-}
+/// A proxy with an admin API on a port of its own, and one session that did something forbidden.
+struct Operated(Proxy);
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").to_string()
-}
-
-impl Proxy {
-    /// With an admin API on a port of its own, and one session that did something forbidden.
-    fn start() -> Proxy {
-        let directory = tempfile::tempdir().expect("a directory");
-        let config = directory.path().join("muselet.yaml");
-        let (listen, admin) = (free_address(), free_address());
-        let text = format!(
+impl Operated {
+    async fn start() -> Self {
+        let admin = free_address();
+        let config = format!(
             "forward_proxy: {{enabled: true}}\nsession_profiling: {{enabled: true}}\nadaptive_enforcement: {{enabled: true}}\n\
              airlock: {{enabled: true}}\nkill_switch: {{api_listen: \"{admin}\", api_token: {TOKEN}}}\n\
              fetch_proxy: {{monitoring: {{blocklist: [forbidden.example]}}}}\n"
         );
-        std::fs::write(&config, text).expect("written");
-        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).expect("ours");
-        let child = Command::new(PROGRAM)
-            .args(["run", "--listen", &listen, "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let proxy = Proxy { child, listen, directory };
-        let began = Instant::now();
-        while !proxy.healthy() {
-            assert!(began.elapsed() < Duration::from_secs(30), "no health answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let mut stream = TcpStream::connect(&proxy.listen).expect("listens");
+        let proxy = Proxy::start_as(program(), &config, Stdio::null()).await;
         let request =
             b"GET http://forbidden.example/ HTTP/1.1\r\nHost: forbidden.example\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
+        let answer = proxy.ask(request).await;
         assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-        proxy
-    }
-
-    fn healthy(&self) -> bool {
-        let check = Command::new(PROGRAM).args(["healthcheck", "--addr", &self.listen]).output();
-        check.is_ok_and(|output| output.status.success())
+        Self(proxy)
     }
 
     fn session(&self, args: &[&str]) -> Output {
@@ -76,7 +38,7 @@ impl Proxy {
             .arg("session")
             .args(args)
             .arg("--config")
-            .arg(self.directory.path().join("muselet.yaml"))
+            .arg(self.0.config())
             .env_remove("PIPELOCK_API_URL")
             .env_remove("PIPELOCK_KILLSWITCH_API_TOKEN")
             .stdin(Stdio::piped())
@@ -100,9 +62,9 @@ fn told(output: Output, code: i32) -> String {
     if code == 0 { out.into_owned() } else { err.into_owned() }
 }
 
-#[test]
-fn an_operator_finds_and_recovers_a_session() {
-    let proxy = Proxy::start();
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_finds_and_recovers_a_session() {
+    let proxy = Operated::start().await;
     let table = proxy.ok(&["list"]);
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("KEY") && lines.len() == 2, "{table}");
@@ -123,9 +85,9 @@ fn an_operator_finds_and_recovers_a_session() {
     assert!(asked.contains("4) leave as it is\n> terminated "), "{asked}");
 }
 
-#[test]
-fn what_cannot_be_done_has_a_text_and_an_exit_code() {
-    let proxy = Proxy::start();
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_has_a_text_and_an_exit_code() {
+    let proxy = Operated::start().await;
     let nobody = free_address();
     for (args, code, wanted) in [
         (&["inspect", "nobody|10.0.0.1"][..], 1, "session not found\n"),
@@ -151,8 +113,7 @@ fn what_cannot_be_done_has_a_text_and_an_exit_code() {
         assert!(text.starts_with(wanted), "{args:?}: {text}");
         assert!(!text.contains(TOKEN), "{args:?}: {text}");
     }
-    let config = proxy.directory.path().join("muselet.yaml");
-    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    std::fs::set_permissions(proxy.0.config(), std::fs::Permissions::from_mode(0o644)).expect("ours");
     let text = told(proxy.session(&["list"]), 2);
     assert!(text.contains("(mode 644); restrict to 0o600"), "{text}");
 }

@@ -554,12 +554,14 @@ fn names_sections_that_nothing_acts_on() {
 
 #[test]
 fn our_own_section_is_read_strictly() {
-    let config =
-        accepted("muselet: {strictness: reference, decompress: true, dns: {listen: \"0.0.0.0:53\"}}");
+    let config = accepted(
+        "muselet: {strictness: reference, decompress: true, held_mb: 64, dns: {listen: \"0.0.0.0:53\"}}",
+    );
     assert_eq!(config.muselet.strictness, Strictness::Reference);
     assert!(config.muselet.decompress);
     for (yaml, part) in [
         ("muselet: {strict: true}", "field strict not found in type muselet.Settings"),
+        ("muselet: {held_mb: -1}", "invalid muselet.held_mb -1: must not be negative"),
         ("muselet: {strictness: lax}", "invalid muselet.strictness \"lax\": must be reference or hardened"),
         (
             "muselet: {dns: {listen: \"53\"}}",

@@ -113,10 +113,19 @@ pub fn text(status: StatusCode, message: &str) -> Answer {
 /// What is said about the shortage that D-519 is about.
 pub const NO_DESCRIPTORS: &str = "the proxy has too many open files, try again later";
 
-/// The answer to a request whose origin cannot be connected to because descriptors have run out. (D-519)
+/// What is said about the shortage that D-630 is about.
+pub const NO_ROOM: &str = "the proxy holds too many large bodies, try again later";
+
+/// The answer to a request whose origin was not reached: it says so when descriptors had run out (D-519), and is `usual` otherwise.
 #[must_use]
-pub fn no_descriptors() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, NO_DESCRIPTORS)
+pub fn unreached(shortage: bool, usual: impl FnOnce() -> Answer) -> Answer {
+    if shortage { text(StatusCode::SERVICE_UNAVAILABLE, NO_DESCRIPTORS) } else { usual() }
+}
+
+/// The answer to a request for whose body, or whose response's, there is no room. (D-630)
+#[must_use]
+pub fn no_room() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, NO_ROOM)
 }
 
 /// `json(status, value)` of the specification: compact, HTML-escaped as Go does it, and a line feed.

@@ -13,6 +13,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::offload::Offload;
+use super::room::{Full, Lease, Room};
 use crate::policy::body::{BodyFinding, BodyPolicy, BodyVerdict, Gate};
 
 /// What became of a body.
@@ -31,6 +32,8 @@ pub enum Inspected<B> {
     },
     /// Refused before it was read to the end.
     Refused(BodyFinding),
+    /// There is no room for it.
+    NoRoom(Full),
 }
 
 impl<B> Debug for Inspected<B> {
@@ -44,16 +47,18 @@ impl<B> Debug for Inspected<B> {
                 .field("verdict", verdict)
                 .finish_non_exhaustive(),
             Self::Refused(finding) => f.debug_tuple("Refused").field(finding).finish(),
+            Self::NoRoom(_) => f.write_str("NoRoom"),
         }
     }
 }
 
 /// Takes a body through gate, reading and scan.
 ///
-/// `carries` and `declared` as in [`BodyPolicy::gate`]; `headers` and `host` as in [`BodyPolicy::scan`].
+/// `room`: where its memory is counted; `carries` and `declared` as in [`BodyPolicy::gate`]; `headers` and `host` as in [`BodyPolicy::scan`].
 pub async fn inspect<B>(
     policy: &Arc<BodyPolicy>,
     offload: &Offload,
+    room: &Room,
     headers: &HeaderMap,
     host: &str,
     body: B,
@@ -69,10 +74,14 @@ where
         Gate::Block(finding) => return Inspected::Refused(finding),
         Gate::Buffer { limit } => limit,
     };
-    let (body, trailers) = match read(body, limit, declared).await {
+    let mut lease = room.lease();
+    let (body, trailers) = match read(body, limit, declared, &mut lease).await {
         Ok(read) => read,
-        Err(finding) => return Inspected::Refused(finding),
+        Err(Unread::Finding(finding)) => return Inspected::Refused(finding),
+        Err(Unread::Room(full)) => return Inspected::NoRoom(full),
     };
+    let kept = lease.keep();
+    let body = kept.tie(body);
     let scanned = if Offload::is_in_place(body.len()) {
         Ok(policy.scan(&body, headers, host))
     } else {
@@ -82,10 +91,28 @@ where
     };
     match scanned {
         Ok(mut verdict) => {
-            let body = verdict.replacement.take().map_or(body, Bytes::from);
+            let body = verdict.replacement.take().map_or(body, |new| kept.tie(new.into()));
             Inspected::Buffered { body, trailers, verdict }
         }
         Err(aborted) => Inspected::Refused(BodyFinding::unreadable(aborted)),
+    }
+}
+
+/// Why a body was not read to its end.
+enum Unread {
+    Finding(BodyFinding),
+    Room(Full),
+}
+
+impl From<BodyFinding> for Unread {
+    fn from(finding: BodyFinding) -> Self {
+        Self::Finding(finding)
+    }
+}
+
+impl From<Full> for Unread {
+    fn from(full: Full) -> Self {
+        Self::Room(full)
     }
 }
 
@@ -94,12 +121,16 @@ async fn read<B>(
     mut body: B,
     limit: u64,
     declared: Option<u64>,
-) -> Result<(Bytes, Option<HeaderMap>), BodyFinding>
+    lease: &mut Lease,
+) -> Result<(Bytes, Option<HeaderMap>), Unread>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    let room = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default().min(limit_bytes);
+    // It is read in one piece, so its room is taken beforehand.
+    lease.cover(room).await?;
     // What came first, for as long as nothing came after it: most bodies are never copied.
     let mut first = Bytes::new();
     let mut buffer = BytesMut::new();
@@ -109,16 +140,16 @@ where
             Ok(data) => {
                 let have = first.len() + buffer.len();
                 if data.len() > limit_bytes - have {
-                    return Err(BodyFinding::too_large(limit));
+                    return Err(BodyFinding::too_large(limit).into());
                 }
+                lease.cover(have + data.len()).await?;
                 if have == 0 {
                     first = data;
                     continue;
                 }
                 if buffer.is_empty() {
                     // Not before something arrived: a declared length alone costs nothing.
-                    let room = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-                    buffer.reserve(room.min(limit_bytes).max(have + data.len()));
+                    buffer.reserve(room.max(have + data.len()));
                     buffer.extend_from_slice(&std::mem::take(&mut first));
                 }
                 buffer.extend_from_slice(&data);

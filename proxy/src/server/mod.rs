@@ -24,6 +24,7 @@ pub mod offload;
 pub mod peek;
 mod report;
 pub mod reverse;
+pub mod room;
 mod routing;
 pub mod scan_api;
 pub mod scrub;

@@ -2,8 +2,10 @@
 
 use muselet_rules::dlp::Match;
 
+use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::identity::DEFAULT_PROFILE;
+use super::room::Full;
 use crate::events::{BundleRule, Context, Event};
 use crate::policy::body::{Action, BodyFinding};
 use crate::policy::headers::HeaderFinding;
@@ -20,6 +22,12 @@ pub(super) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) 
             transport,
         });
     }
+}
+
+/// Reports that there is no room for a body; the answer that says so. (D-630)
+pub(super) fn no_room(exchange: &Exchange, full: Full) -> Answer {
+    exchange.record(&Event::Error { ctx: exchange.context(), error: &full.to_string() });
+    answer::no_room()
 }
 
 /// Reports a secret in a header of a request to `host`; `true`: the request is refused.

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::admin::AdminCalls;
 use super::kill_switch::KillSwitch;
 use super::offload::Offload;
+use super::room::Room;
 use super::wire::Limits;
 use crate::Strictness;
 use crate::ca::LeafCache;
@@ -47,6 +48,8 @@ pub struct Shared {
     pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
     pub leaves: ArcSwapOption<LeafCache>,
+    /// For the bodies that are held.
+    pub room: Room,
     /// Where long scans run.
     pub offload: Offload,
     /// How the process is told to stop.
@@ -102,7 +105,8 @@ impl Shared {
         let streams = config.forward_proxy.enabled || config.websocket_proxy.enabled;
         let write = (!streams).then(|| exchange_timeout + Duration::from_secs(10));
         let strictness = config.muselet.strictness;
-        upstream.descriptors.report_to(events.clone());
+        let upstream = upstream.reporting_to(events.clone());
+        let room = Room::of_process(config.muselet.held_mb);
         let sessions = Sessions::new(session::Settings::of(config));
         Arc::new(Self {
             fixed: Fixed {
@@ -120,6 +124,7 @@ impl Shared {
             sessions,
             admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
+            room,
             offload: Offload::default(),
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
             started: Instant::now(),

@@ -58,6 +58,14 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    /// Whether it is for want of descriptors.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Descriptors(_))
+    }
+}
+
 /// Connects to `host:port`. Where the rules say so, further addresses are tried when the first is slow or fails (D-506).
 ///
 /// # Errors
@@ -198,7 +206,7 @@ mod tests {
             std::path::Path::new("/"),
         );
         let rules = DialRules::new(&config.unwrap()).unwrap();
-        let descriptors = Arc::new(Descriptors::new(None));
+        let descriptors = Arc::new(Descriptors::new(None, None));
         let stream = dial(&Resolver::hosts_only(file.path()), &descriptors, &rules, name, port).await;
         stream.map(|stream| stream.peer_addr().unwrap()).map_err(|error| error.to_string())
     }

@@ -75,6 +75,12 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Whether it is for want of descriptors.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Dial(error) if error.is_shortage())
+    }
+
     fn transport(error: &hyper::Error) -> Self {
         if error.is_incomplete_message() || error.is_closed() {
             return Self::Eof;

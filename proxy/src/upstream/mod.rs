@@ -7,6 +7,7 @@ pub mod http;
 pub mod pool;
 pub mod resolver;
 pub mod tls;
+mod turns;
 mod watched;
 
 pub use dial::DialError;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use crate::descriptors::{self, Descriptors};
+use crate::events::Events;
 use crate::policy::dial::DialRules;
 use tls::{TlsClient, TrustLocations};
 
@@ -46,13 +48,20 @@ impl Upstream {
         Self::new(Resolver::system(), TlsClient::new(TrustLocations::from_environment()))
     }
 
-    /// From parts.
+    /// From parts. Nobody is told when descriptors run out, unless [`Upstream::reporting_to`] says whom.
     #[must_use]
     pub fn new(resolver: Resolver, tls: TlsClient) -> Self {
-        let descriptors = Arc::new(Descriptors::new(descriptors::limit()));
+        let descriptors = Arc::new(Descriptors::new(descriptors::limit(), None));
         let upstream =
             Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default(), descriptors };
         upstream.apart()
+    }
+
+    /// The same way before it is first used, with shortages of descriptors told to `events`.
+    #[must_use]
+    pub(crate) fn reporting_to(self, events: Events) -> Self {
+        let descriptors = Arc::new(Descriptors::new(descriptors::limit(), Some(events)));
+        Self { descriptors, ..self }.apart()
     }
 
     /// The same way with connections of its own, for requests whose connections nobody else may use.

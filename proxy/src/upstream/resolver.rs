@@ -18,9 +18,9 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
-use tokio::sync::Semaphore;
 
 use super::hosts::Hosts;
+use super::turns::{GivenUp, Turns};
 use super::watched::Watched;
 use crate::descriptors;
 use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
@@ -43,8 +43,7 @@ pub struct Resolver {
     hosts: Hosts,
     /// `None`: no server is ever asked.
     servers: Option<Watched<Servers>>,
-    /// Lookups that may be under way.
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// Who is asked for names.
@@ -132,16 +131,16 @@ impl Resolver {
         let Some(dns) = dns else { return Err(fail("no such host")) };
         // As it is written: `is_queryable_name` lets only ASCII through.
         let Ok(ascii) = Name::from_ascii(name) else { return Err(fail("no such host")) };
-        let answer = async {
-            // Closed never: it lives as long as this.
-            let _turn = self.turns.acquire().await;
-            ask(&dns, ascii).await
+        let answer = self.turns.run(ask(&dns, ascii));
+        let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(GivenUp)) | Err(_) => Err(NetError::Timeout),
         };
-        let mut addresses = match tokio::time::timeout(LOOKUP_TIMEOUT, answer).await {
-            Err(_) | Ok(Err(NetError::Timeout)) => return Err(fail("i/o timeout")),
-            Ok(Err(error)) if error.is_no_records_found() => return Err(fail("no such host")),
-            Ok(Err(error)) => return Err(fail(&error.to_string())),
-            Ok(Ok(addresses)) => addresses,
+        let mut addresses = match answer {
+            Err(NetError::Timeout) => return Err(fail("i/o timeout")),
+            Err(error) if error.is_no_records_found() => return Err(fail("no such host")),
+            Err(error) => return Err(fail(&error.to_string())),
+            Ok(addresses) => addresses,
         };
         // Containers usually have no IPv6 route; the order within a family stays the server's.
         addresses.sort_by_key(IpAddr::is_ipv6);
@@ -149,9 +148,9 @@ impl Resolver {
     }
 }
 
-fn turns() -> Semaphore {
+fn turns() -> Turns {
     let most = descriptors::limit().unwrap_or(u64::MAX) / DESCRIPTORS;
-    Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX).clamp(16, Semaphore::MAX_PERMITS))
+    Turns::new(usize::try_from(most).unwrap_or(usize::MAX).max(16))
 }
 
 /// All addresses of a name; those of IPv4 alone when the others keep everybody waiting (D-520).

@@ -3,6 +3,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -22,6 +23,19 @@ request_body_scanning: {action: block}
 logging: {output: file, file: /dev/null}
 ";
 
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_muselet");
+
+/// The program, for [`Proxy::start_as`].
+pub fn program() -> Command {
+    Command::new(PROGRAM)
+}
+
+/// Free a moment ago: good enough, and a health check says when it is not.
+pub fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.local_addr().expect("an address").to_string()
+}
+
 /// A running proxy; it ends with the value.
 pub struct Proxy {
     child: Child,
@@ -32,32 +46,27 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start() -> Self {
-        Self::start_with(Command::new(env!("CARGO_BIN_EXE_muselet"))).await
+        Self::start_as(program(), CONFIG, Stdio::null()).await
     }
 
-    /// One that may have so many descriptors.
-    pub async fn start_with_descriptors(number: usize) -> Self {
+    /// One that may have so many descriptors, with more sections in its configuration.
+    pub async fn start_with_descriptors(number: usize, more: &str) -> Self {
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            &format!(r#"ulimit -n {number}; exec "$0" "$@""#),
-            env!("CARGO_BIN_EXE_muselet"),
-        ]);
-        Self::start_with(command).await
+        command.args(["-c", &format!(r#"ulimit -n {number}; exec "$0" "$@""#), PROGRAM]);
+        Self::start_as(command, &format!("{CONFIG}{more}"), Stdio::null()).await
     }
 
-    async fn start_with(mut command: Command) -> Self {
+    /// With another configuration, which nobody else may read, and another standard output.
+    pub async fn start_as(mut command: Command, config_text: &str, stdout: Stdio) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("muselet.yaml");
-        std::fs::write(&config, CONFIG).expect("written");
-        // Free a moment ago: good enough, and the health check below says when it is not.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-        let address = listener.local_addr().expect("an address").to_string();
-        drop(listener);
+        std::fs::write(&config, config_text).expect("written");
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).expect("ours");
+        let address = free_address();
         let mut child = command
             .args(["run", "--listen", &address, "--config"])
             .arg(&config)
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -84,6 +93,15 @@ impl Proxy {
 
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(&self.address).await.expect("connected")
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").arg(id).status().await.expect("sent");
+        assert!(sent.success());
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        ended.expect("an end in time").expect("our child")
     }
 
     /// The configuration file.

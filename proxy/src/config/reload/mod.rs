@@ -85,6 +85,7 @@ pub fn ignored_until_restart(running: &Config, new: &Config) -> Vec<String> {
                 != new.websocket_proxy.max_concurrent_connections,
         ),
         ("muselet.strictness", running.muselet.strictness != new.muselet.strictness),
+        ("muselet.held_mb", running.muselet.held_mb != new.muselet.held_mb),
         ("muselet.dns settings", running.muselet.dns != new.muselet.dns),
     ];
     let lines = changed.iter().filter(|(_, changed)| *changed);

@@ -12,6 +12,8 @@ sections! {
         strictness: Strictness = "Strictness",
         /// Decode compressed bodies and scan what is inside, declared by Content-Encoding or told by their first bytes (gzip, zlib, zstd: the first five bytes for each byte of the body). Off: declared ones are refused unread, others pass as in the reference.
         decompress: bool = "Decompress",
+        /// Large bodies of requests and responses that are held at a time, MiB in all; what finds no room waits, then gets 503. 0: half of the memory of the machine or container. Needs a restart.
+        held_mb: i64 = "HeldMB",
         /// Name service for containers that have no other resolver.
         dns: MuseletDns = "DNS",
     }

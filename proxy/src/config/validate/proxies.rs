@@ -144,6 +144,8 @@ pub fn reverse_proxy(config: &mut Config, _: &mut Context<'_>) -> Result<(), Str
 }
 
 pub fn muselet(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
+    let held = config.muselet.held_mb;
+    ensure(held >= 0, || format!("invalid muselet.held_mb {held}: must not be negative"))?;
     let listen = &config.muselet.dns.listen;
     if !listen.is_empty() {
         let (_, port) = host_port(listen)

@@ -27,7 +27,6 @@ use crate::events::{Event, SniCategory};
 use crate::policy::headers::HeaderFinding;
 use crate::policy::session::Tier;
 use crate::policy::verdict::UrlVerdict;
-use crate::upstream::DialError;
 use sni::{Category, Need};
 use target::Target;
 
@@ -180,18 +179,16 @@ async fn dial(
     // The live rules, not the snapshot's: a reload that closes a range closes it for dials at once. (spec: http-proxy §4)
     let policy = shared.policy.load_full();
     let dial = shared.upstream.dial(&policy.dial, &target.host, &target.port);
-    let error = tokio::select! {
+    let (shortage, error) = tokio::select! {
         dialled = timeout_at(deadline, dial) => match dialled {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error @ DialError::Descriptors(_))) => {
-                return Err((answer::no_descriptors(), error.to_string()));
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "context deadline exceeded".to_owned(),
+            Ok(Err(error)) => (error.is_shortage(), error.to_string()),
+            Err(_) => (false, "context deadline exceeded".to_owned()),
         },
-        () = shared.stop.cut.cancelled() => "context canceled".to_owned(),
+        () = shared.stop.cut.cancelled() => (false, "context canceled".to_owned()),
     };
-    Err((answer::text(StatusCode::BAD_GATEWAY, "tunnel dial failed"), error))
+    let usual = || answer::text(StatusCode::BAD_GATEWAY, "tunnel dial failed");
+    Err((answer::unreached(shortage, usual), error))
 }
 
 /// A tunnel whose 200 is on its way.
@@ -225,6 +222,7 @@ impl Tunnel {
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         let ends = (client.local_addr().unwrap_or(none), client.peer_addr().unwrap_or(none));
         let tunnel = intercept::Tunnel {
+            room: self.exchange.shared.room.part(),
             exchange: self.exchange,
             host: self.target.host,
             port: self.target.port,

@@ -24,6 +24,8 @@ pub(super) use notes::{record as record_notes, record_refusal};
 use super::answer::{self, Answer, Body};
 use super::exchange::Exchange;
 use super::offload::Offload;
+use super::report;
+use super::room::{Full, Lease, Room};
 use super::scrub;
 use super::wire::KeepLength;
 use crate::events::Event;
@@ -44,6 +46,8 @@ pub(super) struct Delivery<'a> {
     pub exchange: &'a Exchange,
     pub policy: &'a Arc<ResponsePolicy>,
     pub offload: &'a Offload,
+    /// Where the memory of its body is counted.
+    pub room: &'a Room,
     pub transport: Transport,
     /// Host that exemptions are matched with, without port: of the last redirect, if there were any.
     pub host: &'a str,
@@ -142,10 +146,16 @@ impl Delivery<'_> {
         B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
     {
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX);
-        let (body, longer) = match read(body, limit).await {
+        let mut lease = self.room.lease();
+        let (body, longer) = match read(body, limit, &mut lease).await {
             Ok(read) => read,
-            Err(error) => return self.unreadable(&buffering.read_error, &error),
+            Err(ReadError::Io(error)) => return self.unreadable(&buffering.read_error, &error),
+            Err(ReadError::Room(full)) => {
+                return Delivered { answer: report::no_room(self.exchange, full), kind: Kind::Refused };
+            }
         };
+        let kept = lease.keep();
+        let body = kept.tie(body);
         if longer && let Over::Refuse(refusal, note) = &buffering.over {
             record_notes(self.exchange, self.transport, self.host, note.as_slice());
             return self.refuse(refusal);
@@ -179,8 +189,9 @@ impl Delivery<'_> {
                 apply(&mut headers, edits, body.len());
                 let sent = body.len() as u64;
                 let keep = self.transport == Transport::Connect && headers.contains_key(CONTENT_LENGTH);
+                let body = kept.tie(body).into();
                 let mut delivered =
-                    self.deliver(status, headers, body.into(), Kind::Whole { received, delivered: sent });
+                    self.deliver(status, headers, body, Kind::Whole { received, delivered: sent });
                 if keep {
                     delivered.answer.extensions_mut().insert(KeepLength);
                 }
@@ -253,8 +264,17 @@ pub(super) fn note_findings(exchange: &Exchange, judgement: &Judgement) {
     }
 }
 
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Room(#[from] Full),
+}
+
 /// Up to `limit` bytes of a body, and whether there are more.
-pub(super) async fn read<B>(mut body: B, limit: usize) -> io::Result<(Bytes, bool)>
+pub(super) async fn read<B>(mut body: B, limit: usize, lease: &mut Lease) -> Result<(Bytes, bool), ReadError>
 where
     B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
 {
@@ -265,6 +285,7 @@ where
         let Ok(data) = frame?.into_data() else { continue };
         let held = first.len() + rest.len();
         let data_fits = data.len().min(limit - held);
+        lease.cover(held + data_fits).await?;
         let kept = data.slice(..data_fits);
         if first.is_empty() {
             first = kept;

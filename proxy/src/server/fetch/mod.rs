@@ -11,10 +11,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Answer};
 use super::cross_request::CROSS_REQUEST;
+use super::deliver::ReadError;
 use super::exchange::Exchange;
 use super::forward::redirect::{self, Failure};
 use super::forward::request::Outbound;
 use super::forward::response::InTime;
+use super::room::Full;
 use super::shared::Shared;
 use super::wire::Request;
 use super::{deliver, scrub};
@@ -133,7 +135,7 @@ impl Fetch {
         let sent = tokio::select! {
             sent = timeout_at(deadline, redirect::send(exchange, self.outbound(url))) =>
                 sent.unwrap_or_else(|_| Err(Failure::late())),
-            () = exchange.shared.stop.cut.cancelled() => Err(Failure::Transport("context canceled".to_owned())),
+            () = exchange.shared.stop.cut.cancelled() => Err(Failure::of("context canceled")),
         };
         let (response, final_url) = sent.map_err(|failure| self.failed(target, failure))?;
         // 11–15: the response.
@@ -209,14 +211,10 @@ impl Fetch {
 
     fn failed(&self, target: &[u8], failure: Failure) -> Answer {
         let exchange = &self.exchange;
-        let status = match failure {
-            Failure::Shortage(_) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_GATEWAY,
-        };
+        let shortage = failure.is_shortage();
+        let status = if shortage { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
         let (url, error) = match failure {
-            Failure::Transport(error) | Failure::Shortage(error) => {
-                (String::from_utf8_lossy(target).into_owned(), error)
-            }
+            Failure::Transport(error) => (String::from_utf8_lossy(target).into_owned(), error.to_string()),
             Failure::Location { url, error } => (url, error),
             Failure::Refused(verdict) => {
                 let reason = format!("redirect blocked: {}", verdict.reason);
@@ -259,10 +257,16 @@ impl Fetch {
         let final_url = String::from_utf8_lossy(&final_url.to_bytes()).into_owned();
         let observe = || exchange.observe(|| &*final_url, &final_host, "fetch_response");
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX - 1);
-        let (bytes, longer) = deliver::read(InTime::new(body, deadline), limit).await.map_err(|error| {
+        let mut lease = exchange.shared.room.lease();
+        let read = deliver::read(InTime::new(body, deadline), limit, &mut lease).await;
+        let (bytes, longer) = read.map_err(|error| {
             observe();
-            self.refuse(&buffering.read_error, &error.to_string())
+            match error {
+                ReadError::Io(error) => self.refuse(&buffering.read_error, &error.to_string()),
+                ReadError::Room(full) => self.no_room(full),
+            }
         })?;
+        let bytes = lease.keep().tie(bytes);
         if longer && let Over::Refuse(refusal, note) = &buffering.over {
             observe();
             deliver::record_notes(exchange, Transport::Fetch, &final_host, note.as_slice());
@@ -348,6 +352,12 @@ impl Fetch {
             deliver::record_refusal(&self.exchange, Transport::Fetch, &self.host, refusal);
         }
         self.blocked(status, &refusal.reason, "")
+    }
+
+    fn no_room(&self, full: Full) -> Answer {
+        deliver::record_error(&self.exchange, &format!("reading response: {full}"));
+        let error = answer::NO_ROOM;
+        answer::json(StatusCode::SERVICE_UNAVAILABLE, &Reply { error, ..self.reply() })
     }
 
     /// A judgement that did not come back: what was not judged is not delivered.

@@ -24,12 +24,13 @@ pub(super) async fn inspect(
     }
     let policy = &exchange.policy.body;
     body.gather(policy.limit());
-    let offload = &exchange.shared.offload;
+    let (offload, room) = (&exchange.shared.offload, &exchange.shared.room);
     let chunked = head.framing == Framing::Chunked;
     let (body, trailers, verdict) =
-        match read_and_scan(policy, offload, &head.headers, host, body, true).await {
+        match read_and_scan(policy, offload, room, &head.headers, host, body, true).await {
             Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
             Inspected::Refused(finding) => return Err(refuse(exchange, host, &finding, false)),
+            Inspected::NoRoom(full) => return Err(report::no_room(exchange, full)),
             Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
         };
     report::warnings(exchange, &verdict.warnings, "forward");

@@ -105,12 +105,12 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         Ok(Err(failure)) => return failed(&exchange, &host, failure),
         Err(Ended::Late) => return failed(&exchange, &host, Failure::late()),
         Err(Ended::Cut) => {
-            return failed(&exchange, &host, Failure::Transport("context canceled".to_owned()));
+            return failed(&exchange, &host, Failure::of("context canceled"));
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && shared.fixed.strictness == Strictness::Hardened
     {
-        return failed(&exchange, &host, Failure::Transport(deliver::UNASKED_SWITCH.to_owned()));
+        return failed(&exchange, &host, Failure::of(deliver::UNASKED_SWITCH));
     }
     // F18: response.
     response::deliver(exchange, &host, &url, response, deadline).await
@@ -121,9 +121,9 @@ fn session_refusal(level: &str) -> Answer {
 }
 
 fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
-    let shortage = matches!(failure, Failure::Shortage(_));
+    let shortage = failure.is_shortage();
     match failure {
-        Failure::Transport(error) | Failure::Shortage(error) => {
+        Failure::Transport(error) => {
             let error =
                 format!("{} {}: {error}", request::go_operation(&exchange.method), quoted(&exchange.url));
             exchange.record(&Event::Error { ctx: exchange.context(), error: &error });
@@ -142,10 +142,7 @@ fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
             return answer::with_hint(refusal, hint);
         }
     }
-    if shortage {
-        return answer::no_descriptors();
-    }
-    answer::text(StatusCode::BAD_GATEWAY, "forward proxy fetch failed")
+    answer::unreached(shortage, || answer::text(StatusCode::BAD_GATEWAY, "forward proxy fetch failed"))
 }
 
 fn quoted(text: &str) -> String {

@@ -13,8 +13,8 @@ use crate::events::{Context, Event};
 use crate::policy::url::GoUrl;
 use crate::policy::verdict::UrlVerdict;
 use crate::server::exchange::{Exchange, display};
+use crate::upstream::SendError;
 use crate::upstream::pool::{IncomingBody, OutgoingBody};
-use crate::upstream::{DialError, SendError};
 
 /// Hint for every refused redirect, whatever refused it.
 pub(in crate::server) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
@@ -31,9 +31,7 @@ const CREDENTIALS: [HeaderName; 4] =
 /// Why there is no response.
 pub(in crate::server) enum Failure {
     /// The origin, the network, or the time limit.
-    Transport(String),
-    /// Descriptors have run out.
-    Shortage(String),
+    Transport(SendError),
     /// Something about a redirect that is not policy; reported under the redirect's own target.
     Location { url: String, error: String },
     /// A hop's URL is refused.
@@ -43,9 +41,17 @@ pub(in crate::server) enum Failure {
 impl Failure {
     /// The time limit.
     pub(in crate::server) fn late() -> Self {
-        Self::Transport(
-            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
-        )
+        Self::of("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+    }
+
+    /// Whether it is for want of descriptors.
+    pub(in crate::server) fn is_shortage(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_shortage())
+    }
+
+    /// Something that is told in words of its own.
+    pub(in crate::server) fn of(error: &str) -> Self {
+        Self::Transport(SendError::Transport(error.to_owned()))
     }
 }
 
@@ -70,7 +76,7 @@ pub(in crate::server) async fn send(
         let next = outbound.url.join(location.as_bytes()).map_err(|error| {
             let quoted = crate::policy::url::quote(location.as_bytes());
             let why = error.describe(location.as_bytes());
-            Failure::Transport(format!("failed to parse Location header {quoted}: {why}"))
+            Failure::of(&format!("failed to parse Location header {quoted}: {why}"))
         })?;
         if hop >= MAX_REQUESTS {
             return Err(Failure::Location { url: shown, error: "too many redirects (max 5)".to_owned() });
@@ -107,10 +113,7 @@ async fn send_one(exchange: &Exchange, outbound: &mut Outbound) -> Result<Respon
     let request = outbound.prepare();
     let upstream = &exchange.shared.upstream;
     let sent = upstream.send(&policy.dial, &origin, request, || Some(outbound.prepare())).await;
-    sent.map_err(|error| match error {
-        SendError::Dial(DialError::Descriptors(_)) => Failure::Shortage(error.to_string()),
-        error => Failure::Transport(error.to_string()),
-    })
+    sent.map_err(Failure::Transport)
 }
 
 /// The next method and whether the body goes along; `None`: this response is the answer.

@@ -31,6 +31,7 @@ pub(in crate::server) async fn deliver(
         exchange: &exchange,
         policy: &exchange.policy.response,
         offload: &exchange.shared.offload,
+        room: &exchange.shared.room,
         transport: Transport::Forward,
         host: &final_host,
         counted_for: host,

@@ -38,8 +38,16 @@ async fn refuses_a_body_over_the_limit_without_reading_on() {
     let policy = policy("request_body_scanning: {max_body_bytes: 1000}");
     let taken = Arc::new(AtomicUsize::new(0));
     let parts = vec![Bytes::from(vec![b'a'; 400]); 100];
-    let done =
-        inspect(&policy, &Offload::default(), &HeaderMap::new(), "h", frames(parts, &taken), true).await;
+    let done = inspect(
+        &policy,
+        &Offload::default(),
+        &Room::new(1 << 30),
+        &HeaderMap::new(),
+        "h",
+        frames(parts, &taken),
+        true,
+    )
+    .await;
     let Inspected::Refused(finding) = done else { panic!("not refused: {done:?}") };
     assert_eq!(finding.reason, "request body exceeds max_body_bytes (1000)");
     assert_eq!(taken.load(Ordering::SeqCst), 3);
@@ -49,7 +57,8 @@ async fn refuses_a_body_over_the_limit_without_reading_on() {
 async fn refuses_a_declared_length_over_the_limit_without_reading_at_all() {
     let policy = policy("request_body_scanning: {max_body_bytes: 1000}");
     let body = http_body_util::Full::new(Bytes::from(vec![b'a'; 1001]));
-    let done = inspect(&policy, &Offload::default(), &HeaderMap::new(), "h", body, true).await;
+    let done =
+        inspect(&policy, &Offload::default(), &Room::new(1 << 30), &HeaderMap::new(), "h", body, true).await;
     assert!(matches!(done, Inspected::Refused(_)), "{done:?}");
 }
 
@@ -59,7 +68,9 @@ async fn forwards_the_bytes_received_and_scans_them_as_a_whole() {
     let text = format!("{{\"key\":\"{K}\"}}");
     let parts: Vec<Bytes> = text.as_bytes().chunks(5).map(Bytes::copy_from_slice).collect();
     let taken = Arc::new(AtomicUsize::new(0));
-    let done = inspect(&policy, &Offload::default(), &json(), "h", frames(parts, &taken), true).await;
+    let done =
+        inspect(&policy, &Offload::default(), &Room::new(1 << 30), &json(), "h", frames(parts, &taken), true)
+            .await;
     let Inspected::Buffered { body, verdict, .. } = done else { panic!("not read: {done:?}") };
     assert_eq!(body, text.as_bytes());
     let finding = verdict.finding.expect("a secret");
@@ -70,6 +81,6 @@ async fn forwards_the_bytes_received_and_scans_them_as_a_whole() {
 async fn streams_what_is_not_scanned() {
     let policy = policy("request_body_scanning: {enabled: false}");
     let body = http_body_util::Full::new(Bytes::from_static(b"x"));
-    let done = inspect(&policy, &Offload::default(), &json(), "h", body, true).await;
+    let done = inspect(&policy, &Offload::default(), &Room::new(1 << 30), &json(), "h", body, true).await;
     assert!(matches!(done, Inspected::Streamed(_)), "{done:?}");
 }

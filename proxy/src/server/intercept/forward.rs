@@ -54,10 +54,8 @@ pub(super) async fn send(case: &mut Case<'_>, alone: bool) -> Result<Response<In
     drop(tunnel.dialled.take());
     sent.map_err(|error| {
         deliver::record_error(&case.exchange, &error.to_string());
-        match error {
-            SendError::Connect(ConnectError::Dial(DialError::Descriptors(_))) => answer::no_descriptors(),
-            _ => answer::text(StatusCode::BAD_GATEWAY, "upstream error"),
-        }
+        let shortage = matches!(&error, SendError::Connect(ConnectError::Dial(dial)) if dial.is_shortage());
+        answer::unreached(shortage, || answer::text(StatusCode::BAD_GATEWAY, "upstream error"))
     })
 }
 

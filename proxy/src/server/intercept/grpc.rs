@@ -20,6 +20,7 @@ use crate::policy::response::{Buffering, Head, Outcome, Plan, Refusal, ResponseP
 use crate::server::answer::{self, Answer, Body};
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
+use crate::server::room::Lease;
 use crate::server::scrub;
 use crate::upstream::pool::IncomingBody;
 
@@ -46,6 +47,7 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
         headers: parts.headers.clone(),
         source: body,
         held: BytesMut::new(),
+        lease: case.tunnel.room.lease(),
         delivered: 0,
         state: State::Open,
     };
@@ -86,6 +88,8 @@ struct Messages {
     headers: HeaderMap,
     source: IncomingBody,
     held: BytesMut,
+    /// For what is held.
+    lease: Lease,
     /// Bytes of the messages that went to the client.
     delivered: u64,
     state: State,
@@ -148,7 +152,14 @@ impl Messages {
                 }
             };
             match frame.into_data() {
-                Ok(data) => self.held.extend_from_slice(&data),
+                Ok(data) => {
+                    if let Err(full) = self.lease.cover(self.held.len() + data.len()).await {
+                        self.state = State::Done;
+                        deliver::record_error(&self.exchange, &full.to_string());
+                        return Some(Err(io::Error::other("no room for the message")));
+                    }
+                    self.held.extend_from_slice(&data);
+                }
                 Err(frame) => {
                     self.state = State::Done;
                     self.account();

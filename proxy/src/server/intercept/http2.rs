@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -13,12 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::request::Inner;
 use super::{ClientTls, Tunnel, steps};
 use crate::server::answer::{self, Answer, Body};
+use crate::server::report;
 use crate::server::wire;
 
 /// Streams at once.
 const STREAMS: u32 = 250;
 /// Largest frame that is read.
 const FRAME: u32 = 1 << 20;
+/// What a field takes beside its name and value.
+const FIELD: usize = 128;
 /// Longest header list, in the protocol's way of counting.
 const HEADERS: u32 = 1_048_896;
 
@@ -30,9 +33,13 @@ where
     let service = service_fn(move |request: http::Request<Incoming>| {
         let tunnel = Arc::clone(&tunnel);
         async move {
-            let answer = match Inner::from_http2(request) {
-                Some(inner) => steps::handle::<ClientTls<S>>(&tunnel, inner).await,
-                None => answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"),
+            let mut lease = tunnel.room.lease();
+            let answer = match lease.cover(memory(request.headers())).await {
+                Err(full) => report::no_room(&tunnel.exchange, full),
+                Ok(()) => match Inner::from_http2(request) {
+                    Some(inner) => steps::handle::<ClientTls<S>>(&tunnel, inner).await,
+                    None => answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"),
+                },
             };
             Ok::<_, Infallible>(finish(answer))
         }
@@ -55,6 +62,11 @@ where
             connection.await
         }
     };
+}
+
+/// What a list of fields takes, about: names, values, and the table they are in.
+fn memory(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum()
 }
 
 /// What the server layer adds, and what HTTP/2 does not carry.

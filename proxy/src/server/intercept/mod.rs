@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::exchange::Exchange;
+use super::room::Room;
 use super::wire::{self, Connection, Limits};
 use crate::config::Config;
 use crate::events::Event;
@@ -81,6 +82,8 @@ pub struct Tunnel {
     pub ends: (SocketAddr, SocketAddr),
     /// The connection that showed that somebody answers; the first request may use it.
     pub dialled: Dialled,
+    /// For the bodies in it.
+    pub room: Room,
     /// The tunnel's place among the tunnels under way, held as long as anything of it lives.
     pub permit: OwnedSemaphorePermit,
 }

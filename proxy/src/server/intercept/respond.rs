@@ -18,6 +18,7 @@ pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -
         exchange,
         policy: &exchange.policy.response,
         offload: &exchange.shared.offload,
+        room: &case.tunnel.room,
         transport: Transport::Connect,
         host: &case.tunnel.host,
         counted_for: &case.tunnel.host,

@@ -29,6 +29,7 @@ use crate::server::deliver;
 use crate::server::exchange::{self, Exchange};
 use crate::server::inspect::{self, Inspected};
 use crate::server::peek::Peeked;
+use crate::server::report;
 use crate::server::scrub;
 use crate::server::session::SESSION_DENY;
 use crate::server::wire::Framing;
@@ -297,10 +298,12 @@ impl<'t> Case<'t> {
         };
         let policy = &self.exchange.policy.body;
         let offload = &self.exchange.shared.offload;
-        match inspect::inspect(policy, offload, &self.headers, &self.tunnel.host, body, carries).await {
+        let room = &self.tunnel.room;
+        match inspect::inspect(policy, offload, room, &self.headers, &self.tunnel.host, body, carries).await {
             Inspected::Streamed(_) if self.framing == Framing::None => {}
             Inspected::Streamed(body) => self.body = CaseBody::Unread(body),
             Inspected::Refused(finding) => self.body_finding(&finding)?,
+            Inspected::NoRoom(full) => return Err(report::no_room(&self.exchange, full)),
             Inspected::Buffered { body, trailers, verdict } => {
                 self.report_warnings(&verdict.warnings);
                 if let Some(finding) = &verdict.finding {

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE, USER_AGENT,
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -67,23 +67,14 @@ impl Upgrade {
 
 /// The headers that `/ws` scans whatever is configured for others.
 pub(super) fn scan_headers(case: &Case<'_>) -> HeaderVerdict {
-    let mut warnings = Vec::new();
-    for name in [ORIGIN, SEC_WEBSOCKET_PROTOCOL, USER_AGENT] {
-        for value in case.headers.get_all(&name) {
-            let found = case.exchange.policy.dlp.scan_text(value.as_bytes());
-            warnings.extend(found.informational);
-            if !found.matches.is_empty() {
-                let finding = HeaderFinding {
-                    header: canonical(name.as_str()),
-                    action: Action::Block,
-                    matches: found.matches,
-                    difference: Some("D-702"),
-                };
-                return HeaderVerdict { finding: Some(finding), warnings };
-            }
-        }
-    }
-    HeaderVerdict { finding: None, warnings }
+    let scanned = ws::scan_headers(&case.exchange.policy, &ws::SCANNED[ws::ALWAYS..], &case.headers);
+    let finding = scanned.finding.map(|(written, matches)| HeaderFinding {
+        header: canonical(written),
+        action: Action::Block,
+        matches,
+        difference: Some("D-702"),
+    });
+    HeaderVerdict { finding, warnings: scanned.warnings }
 }
 
 /// Answers 101 and starts the relay on the connection of type `C`.

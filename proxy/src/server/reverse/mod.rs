@@ -177,10 +177,7 @@ async fn serve(shared: &Arc<Shared>, origin: &Arc<Origin>, client_ip: &Arc<str>,
         Ok(response) => respond::deliver(exchange, &origin.host, response, deadline).await,
         Err(error) => {
             let answer = unavailable(&exchange, &plain(&error));
-            match error {
-                SendError::Dial(DialError::Descriptors(_)) => answer::no_descriptors(),
-                _ => answer,
-            }
+            answer::unreached(error.is_shortage(), || answer)
         }
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn deliver(
         exchange: &exchange,
         policy: &exchange.policy.response,
         offload: &exchange.shared.offload,
+        room: &exchange.shared.room,
         transport: Transport::Reverse,
         host,
         counted_for: host,

@@ -73,11 +73,12 @@ impl Scan<'_> {
             return Ok(OutgoingBody::Client(Box::new(Peeked::new(body))));
         }
         body.gather(policy.limit());
-        let offload = &self.exchange.shared.offload;
+        let (offload, room) = (&self.exchange.shared.offload, &self.exchange.shared.room);
         let (body, trailers, verdict) =
-            match inspect(policy, offload, &head.headers, self.host, body, true).await {
+            match inspect(policy, offload, room, &head.headers, self.host, body, true).await {
                 Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
                 Inspected::Refused(finding) => return Err(self.closed(&finding)),
+                Inspected::NoRoom(full) => return Err(report::no_room(self.exchange, full)),
                 Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
             };
         report::warnings(self.exchange, &verdict.warnings, "reverse");

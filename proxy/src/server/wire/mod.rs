@@ -114,7 +114,9 @@ where
     let inner = connection.inner;
     let mut guard = Guard::new(io, ends, connection.limits, connection.strictness, inner, Arc::clone(&slot));
     // hyper takes its buffers when it first reads; a connection on which nothing was said yet does without.
+    // A request that has come is answered, even where the connection is to end.
     tokio::select! {
+        biased;
         () = std::future::poll_fn(|cx| guard.poll_first(cx)) => {}
         () = drain.cancelled() => {}
     }

@@ -12,7 +12,11 @@ mod relay;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::{
+    AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL, USER_AGENT,
+};
+use muselet_rules::dlp::Match;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -26,10 +30,11 @@ use super::wire::{Request, Takeover};
 use super::{report, scrub};
 use crate::Strictness;
 use crate::events::{Context, Direction, Event};
+use crate::policy::Policy;
 use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::UrlVerdict;
-use origin::Io;
+use origin::{Io, X_API_KEY, X_GOOG_API_KEY};
 use relay::Relay;
 
 /// Time for writing the answer that upgrades the client.
@@ -48,6 +53,48 @@ mod code {
     pub const POLICY: u16 = 1008;
     pub const SIZE: u16 = 1009;
     pub const ERROR: u16 = 1011;
+    pub const LATER: u16 = 1013;
+}
+
+/// The headers that a handshake may bring to an origin, in the order in which they are scanned, with their names in findings.
+pub(super) static SCANNED: [(HeaderName, &str); 7] = [
+    (AUTHORIZATION, "Authorization"),
+    (X_API_KEY, "X-Api-Key"),
+    (X_GOOG_API_KEY, "X-Goog-Api-Key"),
+    (COOKIE, "Cookie"),
+    (ORIGIN, "Origin"),
+    (SEC_WEBSOCKET_PROTOCOL, "Sec-WebSocket-Protocol"),
+    (USER_AGENT, "User-Agent"),
+];
+
+/// From this one on they are scanned whatever is configured for others.
+pub(super) const ALWAYS: usize = 4;
+
+/// What the headers of a handshake carry.
+pub(super) struct HeaderScan {
+    /// Matches that only warn.
+    pub warnings: Vec<Match>,
+    /// The first header with a secret, and what it is.
+    pub finding: Option<(&'static str, Vec<Match>)>,
+}
+
+/// Secrets in those of `headers` that are `named`; the first header with one decides.
+pub(super) fn scan_headers(
+    policy: &Policy,
+    named: &[(HeaderName, &'static str)],
+    headers: &HeaderMap,
+) -> HeaderScan {
+    let mut warnings = Vec::new();
+    for (name, written) in named {
+        for value in headers.get_all(name) {
+            let found = policy.dlp.scan_text(value.as_bytes());
+            warnings.extend(found.informational);
+            if !found.matches.is_empty() {
+                return HeaderScan { warnings, finding: Some((written, found.matches)) };
+            }
+        }
+    }
+    HeaderScan { warnings, finding: None }
 }
 
 /// The stages of §8.1 up to the upgrade, in order. A stage that refuses returns the answer.
@@ -159,44 +206,33 @@ impl Opening {
     /// Secrets in the headers for the origin; the first header with one decides.
     fn header_dlp(&self) -> Option<Answer> {
         let exchange = &self.exchange;
-        for (name, written) in origin::SCANNED {
-            let Some(value) = self.headers.get(name) else { continue };
-            let found = exchange.policy.dlp.scan_text(value.as_bytes());
-            report::warnings(exchange, &found.informational, "websocket");
-            if found.clean() {
-                continue;
-            }
-            exchange.findings.mark();
-            let names: Vec<&str> = found.matches.iter().map(|hit| &*hit.name).collect();
-            let reason = format!("DLP match in {written} header: {}", names.join(", "));
-            let seen = UrlVerdict {
-                allowed: false,
-                reason: reason.clone().into(),
-                score: HEADER_SCORE,
-                ..UrlVerdict::allow(Vec::new())
-            };
-            let _ = exchange.record_session(&self.host, &seen);
-            let difference = message::difference(&found.matches);
-            if !exchange.policy.config.enforces() {
-                let ctx = Context { difference, ..exchange.context() };
-                exchange.record(&Event::Anomaly {
-                    ctx,
-                    scanner: "dlp",
-                    reason: &reason,
-                    score: HEADER_SCORE,
-                });
-                return self.session_level();
-            }
-            exchange.record(&Event::WsBlocked {
-                ctx: Context { difference, ..context(exchange) },
-                direction: Direction::ClientToServer,
-                scanner: "dlp",
-                reason: &reason,
-            });
-            let text = format!("WebSocket blocked: {reason}");
-            return Some(answer::text(StatusCode::FORBIDDEN, &text));
+        let scanned = scan_headers(&exchange.policy, &SCANNED, &self.headers);
+        report::warnings(exchange, &scanned.warnings, "websocket");
+        let (written, matches) = scanned.finding?;
+        exchange.findings.mark();
+        let names: Vec<&str> = matches.iter().map(|hit| &*hit.name).collect();
+        let reason = format!("DLP match in {written} header: {}", names.join(", "));
+        let seen = UrlVerdict {
+            allowed: false,
+            reason: reason.clone().into(),
+            score: HEADER_SCORE,
+            ..UrlVerdict::allow(Vec::new())
+        };
+        let _ = exchange.record_session(&self.host, &seen);
+        let difference = message::difference(&matches);
+        if !exchange.policy.config.enforces() {
+            let ctx = Context { difference, ..exchange.context() };
+            exchange.record(&Event::Anomaly { ctx, scanner: "dlp", reason: &reason, score: HEADER_SCORE });
+            return self.session_level();
         }
-        None
+        exchange.record(&Event::WsBlocked {
+            ctx: Context { difference, ..context(exchange) },
+            direction: Direction::ClientToServer,
+            scanner: "dlp",
+            reason: &reason,
+        });
+        let text = format!("WebSocket blocked: {reason}");
+        Some(answer::text(StatusCode::FORBIDDEN, &text))
     }
 
     fn failed(&self, error: &str) {
@@ -221,12 +257,17 @@ impl Opening {
             opened = origin::open(&self.exchange, &self.url, &self.headers) => opened,
             () = quarantine.cancelled() => return,
             () = stop.drain.cancelled() => return,
+            () = gone(&client) => return,
         };
         let (upstream, said) = match opened {
             Ok(opened) => opened,
             Err(failure) => {
                 self.failed(&format!("upstream dial: {failure}"));
-                return refuse(&mut client, code::ERROR, "upstream dial failed").await;
+                let (code, reason) = match failure.is_shortage() {
+                    true => (code::LATER, answer::NO_DESCRIPTORS),
+                    false => (code::ERROR, "upstream dial failed"),
+                };
+                return refuse(&mut client, code, reason).await;
             }
         };
         self.exchange.clean();
@@ -274,6 +315,13 @@ impl Conversation {
             // The reference's process ends without a word about what was open (D-507).
             () = stop.drain.cancelled() => if hardened { relay.ended(false) },
         }
+    }
+}
+
+/// Waits until the client has left; for ever, if it speaks first.
+async fn gone(client: &TcpStream) {
+    if let Ok(1..) = client.peek(&mut [0]).await {
+        std::future::pending().await
     }
 }
 

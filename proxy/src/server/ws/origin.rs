@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 use crate::config::Config;
 use crate::policy::url::GoUrl;
 use crate::server::exchange::Exchange;
+use crate::upstream::DialError;
 use crate::upstream::dial::describe;
 use crate::upstream::http::wire_target;
 use crate::upstream::tls::{Protocols, TlsError};
@@ -25,25 +26,14 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The most headers of an answer.
 const MAX_HEADERS: usize = 128;
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// A connection to either peer.
 pub(in crate::server) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The headers that may go to an origin, in the order in which they are scanned, with their names in findings.
-pub(super) const SCANNED: [(HeaderName, &str); 7] = [
-    (AUTHORIZATION, "Authorization"),
-    (X_API_KEY, "X-Api-Key"),
-    (X_GOOG_API_KEY, "X-Goog-Api-Key"),
-    (COOKIE, "Cookie"),
-    (ORIGIN, "Origin"),
-    (SEC_WEBSOCKET_PROTOCOL, "Sec-WebSocket-Protocol"),
-    (USER_AGENT, "User-Agent"),
-];
-
-/// The same as they are written: sorted by name.
+/// The headers that may go to an origin, as they are written: sorted by name.
 const WRITTEN: [(HeaderName, &str); 7] = [
     (AUTHORIZATION, "Authorization"),
     (COOKIE, "Cookie"),
@@ -90,12 +80,23 @@ pub(super) fn headers(config: &Config, url: &GoUrl<'_>, client: &HeaderMap) -> H
 
 /// Why there is no conversation with the origin, in the reference's words.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Failure(String);
+pub(super) enum Failure {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// Whether it is for want of descriptors.
+    pub(super) fn is_shortage(&self) -> bool {
+        matches!(self, Self::Dial(error) if error.is_shortage())
+    }
+}
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self(describe(&error))
+        Self::Other(describe(&error))
     }
 }
 
@@ -105,7 +106,7 @@ pub(super) async fn open(
     url: &GoUrl<'_>,
     headers: &HeaderMap,
 ) -> Result<(Box<dyn Io>, Vec<u8>), Failure> {
-    let timed_out = |_| Failure("i/o timeout".to_owned());
+    let timed_out = |_| Failure::Other("i/o timeout".to_owned());
     tokio::time::timeout(TIMEOUT, connect(exchange, url, headers)).await.map_err(timed_out)?
 }
 
@@ -124,11 +125,10 @@ async fn connect(
     };
     // The live rules, not the snapshot's. (spec: http-proxy §10)
     let policy = shared.policy.load_full();
-    let dialled = shared.upstream.dial(&policy.dial, &host, &port).await;
-    let stream = dialled.map_err(|error| Failure(error.to_string()))?;
+    let stream = shared.upstream.dial(&policy.dial, &host, &port).await?;
     let mut io: Box<dyn Io> = if secure {
         let connected = shared.upstream.tls.connect(&host, Protocols::Http1, stream).await;
-        Box::new(connected.map_err(|error| Failure(tls_error(&error)))?)
+        Box::new(connected.map_err(|error| Failure::Other(tls_error(&error)))?)
     } else {
         Box::new(stream)
     };
@@ -141,10 +141,10 @@ async fn connect(
             return Ok((io, seen.split_off(size)));
         }
         if seen.len() > MAX_HEAD {
-            return Err(Failure("handshake error: response head too large".to_owned()));
+            return Err(Failure::Other("handshake error: response head too large".to_owned()));
         }
         if io.read_buf(&mut seen).await? == 0 {
-            return Err(Failure("unexpected EOF".to_owned()));
+            return Err(Failure::Other("unexpected EOF".to_owned()));
         }
     }
 }
@@ -194,15 +194,15 @@ fn request(url: &GoUrl<'_>, headers: &HeaderMap, key: &str) -> Vec<u8> {
 fn judge(seen: &[u8], key: &str) -> Result<Option<usize>, Failure> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut lines);
-    let malformed = |error: httparse::Error| Failure(format!("malformed HTTP response: {error}"));
+    let malformed = |error: httparse::Error| Failure::Other(format!("malformed HTTP response: {error}"));
     let httparse::Status::Complete(size) = response.parse(seen).map_err(malformed)? else { return Ok(None) };
-    let bad = |what: &str| Err(Failure(format!("handshake error: bad {what}")));
+    let bad = |what: &str| Err(Failure::Other(format!("handshake error: bad {what}")));
     if response.version != Some(1) {
         return bad("HTTP protocol version");
     }
     let code = response.code.unwrap_or_default();
     if code != 101 {
-        return Err(Failure(format!("unexpected HTTP response status: {code}")));
+        return Err(Failure::Other(format!("unexpected HTTP response status: {code}")));
     }
     let values = |name: &'static str| {
         response
@@ -226,7 +226,7 @@ fn judge(seen: &[u8], key: &str) -> Result<Option<usize>, Failure> {
     // The client has been told that no protocol was chosen, and nothing compressed could be scanned.
     for (name, what) in [("Sec-WebSocket-Protocol", "protocol"), ("Sec-WebSocket-Extensions", "extensions")] {
         if values(name).any(|value| !value.is_empty()) {
-            return Err(Failure(format!("unexpected {what} in \"{name}\" header")));
+            return Err(Failure::Other(format!("unexpected {what} in \"{name}\" header")));
         }
     }
     Ok(Some(size))
