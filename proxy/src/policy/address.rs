@@ -180,8 +180,41 @@ pub(crate) fn parse_loosely(text: &str) -> Option<IpAddr> {
     u32::try_from(high << bits | u64::from(*last)).ok().map(|bits| IpAddr::V4(Ipv4Addr::from(bits)))
 }
 
+/// By which listed difference an address is internal although none of `ranges` holds it: the hardened mode's checks of literals,
+/// of resolved addresses and of addresses about to be connected to are this one.
+pub(crate) fn beyond_ranges(
+    address: IpAddr,
+    ranges: &AddressSet,
+    allowed: &AddressSet,
+) -> Option<&'static str> {
+    if allowed.contains(address) {
+        return None;
+    }
+    if address.is_unspecified() {
+        return Some("D-402");
+    }
+    let hidden = |inner: &Ipv4Addr| {
+        let inner = IpAddr::V4(*inner);
+        let is_internal = ranges.contains(inner) || is_reserved(inner) || is_local_service(inner);
+        is_internal && !allowed.contains(inner)
+    };
+    if is_reserved(address) || embedded_ipv4(address).iter().flatten().any(hidden) {
+        return Some("D-403");
+    }
+    is_local_service(address).then_some("D-423")
+}
+
+/// Addresses outside of the usual ranges that only the own machine or network answers to: metadata of clouds (Azure's
+/// 168.63.129.16, Oracle's 192.0.0.192 in the block for protocol assignments), and IPv6 site-local ones.
+fn is_local_service(address: IpAddr) -> bool {
+    match reduce(address) {
+        IpAddr::V4(address) => matches!(address.octets(), [168, 63, 129, 16] | [192, 0, 0, _]),
+        IpAddr::V6(address) => address.segments()[0] & 0xffc0 == 0xfec0,
+    }
+}
+
 /// Multicast, reserved and broadcast addresses: nothing that a request could be meant for.
-pub(crate) fn is_reserved(address: IpAddr) -> bool {
+fn is_reserved(address: IpAddr) -> bool {
     match reduce(address) {
         IpAddr::V4(address) => address.octets()[0] >= 224,
         IpAddr::V6(address) => address.is_multicast(),
@@ -190,7 +223,7 @@ pub(crate) fn is_reserved(address: IpAddr) -> bool {
 
 /// The IPv4 addresses that an IPv6 address of a transition mechanism carries: NAT64, 6to4, Teredo (server and client),
 /// IPv4-compatible, SIIT.
-pub(crate) fn embedded_ipv4(address: IpAddr) -> [Option<Ipv4Addr>; 2] {
+fn embedded_ipv4(address: IpAddr) -> [Option<Ipv4Addr>; 2] {
     let IpAddr::V6(address) = reduce(address) else { return [None, None] };
     let bits = u128::from(address);
     let at = |shift: u32| Some(Ipv4Addr::from((bits >> shift) as u32));

@@ -2,13 +2,14 @@
 //!
 //! The reference checks the configured `internal` ranges only, so that a name server that answers the scan with a public and the
 //! dialler with a loopback address passes wherever the operator's own list lacks that range. Hardened (D-505), the ranges are
-//! those of the scan: the built-in ones and the configured ones.
+//! those of the scan: the built-in ones and the configured ones, and what the scan refuses beyond them (`::`, transition addresses
+//! and the like).
 
 use std::net::IpAddr;
 
 use muselet_rules::Strictness;
 
-use super::address::{AddressSet, reduce};
+use super::address::{AddressSet, beyond_ranges, reduce};
 use super::host::{Dialect, HostList};
 use crate::config::Config;
 
@@ -37,7 +38,7 @@ pub struct DialRules {
     internal: AddressSet,
     allowed: AddressSet,
     trusted: HostList,
-    falls_back: bool,
+    hardened: bool,
 }
 
 impl DialRules {
@@ -46,15 +47,16 @@ impl DialRules {
     /// # Errors
     /// A range that is none; the loader reports those first.
     pub fn new(config: &Config) -> Result<Self, ipnet::AddrParseError> {
+        let hardened = config.muselet.strictness == Strictness::Hardened;
         let mut internal = AddressSet::parse(&config.internal)?;
-        if !internal.is_empty() && config.muselet.strictness == Strictness::Hardened {
+        if !internal.is_empty() && hardened {
             internal.extend(super::address::CORE_RANGES.iter().filter_map(|range| range.parse().ok()));
         }
         Ok(Self {
             internal,
             allowed: AddressSet::parse(&config.ssrf.ip_allowlist)?,
             trusted: HostList::new(&config.trusted_domains, Dialect::Domains),
-            falls_back: config.muselet.strictness == Strictness::Hardened,
+            hardened,
         })
     }
 
@@ -65,14 +67,14 @@ impl DialRules {
             internal: AddressSet::default(),
             allowed: AddressSet::default(),
             trusted: HostList::new::<&str>(&[], Dialect::Domains),
-            falls_back: strictness == Strictness::Hardened,
+            hardened: strictness == Strictness::Hardened,
         }
     }
 
     /// Whether further addresses of a name are tried when the first does not answer; the reference tries only one. (D-506)
     #[must_use]
     pub fn falls_back(&self) -> bool {
-        self.falls_back
+        self.hardened
     }
 
     /// A target written as an address; `trusted_domains` never applies to those.
@@ -101,7 +103,12 @@ impl DialRules {
 
     fn refuses(&self, address: IpAddr) -> bool {
         let address = reduce(address);
-        self.internal.contains(address) && !self.allowed.contains(address)
+        // Without ranges the check is off.
+        if self.internal.is_empty() || self.allowed.contains(address) {
+            return false;
+        }
+        self.internal.contains(address)
+            || self.hardened && beyond_ranges(address, &self.internal, &self.allowed).is_some()
     }
 }
 
@@ -142,5 +149,38 @@ mod tests {
         let reference = rules(&format!("{internal}muselet: {{strictness: reference}}\n"));
         assert!(reference.check_resolved("a.test", &[loopback]).is_ok());
         assert!(rules("internal: []\n").check_resolved("a.test", &[loopback]).is_ok(), "off is off");
+    }
+
+    #[test]
+    fn what_the_scan_refuses_beyond_the_ranges_is_not_connected_to_either() {
+        let with = |end: &str| rules(&format!("internal: [10.0.0.0/8]\n{end}"));
+        let cases = [
+            ("::", false),
+            ("::ffff:0.0.0.0", false),
+            ("64:ff9b::7f00:1", false),
+            ("64:ff9b::a9fe:a9fe", false),
+            ("2002:a00:1::", false),
+            ("::127.0.0.1", false),
+            ("255.255.255.255", false),
+            ("168.63.129.16", false),
+            ("64:ff9b::a83f:8110", false),
+            ("192.0.0.192", false),
+            ("fec0::1", false),
+            ("64:ff9b::808:808", true),
+            ("168.63.129.17", true),
+            ("192.0.1.1", true),
+            ("2606:4700::1", true),
+        ];
+        let (hardened, allowed) = (with(""), with("ssrf: {ip_allowlist: [\"::/128\", 168.63.129.16/32]}\n"));
+        for (address, passes) in cases {
+            let addresses = [address.parse().unwrap()];
+            assert_eq!(hardened.check_resolved("a.test", &addresses).is_ok(), passes, "{address}");
+            assert_eq!(hardened.check_literal("a.test", addresses[0]).is_ok(), passes, "{address}");
+        }
+        for address in ["::", "168.63.129.16"] {
+            assert!(allowed.check_resolved("a.test", &[address.parse().unwrap()]).is_ok(), "{address}");
+        }
+        let reference = with("muselet: {strictness: reference}\n");
+        assert!(reference.check_resolved("a.test", &["::".parse().unwrap()]).is_ok());
     }
 }

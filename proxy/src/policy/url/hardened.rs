@@ -29,11 +29,12 @@ pub(super) const ROUNDS: usize = 16;
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
 /// All differences that a URL alone decides, by id.
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 17] = [
     (HOST_CASE, folded_host),
     ("D-405", several_colons),
     ("D-402", unspecified_address),
     ("D-403", special_address),
+    ("D-423", local_service),
     ("D-404", disguised_address),
     ("D-414", gated_rules),
     ("D-406", path_decoded_again),
@@ -80,13 +81,20 @@ fn several_colons(_: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 }
 
 fn unspecified_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    let literal = address::parse_literal_with_zone(&scan.host)?;
-    (address_difference(pipeline, literal) == Some("D-402")).then(|| literal_block(pipeline, scan))
+    literal(pipeline, scan, "D-402")
 }
 
 fn special_address(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    literal(pipeline, scan, "D-403")
+}
+
+fn local_service(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    literal(pipeline, scan, "D-423")
+}
+
+fn literal(pipeline: &Pipeline, scan: &Scan<'_>, difference: &str) -> Option<UrlVerdict> {
     let literal = address::parse_literal_with_zone(&scan.host)?;
-    (address_difference(pipeline, literal) == Some("D-403")).then(|| literal_block(pipeline, scan))
+    (address_difference(pipeline, literal) == Some(difference)).then(|| literal_block(pipeline, scan))
 }
 
 fn literal_block(pipeline: &Pipeline, scan: &Scan<'_>) -> UrlVerdict {
@@ -101,19 +109,8 @@ fn literal_block(pipeline: &Pipeline, scan: &Scan<'_>) -> UrlVerdict {
 
 /// The difference by which an address is internal that the reference takes for a public one.
 pub(super) fn address_difference(pipeline: &Pipeline, address: IpAddr) -> Option<&'static str> {
-    if pipeline.ip_allowlist.contains(address) {
-        return None;
-    }
-    if address.is_unspecified() {
-        return Some("D-402");
-    }
     let ranges = if pipeline.checks_addresses() { &pipeline.internal_ranges } else { &pipeline.core_ranges };
-    let hidden = |inner: IpAddr| {
-        !pipeline.ip_allowlist.contains(inner) && (ranges.contains(inner) || address::is_reserved(inner))
-    };
-    let special = address::is_reserved(address)
-        || address::embedded_ipv4(address).into_iter().flatten().any(|inner| hidden(IpAddr::V4(inner)));
-    special.then_some("D-403")
+    address::beyond_ranges(address, ranges, &pipeline.ip_allowlist)
 }
 
 /// Spellings that an HTTP client, or the system's resolver, maps to an address although they are names here.

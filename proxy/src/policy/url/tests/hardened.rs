@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 43] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 46] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -22,6 +22,9 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 43] = [
     ("I", "http://[2002:a00:1::]/", "D-403", "ssrf", "http://[2002:808:808::]/"),
     ("I", "http://[2001:0:808:808::80ff:fffe]/", "D-403", "ssrf", "http://[2001:db8::1]/"),
     ("B", "http://[::127.0.0.1]/", "D-403", "core_ssrf", "http://[::8.8.8.8]/"),
+    ("B", "http://168.63.129.16/machine/?comp=goalstate", "D-423", "core_ssrf", "http://168.63.129.17/"),
+    ("I", "http://192.0.0.192/opc/v2/", "D-423", "ssrf", "http://192.0.1.192/"),
+    ("I", "http://[fec0::1]/", "D-423", "ssrf", "http://[2606:4700::fec0]/"),
     ("B", "http://127.1/", "D-404", "core_ssrf", "http://8.8/"),
     ("B", "http://127.0.0.1./", "D-404", "core_ssrf", "http://8.8.8.8./"),
     ("B", "http://１２７.0.0.1/", "D-404", "core_ssrf", "http://localhost/"),
