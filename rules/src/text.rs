@@ -19,6 +19,7 @@ mod fields;
 mod parameters;
 mod percent;
 mod quick;
+mod references;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 
 pub use parameters::Parameters;
 pub use percent::{percent_decode_all, percent_decode_all_onto, percent_decode_lenient, percent_decode_once};
+pub use references::{has_references, without_references};
 
 /// Whether a byte is a tab or part of a line end.
 pub(crate) fn parts_lines(b: u8) -> bool {
@@ -56,6 +58,15 @@ pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// The text with escapes of programming languages and character references read, where one of them stands for a letter or digit;
+/// `None` if none does. What stands far from escapes may be left out.
+pub(crate) fn with_hidden_letters(text: &[u8]) -> Option<Vec<u8>> {
+    let unescaped = if escapes::hide_letters(text) { unescaped(text) } else { None };
+    let written = unescaped.as_deref().unwrap_or(text);
+    let read = if references::hide_letters(written) { without_references(written) } else { None };
+    read.or(unescaped)
 }
 
 /// C0, DEL and C1 controls.

@@ -147,6 +147,12 @@ async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
         (get("/a", &format!("Authorization: Bearer {SECRET}\r\n")), "header DLP: AWS Access ID"),
         (post("Content-Type: text/plain\r\n", SECRET), "DLP: AWS Access ID"),
         (post(gzip, "x"), coded),
+        // What is said to be media and is text.
+        (post("Content-Type: image/png\r\n", SECRET), "DLP: AWS Access ID"),
+        (
+            post("Content-Type: audio/x\r\nContent-Type: application/json\r\n", &format!("[\"{SECRET}\"]")),
+            "DLP: AWS Access ID",
+        ),
     ];
     for (request, reason) in cases {
         let answer = world.ask(&request).await;
@@ -161,7 +167,8 @@ async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
         get("/a", "Authorization: Bearer abc\r\n"),
         post("Content-Type: text/plain\r\n", "AKIA"),
         // Media is not read.
-        post("Content-Type: image/png\r\n", SECRET),
+        post("Content-Type: image/png\r\n", &format!("\u{1}PNG\r\n\u{1a}\n{SECRET}")),
+        post("Content-Type: image/svg+xml\r\n", &format!("<svg>{}</svg>", "<g/>".repeat(300))),
     ];
     for request in twins {
         let answer = world.ask(&request).await;

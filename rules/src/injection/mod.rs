@@ -25,7 +25,7 @@ pub use builtin::{builtin_examples, builtin_rules, core_rules};
 pub use rule::{RuleSpec, merge};
 
 use crate::Strictness;
-use crate::text::{lossy, spelled_in_tags};
+use crate::text::{lossy, spelled_in_tags, with_hidden_letters};
 use filter::{Filter, Suspects};
 
 /// Everything a scan depends on besides the text.
@@ -126,13 +126,31 @@ impl Scanner {
 
     /// The same without the rules whose names `without` picks: what they find hides nothing else.
     pub fn scan_without(&self, text: &[u8], without: Without<'_>) -> ScanResult {
+        self.or_as_read(self.scan_as_sent(text, without), text, |text| self.scan_as_sent(text, without))
+    }
+
+    fn scan_as_sent(&self, text: &[u8], without: Without<'_>) -> ScanResult {
         let (suspects, gone) = self.suspects(text);
         let found = if suspects.any() {
             self.rules.scan(text, Some(&suspects), without)
         } else {
             ScanResult::default()
         };
-        if gone { self.or_in_tags(found, text, |text| self.scan_without(text, without)) } else { found }
+        if gone { self.or_in_tags(found, text, |text| self.scan_as_sent(text, without)) } else { found }
+    }
+
+    /// What is read where escapes or character references stand for letters, where nothing else was found (D-211).
+    fn or_as_read(
+        &self,
+        found: ScanResult,
+        text: &[u8],
+        scan: impl FnOnce(&[u8]) -> ScanResult,
+    ) -> ScanResult {
+        if !found.is_clean() || !self.rules.is_hardened() {
+            return found;
+        }
+        let Some(read) = with_hidden_letters(text) else { return found };
+        only_by(scan(&read), "D-211")
     }
 
     /// What tag characters spell, read where nothing else was found (D-208).
@@ -146,12 +164,7 @@ impl Scanner {
             return found;
         }
         let Some(spelled) = spelled_in_tags(text) else { return found };
-        let matches = scan(&spelled).matches.into_iter();
-        // There is nothing to replace in the text as it is.
-        ScanResult {
-            matches: matches.map(|m| Match { difference: Some("D-208"), ..m }).collect(),
-            origin: None,
-        }
+        only_by(scan(&spelled), "D-208")
     }
 
     /// Builds what the first scan would otherwise wait for: some milliseconds of work.
@@ -162,7 +175,9 @@ impl Scanner {
     /// The same without the filter: every rule on every view. Slow; what [`Scanner::scan`] is compared with.
     #[doc(hidden)]
     pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
-        self.or_in_tags(self.rules.scan(text, None, &|_| false), text, |text| self.scan_plainly(text))
+        let as_sent = |text: &[u8]| self.rules.scan(text, None, &|_| false);
+        let with_tags = |text: &[u8]| self.or_in_tags(as_sent(text), text, as_sent);
+        self.or_as_read(with_tags(text), text, with_tags)
     }
 
     /// The rules that may match, over all texts that the passes read; and whether the text holds characters without a glyph.
@@ -190,5 +205,14 @@ impl Scanner {
     /// match was only visible in another view. spec: response-scan §4.8
     pub fn transformed(&self, text: &[u8], result: &ScanResult) -> Option<String> {
         self.rules.transformed(text, result)
+    }
+}
+
+/// What was found in another text than the one that was sent, in which there is nothing to replace.
+fn only_by(found: ScanResult, difference: &'static str) -> ScanResult {
+    let matches = found.matches.into_iter();
+    ScanResult {
+        matches: matches.map(|m| Match { difference: Some(difference), ..m }).collect(),
+        origin: None,
     }
 }

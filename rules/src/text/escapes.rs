@@ -32,6 +32,13 @@ pub fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     Some(current)
 }
 
+/// Whether a letter or digit is written as an escape. Punctuation and spaces are escaped by many programs.
+pub(super) fn hide_letters(text: &[u8]) -> bool {
+    let is_letter =
+        |at: usize| escape(&text[at + 1..]).and_then(|(c, _)| c).is_some_and(|c| c.is_alphanumeric());
+    may_hold_escapes(text) && memchr::memchr_iter(b'\\', text).any(is_letter)
+}
+
 /// False is certain. Code has a backslash in each line, and seldom one of these behind it.
 fn may_hold_escapes(text: &[u8]) -> bool {
     let Some(first) = memchr::memchr(b'\\', text) else { return false };

@@ -1,10 +1,9 @@
-//! Text that hides in its encoding: UTF-16, and numeric character references of XML and HTML.
+//! Text that hides in its encoding: UTF-16.
 //!
 //! The reference scans such bodies as they are. That finds plain ASCII in UTF-16, since NULs are dropped, but nothing else.
-//! The hardened mode scans the decoded text in addition. Only numeric references are decoded: `&amp;` and its kind occur in
-//! every page and hide no letter.
+//! The hardened mode scans the decoded text in addition.
 //!
-//! differences D-813, D-814
+//! difference D-813
 
 /// The body decoded as UTF-16, in each byte order that a byte-order mark or the charset leaves open.
 pub(super) fn utf16(body: &[u8], charset: &[u8]) -> Vec<Vec<u8>> {
@@ -27,57 +26,9 @@ pub(super) fn utf16(body: &[u8], charset: &[u8]) -> Vec<Vec<u8>> {
     orders.iter().map(decode).collect()
 }
 
-/// The text with `&#65;` and `&#x41;` replaced by what they stand for; `None` if there are none.
-pub(super) fn without_references(body: &[u8]) -> Option<Vec<u8>> {
-    let mut out: Option<Vec<u8>> = None;
-    let mut copied = 0;
-    for start in memchr::memmem::find_iter(body, b"&#") {
-        let Some((c, length)) = reference(&body[start..]) else { continue };
-        let out = out.get_or_insert_with(|| Vec::with_capacity(body.len()));
-        out.extend_from_slice(&body[copied..start]);
-        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        copied = start + length;
-    }
-    if let Some(out) = &mut out {
-        out.extend_from_slice(&body[copied..]);
-    }
-    out
-}
-
-/// The reference that `text` begins with, and its length. The semicolon may be missing, as HTML allows.
-fn reference(text: &[u8]) -> Option<(char, usize)> {
-    let (digits, radix) = match text.get(2)? {
-        b'x' | b'X' => (&text[3..], 16),
-        _ => (&text[2..], 10),
-    };
-    let count = digits.iter().take_while(|&&byte| char::from(byte).is_digit(radix)).count();
-    let digits = std::str::from_utf8(&digits[..count]).ok()?;
-    let significant = digits.trim_start_matches('0');
-    let c = char::from_u32(u32::from_str_radix(significant, radix).ok()?)?;
-    let end = text.len() - text[2 + usize::from(radix == 16) + count..].len();
-    Some((c, end + usize::from(text.get(end) == Some(&b';'))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decodes_numeric_references() {
-        let cases: &[(&str, Option<&str>)] = &[
-            ("&#65;KIA", Some("AKIA")),
-            ("x&#x41;&#X0042;&#000067;y", Some("xABCy")),
-            ("&#65KIA", Some("AKIA")),
-            ("&#8364;", Some("\u{20ac}")),
-            ("&amp; &lt;", None),
-            ("&#; &#x; &# &#xD800; &#0; &#99999999999;", None),
-            ("plain", None),
-        ];
-        for (text, wanted) in cases {
-            let found = without_references(text.as_bytes());
-            assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
-        }
-    }
 
     #[test]
     fn decodes_utf16_by_mark_or_charset() {

@@ -33,5 +33,11 @@ pub(crate) const JSON_BY_CONTENT: &str = "D-812";
 pub(crate) const UTF_16: &str = "D-813";
 /// What a compressed body or part holds is scanned, whatever its headers say.
 pub(crate) const PACKED: &str = "D-816";
-/// Numeric character references of XML and HTML are also scanned decoded.
+/// Quoted-printable text is scanned decoded wherever it stands.
+pub(crate) const QUOTED_PRINTABLE: &str = "D-818";
+/// Comments, sections and broken lines in the middle of a word do not part it.
+pub(crate) const JOINTS: &str = "D-819";
+/// What a compressed body carries beside its content is scanned.
+pub(crate) const BESIDE_CONTENT: &str = "D-820";
+/// Character references of XML and HTML are also scanned decoded.
 pub(crate) const CHARACTER_REFERENCES: &str = "D-814";

@@ -102,13 +102,13 @@ impl DecodeError {
     }
 }
 
-/// Undoes `codings`, last applied first. Each step may give at most `limit` bytes.
-pub(super) fn decode(body: &[u8], codings: &[Coding], limit: u64) -> Result<Vec<u8>, DecodeError> {
+/// Undoes `codings`, last applied first; what each step gave, the content last. Each step may give at most `limit` bytes.
+pub(super) fn decode(body: &[u8], codings: &[Coding], limit: u64) -> Result<Vec<Vec<u8>>, DecodeError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut decoded: Option<Vec<u8>> = None;
+    let mut stages: Vec<Vec<u8>> = Vec::with_capacity(codings.len());
     for &coding in codings.iter().rev() {
-        let input = decoded.as_deref().unwrap_or(body);
-        decoded = Some(match coding {
+        let input = stages.last().map_or(body, Vec::as_slice);
+        stages.push(match coding {
             Coding::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(input), limit, coding)?,
             Coding::Deflate => deflate(input, limit)?,
             Coding::Zstd => match zstd::stream::read::Decoder::with_buffer(input) {
@@ -118,7 +118,7 @@ pub(super) fn decode(body: &[u8], codings: &[Coding], limit: u64) -> Result<Vec<
             Coding::Brotli => brotli(input, limit)?,
         });
     }
-    Ok(decoded.unwrap_or_default())
+    Ok(stages)
 }
 
 /// Reads to the end; a decoder that reads several members or frames fails on anything else behind them.

@@ -1,18 +1,19 @@
 //! From a body and its type to the strings that are scanned.
 //!
 //! The order of the table is that of the specification. In hardened mode every further reading that a receiver might choose
-//! (other Content-Type lines, JSON under another type, other multipart subtypes, UTF-16, character references, compressed streams) is added as
-//! extras: a reading that fails adds nothing, since only the declared one may refuse the body.
+//! (other Content-Type lines, JSON under another type, other multipart subtypes, UTF-16, character references, quoted-printable,
+//! values with comments in them, compressed streams) is added as extras: a reading that fails adds nothing, since only the declared one may refuse the body.
 //!
 //! spec: tls-and-request-bodies §13.4-13.7
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use muselet_rules::text;
 
 use super::media_type::MediaType;
 use super::strings::Strings;
 use super::verdict::{BodyFinding, Label};
-use super::{charset, difference, form, json, multipart, packed};
+use super::{charset, difference, form, joints, json, mime, multipart, packed};
 
 /// How a media type is taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(super) fn quick<'a>(
     hardened: bool,
 ) -> Option<Result<Option<Strings<'a>>, BodyFinding>> {
     let (first, others) = types(headers);
-    if hardened && (!others.is_empty() || memchr::memmem::find(body, b"&#").is_some()) {
+    if hardened && (!others.is_empty() || text::has_references(body)) {
         return None;
     }
     match shape(&first) {
@@ -133,8 +134,17 @@ fn further_readings<'a>(
     if every().any(|media| is_framed(&media.name)) {
         packed::messages(body).for_each(|message| strings.push_packed(message));
     }
-    if let Some(text) = charset::without_references(body) {
+    if let Some(text) = text::without_references(body) {
         strings.push_extra(text, difference::CHARACTER_REFERENCES, false);
+    }
+    // In JSON these are parts of strings, which are other documents.
+    if !every().any(|media| shape(media) == Shape::Json) {
+        if let Some(text) = mime::unquoted(body) {
+            strings.push_extra(text, difference::QUOTED_PRINTABLE, false);
+        }
+        if let Some(text) = joints::closed(body) {
+            strings.push_extra(text, difference::JOINTS, false);
+        }
     }
     complete
 }

@@ -4,7 +4,7 @@
 //! bytes. Everything that cannot be decided (too large, compressed, not what its type says) is refused whatever the
 //! configured action is. No I/O, no logging: the verdict says all that the server and the log need.
 //!
-//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-816
+//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-820
 
 mod addresses;
 mod charset;
@@ -12,8 +12,10 @@ pub(crate) mod difference;
 mod encoding;
 mod extract;
 mod form;
+mod joints;
 mod json;
 mod media_type;
+mod mime;
 mod multipart;
 mod packed;
 mod redaction;
@@ -163,19 +165,24 @@ impl BodyPolicy {
         headers: &HeaderMap,
         codings: &[Coding],
     ) -> (Option<BodyFinding>, Vec<Match>) {
-        let decoded;
-        let text = if codings.is_empty() {
-            body
-        } else {
-            match encoding::decode(body, codings, self.max_body_bytes) {
-                Ok(text) => {
-                    decoded = text;
-                    decoded.as_slice()
-                }
-                Err(error) => return (Some(error.finding(self.max_body_bytes)), Vec::new()),
-            }
+        if codings.is_empty() {
+            return self.judge_text(body, headers, &mut packed::allowance(body.len()));
+        }
+        let mut stages = match encoding::decode(body, codings, self.max_body_bytes) {
+            Ok(stages) => stages,
+            Err(error) => return (Some(error.finding(self.max_body_bytes)), Vec::new()),
         };
-        self.judge_text(text, headers, &mut packed::allowance(text.len()))
+        let text = stages.pop().unwrap_or_default();
+        let judged = self.judge_text(&text, headers, &mut packed::allowance(text.len()));
+        if judged.0.is_some() {
+            return judged;
+        }
+        // Names and comments of gzip, frames to skip of zstd, metadata of brotli.
+        let beside = std::iter::once(body).chain(stages.iter().map(Vec::as_slice)).find_map(|stage| {
+            let (finding, _) = self.judge_text(&packed::runs(stage), &HeaderMap::new(), &mut 0);
+            finding.map(|finding| BodyFinding { difference: Some(difference::BESIDE_CONTENT), ..finding })
+        });
+        (beside, judged.1)
     }
 
     /// `allowance`: bytes that compressed streams in the text may unpack to.

@@ -91,19 +91,27 @@ fn read(decoder: impl Read, limit: usize) -> Vec<u8> {
 /// `unpacked` as it is if it is text or packed again, else the runs of text in it, kept apart: bytes of a program that happen to stand around
 /// stray letters spell nothing.
 pub(super) fn text(unpacked: Vec<u8>) -> Vec<u8> {
-    let is_text = |byte: u8| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
     let is_whole = std::str::from_utf8(&unpacked).is_ok() && unpacked.iter().copied().all(is_text);
     if is_whole || is_packed(&unpacked) {
         return unpacked;
     }
-    let mut runs = Vec::with_capacity(unpacked.len());
-    for chunk in unpacked.utf8_chunks() {
-        for run in chunk.valid().as_bytes().split(|&byte| !is_text(byte)).filter(|run| run.len() >= RUN) {
+    runs(&unpacked)
+}
+
+/// The runs of text in `data`, kept apart.
+pub(super) fn runs(data: &[u8]) -> Vec<u8> {
+    let mut runs = Vec::with_capacity(data.len());
+    for chunk in data.utf8_chunks() {
+        for run in chunk.valid().as_bytes().split(|byte| !is_text(*byte)).filter(|run| run.len() >= RUN) {
             runs.extend_from_slice(run);
             runs.push(b' ');
         }
     }
     runs
+}
+
+fn is_text(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]

@@ -338,12 +338,19 @@ fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     })
 }
 
-/// Path and query with the escapes of programming languages read, as in JSON that stands in a parameter.
+/// Path and query with the escapes of programming languages read, as in JSON that stands in a parameter, and with `%u0041`, as
+/// JavaScript's `escape` writes.
 fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     memchr::memchr2(b'%', b'\\', scan.raw)?;
     let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
-    let texts = [scan.lenient_query(), &path];
-    texts.into_iter().filter_map(text::unescaped).find_map(|text| examine(pipeline, scan, &text))
+    let read = |text: &[u8]| {
+        let mut written = Cow::Borrowed(text);
+        for at in memchr::memmem::find_iter(text, b"%u") {
+            written.to_mut()[at] = b'\\';
+        }
+        text::unescaped(&written)
+    };
+    [scan.lenient_query(), &path].into_iter().filter_map(read).find_map(|text| examine(pipeline, scan, &text))
 }
 
 /// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in

@@ -1,6 +1,7 @@
 //! Sending, and following redirects as Go's client does. (spec: http-proxy §5.5)
 //!
-//! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again.
+//! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again. Go's client keeps `X-Api-Key` and its
+//! kind on the way to another host; hardened, what the configuration calls sensitive stays behind as well (D-524).
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE,
@@ -9,6 +10,7 @@ use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use super::request::Outbound;
+use crate::Strictness;
 use crate::events::{Context, Event};
 use crate::policy::url::GoUrl;
 use crate::policy::verdict::UrlVerdict;
@@ -94,6 +96,11 @@ pub(in crate::server) async fn send(
         if credentials_gone {
             for name in &CREDENTIALS {
                 outbound.headers.remove(name);
+            }
+            if exchange.shared.fixed.strictness == Strictness::Hardened {
+                for name in &exchange.policy.config.request_body_scanning.sensitive_headers {
+                    outbound.headers.remove(name.as_str());
+                }
             }
         }
         outbound.method = method;

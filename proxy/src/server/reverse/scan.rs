@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use muselet_rules::dlp::Match;
 
 use super::blocked;
+use crate::Strictness;
 use crate::events::{Context, Event};
 use crate::policy::body::{Action, BodyFinding, Label};
 use crate::policy::headers::HeaderVerdict;
@@ -14,8 +15,12 @@ use crate::server::exchange::Exchange;
 use crate::server::inspect::{Inspected, inspect};
 use crate::server::peek::Peeked;
 use crate::server::report;
+use crate::server::sniff;
 use crate::server::wire::{Framing, Head, RequestBody};
 use crate::upstream::pool::OutgoingBody;
+
+/// Bytes of a body that tell whether it is text.
+const SNIFFED: usize = 512;
 
 /// One request's scans.
 pub(super) struct Scan<'a> {
@@ -68,15 +73,20 @@ impl Scan<'_> {
             return Ok(OutgoingBody::Empty);
         }
         let policy = &self.exchange.policy.body;
+        let mut body = Peeked::new(body);
         // Media is not read, as uploads are often longer than what may be scanned.
         if is_media(&head.headers) && !policy.redacts() {
-            return Ok(OutgoingBody::Client(Box::new(Peeked::new(body))));
+            let hardened = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+            if !hardened || !is_text(&body.peek(SNIFFED).await) {
+                return Ok(OutgoingBody::Client(Box::new(body)));
+            }
+        } else {
+            body.body().gather(policy.limit());
         }
-        body.gather(policy.limit());
         let (offload, room) = (&self.exchange.shared.offload, &self.exchange.shared.room);
         let (body, trailers, verdict) =
             match inspect(policy, offload, room, &head.headers, self.host, body, true).await {
-                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
+                Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(body))),
                 Inspected::Refused(finding) => return Err(self.closed(&finding)),
                 Inspected::NoRoom(full) => return Err(report::no_room(self.exchange, full)),
                 Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
@@ -161,6 +171,11 @@ impl Scan<'_> {
 fn names(matches: &[Match]) -> String {
     let names: Vec<&str> = matches.iter().map(|hit| &*hit.name).collect();
     names.join(", ")
+}
+
+/// Text that is said to be media is scanned like any other (D-526): no picture or sound begins like one.
+fn is_text(beginning: &[u8]) -> bool {
+    sniff::content_type(beginning).starts_with("text/")
 }
 
 fn is_media(headers: &HeaderMap) -> bool {

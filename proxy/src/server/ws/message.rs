@@ -4,7 +4,7 @@
 //! Verdicts come from the policy; this module asks, reports, and answers with the message to pass on or the words to close with.
 //! Text of the client is scanned together with the end of what it said before. In hardened mode its binary messages and the
 //! payload of its pings are scanned too (D-511), each kind with a memory of its own so that one cannot be used to split the other;
-//! and what is JSON is scanned like a body that is (D-522).
+//! and what is JSON is scanned like a body that is (D-522). Text of the server is scanned where two messages meet as well (D-525).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,6 +30,10 @@ const TAIL: usize = 4096;
 const ALL_KINDS: &str = "D-511";
 /// The difference under which messages that are JSON are scanned as such.
 const JSON: &str = "D-522";
+/// The difference under which an injection in two messages of a server is found.
+const ACROSS_MESSAGES: &str = "D-525";
+/// How much of two messages is scanned where they meet, of each.
+const SEAM: usize = 512;
 
 /// A message that is not passed on: both peers get a close frame 1008 with this reason. It has been reported.
 #[derive(Debug)]
@@ -96,7 +100,13 @@ impl<'a> Judge<'a> {
     /// A whole text message, valid UTF-8; what is to be sent in its place.
     pub async fn text(&mut self, message: Bytes) -> Result<Bytes, Refusal> {
         if !self.is_from_client() {
-            return if self.scans() { self.injection(message).await } else { Ok(message) };
+            if !self.scans() {
+                return Ok(message);
+            }
+            let mut tail = std::mem::take(&mut self.text);
+            let outcome = self.injection(&mut tail, message).await;
+            self.text = tail;
+            return outcome;
         }
         let message = self.redact(message).await?;
         if self.scans() {
@@ -256,13 +266,44 @@ impl<'a> Judge<'a> {
         self.offload(text.len(), move || dlp.scan_text(&text)).await
     }
 
-    /// Injection in what the server says.
-    async fn injection(&self, message: Bytes) -> Result<Bytes, Refusal> {
+    /// Injection in what the server says. In hardened mode also where two messages meet (D-525): the first has been passed on,
+    /// the second is not.
+    async fn injection(&self, tail: &mut Tail, message: Bytes) -> Result<Bytes, Refusal> {
+        let verdict = self.judge(message.clone()).await?;
+        if verdict != MessageVerdict::Pass || self.exchange.shared.fixed.strictness == Strictness::Reference {
+            tail.clear();
+            return self.carry_out(message, verdict, "");
+        }
+        let verdict = if tail.is_empty() {
+            MessageVerdict::Pass
+        } else {
+            // A cut makes no beginning of a line.
+            let cut: &[u8] = if tail.len() < SEAM { b"" } else { b"." };
+            self.judge([cut, tail, &message[..message.len().min(SEAM)]].concat().into()).await?
+        };
+        if verdict == MessageVerdict::Pass {
+            tail.extend_from_slice(&message[message.len().saturating_sub(SEAM)..]);
+            tail.drain(..tail.len().saturating_sub(SEAM));
+            return Ok(message);
+        }
+        tail.clear();
+        let verdict = match verdict {
+            // What is to be cut out has been passed on in part.
+            MessageVerdict::Replace(_, matches) => {
+                let names: Vec<&str> = matches.iter().map(|hit| &*hit.name).collect();
+                let reason = format!("injection detected (strip failed): {}", names.join(", "));
+                MessageVerdict::Close(reason, matches)
+            }
+            verdict => verdict,
+        };
+        self.carry_out(message, verdict, ACROSS_MESSAGES)
+    }
+
+    async fn judge(&self, text: Bytes) -> Result<MessageVerdict, Refusal> {
         let exchange = self.exchange;
         let judge = {
             let (policy, host) = (Arc::clone(&exchange.policy.response), self.host.to_owned());
-            let (target, escalation, message) =
-                (Arc::clone(&exchange.url), exchange.escalation(), message.clone());
+            let (target, escalation, text) = (Arc::clone(&exchange.url), exchange.escalation(), text.clone());
             move || {
                 let headers = HeaderMap::new();
                 let head = Head {
@@ -274,12 +315,24 @@ impl<'a> Judge<'a> {
                     budget: None,
                 };
                 let mut notes = Vec::new();
-                let verdict = policy.judge_message(&head, &String::from_utf8_lossy(&message), &mut notes);
+                let verdict = policy.judge_message(&head, &String::from_utf8_lossy(&text), &mut notes);
                 (verdict, notes)
             }
         };
-        let (verdict, notes) = self.offload(message.len(), judge).await?;
+        let (verdict, notes) = self.offload(text.len(), judge).await?;
         deliver::record_notes(exchange, Transport::WebSocket, self.host, &notes);
+        Ok(verdict)
+    }
+
+    /// Reports a verdict; what is to be passed on. `difference`: the one without which there would be no finding, if it is not the
+    /// matches'.
+    fn carry_out(
+        &self,
+        message: Bytes,
+        verdict: MessageVerdict,
+        difference: &'static str,
+    ) -> Result<Bytes, Refusal> {
+        let exchange = self.exchange;
         let (matches, outcome) = match verdict {
             MessageVerdict::Pass => return Ok(message),
             MessageVerdict::Warn(matches) => (matches, Ok(None)),
@@ -291,8 +344,10 @@ impl<'a> Judge<'a> {
             exchange.shared.events.metrics().response_scan_exempt("exempt_domain", "websocket");
         }
         let difference = match matches.iter().all(|hit| hit.difference.is_some()) {
-            true => matches.iter().find_map(|hit| hit.difference).unwrap_or_default(),
-            false => "",
+            true if difference.is_empty() => {
+                matches.iter().find_map(|hit| hit.difference).unwrap_or_default()
+            }
+            _ => difference,
         };
         let patterns: Vec<&str> = matches.iter().map(|hit| &*hit.name).collect();
         match outcome {

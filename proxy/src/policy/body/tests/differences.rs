@@ -120,6 +120,32 @@ fn cases() -> Vec<Case> {
             [&[1, 0, 0, 0, u8::try_from(message.len()).expect("short")], &message[..]].concat()
         }),
         case("D-814", &["text/html"], |v| format!("<k>{}</k>", v.replace('E', "&#x45;")).into_bytes()),
+        case("D-814", &["text/html"], |v| {
+            format!("<k>{}&ZeroWidthSpace;{}</k>", &v[..9], &v[9..]).into_bytes()
+        }),
+        case("D-818", &["message/rfc822"], |v| {
+            let head = "Subject: x\r\nContent-Transfer-Encoding: quoted-printable";
+            format!("{head}\r\n\r\n{}=\r\n={:02X}{}", &v[..9], v.as_bytes()[9], &v[10..]).into_bytes()
+        }),
+        case("D-818", FORM_DATA, |v| {
+            let inner = format!("Content-Transfer-Encoding: Quoted-Printable\r\n\r\n{}", printable(v));
+            part("Content-Type: message/rfc822".into(), inner)
+        }),
+        case("D-818", FORM_DATA, |v| {
+            let twice = "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: quoted-printable";
+            part(twice.into(), printable(v))
+        }),
+        case("D-818", &["multipart/mixed; boundary=X; boundary=B"], encoded),
+        case("D-818", &["text/plain"], |v| format!("Subject: =?utf-8?Q?{}?=", printable(v)).into_bytes()),
+        case("D-819", &["application/xml"], |v| {
+            format!("<k>{}<!-- x -->{}</k>", &v[..9], &v[9..]).into_bytes()
+        }),
+        case("D-819", &["text/xml"], |v| {
+            format!("<k><![CDATA[{}]]><![CDATA[{}]]></k>", &v[..9], &v[9..]).into_bytes()
+        }),
+        case("D-819", &["application/yaml"], |v| {
+            format!("k: \"{}\\\n  {}\"\n", &v[..9], &v[9..]).into_bytes()
+        }),
     ]
 }
 

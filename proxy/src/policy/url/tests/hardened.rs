@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 46] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 47] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -188,6 +188,13 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 46] = [
         "D-420",
         "core_dlp",
         "https://example.com/x%5Cx41KIB4OSF",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%u0041%u004bIAIOSFODNN7EXAMPLE",
+        "D-420",
+        "core_dlp",
+        "https://example.com/?k=100%unit&j=%u0041%u004bIB4OSF",
     ),
 ];
 

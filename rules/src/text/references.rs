@@ -1,0 +1,94 @@
+//! Character references of XML and HTML: `&#65;`, `&#x41;`, and those names that hide something.
+//!
+//! `&amp;` and its kind occur in every page and stand between words; the names here stand for what is invisible, for a space, or
+//! for punctuation that credentials are written with.
+
+/// Names without `&`, with their semicolon, and what a reader sees.
+const NAMED: &[(&[u8], char)] = &[
+    (b"NoBreak;", '\u{2060}'),
+    (b"ZeroWidthSpace;", '\u{200b}'),
+    (b"colon;", ':'),
+    (b"dash;", '-'),
+    (b"equals;", '='),
+    (b"hyphen;", '-'),
+    (b"lowbar;", '_'),
+    (b"lrm;", '\u{200e}'),
+    (b"nbsp;", '\u{a0}'),
+    (b"period;", '.'),
+    (b"plus;", '+'),
+    (b"rlm;", '\u{200f}'),
+    (b"shy;", '\u{ad}'),
+    (b"sol;", '/'),
+    (b"zwj;", '\u{200d}'),
+    (b"zwnj;", '\u{200c}'),
+];
+
+/// Whether [`without_references`] finds any.
+pub fn has_references(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'&', text).any(|start| reference(&text[start..]).is_some())
+}
+
+/// Whether a letter or digit is written as a reference. Punctuation and spaces are in many pages.
+pub(super) fn hide_letters(text: &[u8]) -> bool {
+    let is_letter = |(c, _): (char, usize)| c.is_alphanumeric();
+    memchr::memchr_iter(b'&', text).any(|start| reference(&text[start..]).is_some_and(is_letter))
+}
+
+/// The text with each reference replaced by what it stands for; `None` if there are none.
+pub fn without_references(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out: Option<Vec<u8>> = None;
+    let mut copied = 0;
+    for start in memchr::memchr_iter(b'&', text) {
+        let Some((c, length)) = reference(&text[start..]) else { continue };
+        let out = out.get_or_insert_with(|| Vec::with_capacity(text.len()));
+        out.extend_from_slice(&text[copied..start]);
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        copied = start + length;
+    }
+    if let Some(out) = &mut out {
+        out.extend_from_slice(&text[copied..]);
+    }
+    out
+}
+
+/// The reference that `text` begins with, and its length. The semicolon of a number may be missing, as HTML allows.
+fn reference(text: &[u8]) -> Option<(char, usize)> {
+    let (digits, radix) = match text.get(1..)? {
+        [b'#', b'x' | b'X', ..] => (&text[3..], 16),
+        [b'#', ..] => (&text[2..], 10),
+        name => {
+            let (name, c) = NAMED.iter().find(|(known, _)| name.starts_with(known))?;
+            return Some((*c, 1 + name.len()));
+        }
+    };
+    let count = digits.iter().take_while(|&&byte| char::from(byte).is_digit(radix)).count();
+    let digits = std::str::from_utf8(&digits[..count]).ok()?;
+    let significant = digits.trim_start_matches('0');
+    let c = char::from_u32(u32::from_str_radix(significant, radix).ok()?)?;
+    let end = 2 + usize::from(radix == 16) + count;
+    Some((c, end + usize::from(text.get(end) == Some(&b';'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_become_what_they_stand_for() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("&#65;KIA", Some("AKIA")),
+            ("x&#x41;&#X0042;&#000067;y", Some("xABCy")),
+            ("&#65KIA", Some("AKIA")),
+            ("&#8364;", Some("\u{20ac}")),
+            ("sk&hyphen;ant&shy;&nbsp;x", Some("sk-ant\u{ad}\u{a0}x")),
+            ("&amp; &lt; &hyphen &shyness; &", None),
+            ("&#; &#x; &# &#xD800; &#0; &#99999999999;", None),
+            ("plain", None),
+        ];
+        for (text, wanted) in cases {
+            let found = without_references(text.as_bytes());
+            assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
+            assert_eq!(has_references(text.as_bytes()), wanted.is_some(), "{text}");
+        }
+    }
+}

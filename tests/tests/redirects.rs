@@ -1,0 +1,71 @@
+//! What a plain request carries along when its origin sends it elsewhere. (spec: http-proxy §5.5; difference D-524)
+
+use std::net::SocketAddr;
+
+use muselet::config::Strictness;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+const CONFIG: &str = "
+internal: []
+ssrf: {ip_allowlist: [127.0.0.0/8]}
+fetch_proxy: {monitoring: {max_requests_per_minute: 100000}}
+forward_proxy: {enabled: true}
+";
+
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("a head"));
+    }
+    String::from_utf8(head).expect("text").to_lowercase()
+}
+
+/// Answers one request; its head.
+async fn origin(address: &str, answer: String) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind((address, 0)).await.expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let head = read_head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.expect("sent");
+        head
+    });
+    (address, task)
+}
+
+/// The heads that two origins get, of which the first sends the request on to the second.
+async fn follow(strictness: Strictness, second: &str) -> [String; 2] {
+    let (proxy, _) = muselet_tests::proxy::start(CONFIG, strictness).await;
+    let (there, last) = origin(second, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    let moved = format!("HTTP/1.1 302 Found\r\nLocation: http://{there}/\r\nContent-Length: 0\r\n\r\n");
+    let (here, first) = origin("127.0.0.1", moved).await;
+    let mut stream = TcpStream::connect(proxy).await.expect("connected");
+    let request = format!(
+        "GET http://{here}/ HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer a\r\nX-Api-Key: b\r\nx-goog-api-key: c\r\n\
+         Accept: d\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    assert!(read_head(&mut stream).await.starts_with("http/1.1 200 "), "{second}");
+    [first.await.expect("a request"), last.await.expect("a request")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_do_not_follow_to_another_host() {
+    for (strictness, second, kept) in [
+        (Strictness::Hardened, "127.0.0.2", &["accept: d"][..]),
+        (
+            Strictness::Hardened,
+            "127.0.0.1",
+            &["authorization: bearer a", "x-api-key: b", "x-goog-api-key: c", "accept: d"],
+        ),
+        (Strictness::Reference, "127.0.0.2", &["x-api-key: b", "x-goog-api-key: c", "accept: d"]),
+    ] {
+        let [first, last] = follow(strictness, second).await;
+        for line in ["authorization: bearer a", "x-api-key: b", "x-goog-api-key: c", "accept: d"] {
+            assert!(first.contains(line), "{line}: {first}");
+            assert_eq!(last.contains(line), kept.contains(&line), "{strictness:?} {second} {line}: {last}");
+        }
+    }
+}
