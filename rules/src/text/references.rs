@@ -3,7 +3,7 @@
 //! `&amp;` and its kind occur in every page and stand between words; the names here stand for what is invisible, for a space, or
 //! for punctuation that credentials are written with.
 
-/// Names without `&`, with their semicolon, and what a reader sees.
+/// Names without `&`, with their semicolon, and what a reader sees. [`reference`] knows their first letters.
 const NAMED: &[(&[u8], char)] = &[
     (b"NoBreak;", '\u{2060}'),
     (b"ZeroWidthSpace;", '\u{200b}'),
@@ -56,10 +56,13 @@ fn reference(text: &[u8]) -> Option<(char, usize)> {
     let (digits, radix) = match text.get(1..)? {
         [b'#', b'x' | b'X', ..] => (&text[3..], 16),
         [b'#', ..] => (&text[2..], 10),
-        name => {
-            let (name, c) = NAMED.iter().find(|(known, _)| name.starts_with(known))?;
+        [b'N' | b'Z' | b'c'..=b'e' | b'h' | b'l' | b'n' | b'p' | b'r' | b's' | b'z', ..] => {
+            let name = &text[1..];
+            let is_it = |(known, _): &&(&[u8], char)| known[0] == name[0] && name.starts_with(known);
+            let (name, c) = NAMED.iter().find(is_it)?;
             return Some((*c, 1 + name.len()));
         }
+        _ => return None,
     };
     let count = digits.iter().take_while(|&&byte| char::from(byte).is_digit(radix)).count();
     let digits = std::str::from_utf8(&digits[..count]).ok()?;
@@ -89,6 +92,15 @@ mod tests {
             let found = without_references(text.as_bytes());
             assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
             assert_eq!(has_references(text.as_bytes()), wanted.is_some(), "{text}");
+        }
+        for (name, c) in NAMED {
+            let text = [b"&", *name].concat();
+            assert_eq!(
+                without_references(&text),
+                Some(c.to_string().into_bytes()),
+                "{}",
+                name.escape_ascii()
+            );
         }
     }
 }
