@@ -312,6 +312,7 @@ impl Scanner {
         if let Some(noted) = part {
             noted.spend(seen.checks_spent);
             noted.spend(spent.get());
+            noted.characters(text, overview.ascii);
             if overview.holds_percents(norm) {
                 noted.escapes(norm);
             }

@@ -75,10 +75,30 @@ pub(super) struct Noted {
     again: bool,
     /// On checks of word sequences.
     spent: u32,
+    /// There is something else than ASCII.
+    wide: bool,
+    /// There are backslashes.
+    backslashes: bool,
     pub(super) noise: Noise,
 }
 
 impl Noted {
+    /// Notes what characters there are in a block.
+    pub(super) fn characters(&mut self, text: &[u8], ascii: bool) {
+        self.wide |= !ascii;
+        self.backslashes |= memchr::memchr(b'\\', text).is_some();
+    }
+
+    /// Whether all blocks are ASCII.
+    pub(super) fn are_ascii(&self) -> bool {
+        !self.wide
+    }
+
+    /// Whether there is a backslash in some block.
+    pub(super) fn holds_backslashes(&self) -> bool {
+        self.backslashes
+    }
+
     /// Notes the escapes in a normalised block.
     pub(super) fn escapes(&mut self, norm: &[u8]) {
         match percent_decode_once(norm) {

@@ -141,17 +141,22 @@ impl Scanner {
         if !strings.clone().all(begins_alone) {
             return false;
         }
-        // A match that is written in escapes reaches further than one that is not.
-        let mut escaped = strings.clone().chain(apart.clone()).filter_map(text::unescaped);
-        if self.strictness == Strictness::Hardened && !escaped.all(|text| self.is_silent(&text)) {
-            return false;
-        }
         let mut noted = Noted::default();
-        let disabled = match self.tell_in_blocks(joined, &mut noted) {
-            Told::Nothing => noted.may_be_escaped(),
-            Told::Unknown if self.is_silent_whole(joined, Some(&noted.noise)) => decoding_is_disabled(joined),
+        // What is asked of each string is asked of all of them first: most texts hold neither.
+        let (disabled, ascii, backslashes) = match self.tell_in_blocks(joined, &mut noted) {
+            Told::Nothing => (noted.may_be_escaped(), noted.are_ascii(), noted.holds_backslashes()),
+            Told::Unknown if self.is_silent_whole(joined, Some(&noted.noise)) => {
+                (decoding_is_disabled(joined), joined.is_ascii(), memchr::memchr(b'\\', joined).is_some())
+            }
             Told::Something | Told::Unknown => return false,
         };
+        // A match that is written in escapes reaches further than one that is not.
+        let escapes = |text: &[u8]| text::unescaped(text).is_none_or(|text| self.is_silent(&text));
+        if self.strictness == Strictness::Hardened
+            && !(apart.clone().all(escapes) && (!backslashes || strings.clone().all(escapes)))
+        {
+            return false;
+        }
         let mut ends = Ends { s: self, reach, text: Buffer::new(), whole: None, disabled };
         let mut last = None;
         let (mut noise, mut from) = (noted.noise.into_runs().peekable(), 0);
@@ -180,7 +185,7 @@ impl Scanner {
         }
         // A malformed escape in one string keeps the others from being decoded here, but not alone. What plus signs become was
         // looked at nevertheless; canary tokens are searched in more ways.
-        let ascii = self.canaries.is_empty() && joined.is_ascii() && apart.clone().all(<[u8]>::is_ascii);
+        let ascii = self.canaries.is_empty() && ascii && apart.clone().all(<[u8]>::is_ascii);
         let mut last = None;
         strings.chain(apart.filter(|string| string.len() < MIN_PHRASE)).all(|string| {
             last.replace(string) == Some(string)

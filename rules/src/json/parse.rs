@@ -118,6 +118,11 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Whether the whole text is ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.marks.ascii
+    }
+
     /// Number of containers open after the last event.
     pub fn depth(&self) -> usize {
         self.open.len()

@@ -60,8 +60,9 @@ const RECENT: usize = 64;
 
 impl<'a> Walk<'a> {
     fn new(body: &'a [u8], hardened: bool) -> Self {
-        let utf8 = body.is_ascii() || std::str::from_utf8(body).is_ok();
-        Walk { parser: Parser::new(body), names: Names::default(), utf8, hardened, recent: None }
+        let parser = Parser::new(body);
+        let utf8 = parser.is_ascii() || std::str::from_utf8(body).is_ok();
+        Walk { parser, names: Names::default(), utf8, hardened, recent: None }
     }
 
     /// Adds the strings of one value; false if only [`sorted`] can tell which are scanned.

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::runs::Class;
-use super::windows::Tables;
+use super::windows::{ENTRIES, Tables};
 use crate::scratch::Buffer;
 
 mod bases;

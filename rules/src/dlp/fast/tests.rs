@@ -239,8 +239,9 @@ proptest! {
 
     #[test]
     fn windows_are_found_wherever_their_tails_may_be(
-        text in prop_oneof!["[a-dé]{0,300}", "[a-dé -]{0,300}"],
-        windows in proptest::collection::vec(("[a-d]{4}", "[a-d.]{4}"), 1..40),
+        text in prop_oneof!["[a-dé]{0,300}", "[a-dé -]{0,300}", "[bB3?_\\x1f\\x7f-]{0,300}"],
+        windows in proptest::collection::vec(
+            (prop_oneof!["[a-d]{4}", "[bB3?_\\x1f\\x7f-]{4}"], "[a-d.]{4}"), 1..40),
         apart in 0u32..4,
     ) {
         let set = |b: u8| if b == b'.' { Set::ALL } else { Set::one(b) };
@@ -257,7 +258,7 @@ proptest! {
                 let is_there = text[at..].starts_with(window.as_bytes());
                 let tail_is = text.iter().skip(at + 4).zip(tail.bytes()).all(|(&b, t)| t == b'.' || t == b);
                 let is_found = found.contains(&(at, i as u32));
-                let in_word = at > 0 && text[at - 1].is_ascii_alphanumeric();
+                let in_word = at > 0 && (text[at - 1].is_ascii_alphanumeric() || text[at - 1] == b'_');
                 let may_go = in_word && at_boundary(i as u32);
                 prop_assert!(is_found || may_go || !(is_there && tail_is), "{window}{tail} at {at}");
                 prop_assert!(is_there || !is_found, "{window}{tail} at {at}");

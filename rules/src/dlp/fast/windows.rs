@@ -3,8 +3,8 @@
 //! Each bucket keeps, for each of the four places, the low and high nibbles that any of its windows allows there. A
 //! position is a candidate for a bucket when all eight nibbles are allowed. Nibble products admit more than the windows
 //! themselves, so windows go greedily where they add the fewest expected candidates. `simd` evaluates the tables 32
-//! or 64 positions at a time; the code here is its scalar twin. With tables for whole bytes (AVX-512 VBMI) a place
-//! admits only what some window of the bucket allows there, so there are fewer candidates; the owners are the same.
+//! or 64 positions at a time; the code here is its scalar twin. With tables by bytes (AVX-512 VBMI) a place admits little
+//! beside what some window of the bucket allows there, so there are fewer candidates; the owners are the same.
 
 use super::shape::{Set, frequency};
 use super::simd;
@@ -22,6 +22,27 @@ static WORD: [bool; 256] = {
     word
 };
 
+/// Entries of a table that is small enough for one vector register.
+pub(super) const ENTRIES: usize = 64;
+
+/// The entry of a byte in such a table: of ASCII it is that of the other case too, or of a control character.
+pub(super) const fn entry(b: u8) -> u8 {
+    b & 0x1F | (b & 0x40) >> 1
+}
+
+/// The tables by entries for tables by bytes.
+fn entries(bytes: &[[[u8; 128]; 2]; 8]) -> [[[u8; ENTRIES]; 2]; 8] {
+    bytes.map(|place| {
+        place.map(|half| {
+            let mut all = [0; ENTRIES];
+            for (b, buckets) in (0..).zip(half) {
+                all[usize::from(entry(b))] |= buckets;
+            }
+            all
+        })
+    })
+}
+
 /// Nibble tables: `[place][nibble]` is the set of buckets, for the low and the high nibble.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Tables {
@@ -30,6 +51,8 @@ pub(in super::super) struct Tables {
     /// `[place][half][byte & 127]`: the buckets, eight to a half, that allow the byte or its upper twin. The places after
     /// the fourth are those of the tails.
     pub(super) bytes: [[[u8; 128]; 2]; 8],
+    /// The same for what [`entry`] makes of bytes: less is told apart, but a look costs half as much.
+    pub(super) entries: [[[u8; ENTRIES]; 2]; 8],
     /// `[half][byte]`: the buckets that allow the ASCII character before the window; others are allowed by all.
     pub(super) before: [[u8; 128]; 2],
     /// Buckets with a window whose last place may lie beyond the text.
@@ -229,6 +252,7 @@ impl Windows {
             std::array::from_fn(|b| if WORD[b] { within_words } else { u8::MAX })
         });
         let tables = Tables {
+            entries: entries(&bytes),
             bytes,
             before,
             low: std::array::from_fn(|p| std::array::from_fn(|n| table(|x| &x.low, p, n))),
@@ -322,6 +346,7 @@ impl Tables {
         for half in spaced.bytes.iter_mut().flatten() {
             half[usize::from(b'+')] |= half[usize::from(b' ')];
         }
+        spaced.entries = entries(&spaced.bytes);
         spaced
     }
 

@@ -11,6 +11,8 @@ pub(crate) struct Marks {
     pub(crate) stops: Buffer<u64>,
     /// Backslashes that begin an escape of one character; none where there is no kernel.
     pub(crate) escapes: Buffer<u64>,
+    /// There is nothing but ASCII.
+    pub(crate) ascii: bool,
 }
 
 /// The bytes that end a plain stretch of a string, as nibble tables: one bit each for controls of either half, the quote and
@@ -24,8 +26,8 @@ impl Marks {
         if super::wide::available() {
             let (mut stops, mut escapes) = (Buffer::new(), Buffer::new());
             // SAFETY: the kernels are available.
-            unsafe { x86::marks(text, &mut stops, &mut escapes) };
-            return Marks { stops, escapes };
+            let ascii = unsafe { x86::marks(text, &mut stops, &mut escapes) };
+            return Marks { stops, escapes, ascii };
         }
         Marks::without_kernel(text)
     }
@@ -34,7 +36,7 @@ impl Marks {
     pub(crate) fn without_kernel(text: &[u8]) -> Marks {
         let mut stops = Buffer::new();
         class_masks(&STOPS_LOW, &STOPS_HIGH, text, &mut stops);
-        Marks { stops, escapes: Buffer::empty() }
+        Marks { stops, escapes: Buffer::empty(), ascii: text.is_ascii() }
     }
 
     /// Whether an escape that is no stop begins in a part of the text.
@@ -83,10 +85,12 @@ mod x86 {
         meaning
     };
 
+    /// Returns whether there is nothing but ASCII.
+    ///
     /// # Safety
     /// The wide kernels must be available.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    pub(super) unsafe fn marks(text: &[u8], stops: &mut Vec<u64>, escapes: &mut Vec<u64>) {
+    pub(super) unsafe fn marks(text: &[u8], stops: &mut Vec<u64>, escapes: &mut Vec<u64>) -> bool {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
         let [quote, backslash, space] = [b'"', b'\\', b' '].map(|byte| _mm512_set1_epi8(byte as i8));
         let [low, up] = table(&MEANING);
@@ -97,8 +101,10 @@ mod x86 {
         escapes.reserve(blocks);
         // Whether the first byte of the next block is escaped.
         let mut next = 0;
+        let mut wide = 0;
         for at in (0..blocks).map(|block| block * 64) {
             let (bytes, within) = load_at(text, at);
+            wide |= _mm512_movepi8_mask(bytes);
             let (behind, follows) = load_at(text, at + 1);
             let quotes = _mm512_cmpeq_epi8_mask(bytes, quote);
             let backslashes = _mm512_cmpeq_epi8_mask(bytes, backslash);
@@ -119,6 +125,7 @@ mod x86 {
             stops.push(quotes & !escaped | controls | escape & !known);
             escapes.push(escape & known);
         }
+        wide == 0
     }
 
     /// # Safety
@@ -190,6 +197,7 @@ mod tests {
             let with = read(Parser::new(text.as_bytes()))?;
             let without = read(Parser::without_kernel(text.as_bytes()))?;
             prop_assert_eq!(with, without, "{:?}", text);
+            prop_assert_eq!(Parser::new(text.as_bytes()).is_ascii(), text.is_ascii(), "{:?}", text);
         }
     }
 }

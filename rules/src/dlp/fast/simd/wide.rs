@@ -1,14 +1,15 @@
 //! The kernels for processors with AVX-512 and its byte permutations: 64 bytes at a step, ends included.
 //!
 //! A permutation of two registers looks a 7-bit byte up in a table of 128 entries, so a byte's membership in eight sets is
-//! one instruction, where nibble tables take four and admit more. Bytes that are not ASCII are dealt with by masks.
+//! one instruction, where nibble tables take four and admit more. Bytes that are not ASCII are dealt with by masks. The search for
+//! windows does with one register of 64 entries: a permutation of two keeps the only port that permutes busy for twice as long.
 
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
 use super::digits::DECIMALS;
 use super::eight::{ROWS, Row};
-use super::{Blocks, Class, Eight, Runs, Stopped, Tables};
+use super::{Blocks, Class, ENTRIES, Eight, Runs, Stopped, Tables};
 
 /// Whether the processor has what every kernel here uses.
 pub(in super::super) fn available() -> bool {
@@ -279,6 +280,21 @@ fn places(tables: &Tables, from: usize) -> [Place; 4] {
     })
 }
 
+/// The table of a place by entries, in halves.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn entries<const HALVES: usize>(place: &[[u8; ENTRIES]; 2]) -> [__m512i; HALVES] {
+    std::array::from_fn(|half| whole(&place[half]))
+}
+
+/// The entries of bytes.
+#[inline]
+#[target_feature(enable = "avx512f,gfni")]
+fn entries_of(bytes: __m512i) -> __m512i {
+    // The last row gives the lowest bit; the upper two are not looked at.
+    _mm512_gf2p8affine_epi64_epi8::<0>(bytes, _mm512_set1_epi64(0x0102_0408_1040_0000))
+}
+
 /// The buckets, in halves, that allow the bytes at four places.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vbmi")]
@@ -313,7 +329,7 @@ fn four(bytes: &[u8; 71], from: usize) -> [__m512i; 4] {
 
 /// # Safety
 /// The kernels must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 pub(super) unsafe fn windows(
     tables: &Tables,
     text: &[u8],
@@ -333,7 +349,7 @@ pub(super) unsafe fn windows(
 ///
 /// # Safety
 /// The kernels must be [`available`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 unsafe fn windows_in<const HALVES: usize>(
     tables: &Tables,
     text: &[u8],
@@ -365,16 +381,16 @@ unsafe fn windows_in<const HALVES: usize>(
 /// # Safety
 /// The kernels must be [`available`].
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 unsafe fn next<const HALVES: usize>(
     tables: &Tables,
     text: &[u8],
     mut at: usize,
     buckets: &mut [[u8; 64]; 2],
 ) -> (usize, usize, u64) {
-    let window = places(tables, 0);
+    let window: [[__m512i; HALVES]; 4] = std::array::from_fn(|place| entries(&tables.entries[place]));
     // Of the costliest windows, which are in the first half, the end of the tail tells most: a dot behind six other characters.
-    let last = table(&tables.bytes[7][0]);
+    let last = whole(&tables.entries[7][0]);
     let mut tell = |halves: [__m512i; HALVES]| {
         for (buckets, half) in buckets.iter_mut().zip(halves) {
             // SAFETY: 64 bytes are written to a 64-byte array; no alignment needed.
@@ -382,9 +398,14 @@ unsafe fn next<const HALVES: usize>(
         }
     };
     while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<71>()) {
-        let mut halves: [__m512i; HALVES] = allowed(&window, four(bytes, 0));
-        halves[0] =
-            _mm512_and_si512(halves[0], _mm512_permutex2var_epi8(last[0], four(bytes, 4)[3], last[1]));
+        let here = four(bytes, 0).map(|bytes| entries_of(bytes));
+        let mut halves: [__m512i; HALVES] = std::array::from_fn(|half| {
+            let [a, b, c, d] =
+                std::array::from_fn(|place| _mm512_permutexvar_epi8(here[place], window[place][half]));
+            _mm512_and_si512(_mm512_and_si512(a, b), _mm512_and_si512(c, d))
+        });
+        let seventh = entries_of(four(bytes, 4)[3]);
+        halves[0] = _mm512_and_si512(halves[0], _mm512_permutexvar_epi8(seventh, last));
         if any(halves) != 0 {
             // Loaded each time, or these tables would take the registers of those that every block needs.
             let rare = std::hint::black_box(tables);
@@ -410,6 +431,7 @@ unsafe fn next<const HALVES: usize>(
     }
     // The last place of the last position of a block is three bytes beyond it: positions without it are left to the
     // scalar twin. What lies beyond the text is allowed in tails.
+    let window = places(tables, 0);
     while at + 4 <= text.len() {
         let positions = (text.len() - at - 3).min(64);
         let mut halves: [__m512i; HALVES] =
