@@ -119,6 +119,94 @@ async fn an_origin_that_is_silent_in_its_handshake_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.ends_with("upstream error\n"), "{answer}");
 }
 
+/// As many old servers do. An answer that says how long it is must still be whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_end_with_its_connection_without_close_notify() {
+    let world = World::intercepting().await;
+    let leaves = world.shared.leaves.load_full().expect("leaves");
+    let mut server = (*leaves.get("localhost").await.expect("a leaf").server_config).clone();
+    server.alpn_protocols.clear();
+    let server = std::sync::Arc::new(server);
+    for (head, wanted) in [
+        ("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n", "HTTP/1.1 200 OK\r\n"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n",
+            "HTTP/1.1 403 Forbidden\r\n",
+        ),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let origin = format!("localhost:{}", listener.local_addr().expect("an address").port());
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::clone(&server));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.expect("a request"));
+                }
+                stream.write_all(head.as_bytes()).await.expect("sent");
+                stream.write_all(b"all there is").await.expect("sent");
+                stream.flush().await.expect("sent");
+            }
+        });
+        let mut stream = world.tunnel_to(&origin, b"http/1.1").await;
+        let request = format!("GET / HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        read.expect("an answer in time").expect("an answer");
+        assert!(answer.starts_with(wanted), "{answer}");
+        assert_eq!(answer.ends_with("all there is"), wanted.contains("200"), "{answer}");
+    }
+}
+
+/// D-621
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_is_stripped_is_in_the_log() {
+    for (more, told) in [("", true), ("muselet: {strictness: reference}\n", false)] {
+        let world = World::start_without_websockets(more).await;
+        let mut stream = world.tunnel(b"http/1.1").await;
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            world.origin
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = vec![0; 13];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert!(!answer.starts_with(b"HTTP/1.1 101"), "{}", answer.escape_ascii());
+        let log = world.logged();
+        assert_eq!(log.contains("websocket_proxy.enabled lets it through"), told, "{log}");
+    }
+}
+
+/// D-620
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_in_an_opened_tunnel_is_refused_in_words() {
+    let answer_to = async |world: &World, request: &[u8]| {
+        let mut stream = world.raw_tunnel_to(&world.origin).await;
+        stream.write_all(request).await.expect("sent");
+        let mut answer = String::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        read.expect("an end in time").expect("text");
+        answer
+    };
+    let body = "x".repeat(100_000);
+    let post = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let get = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned();
+    let world = World::intercepting().await;
+    for request in [&get, &post] {
+        let answer = answer_to(&world, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+        assert!(
+            answer.contains("\r\n\r\nblocked: plain HTTP in a tunnel that is opened for inspection: "),
+            "{answer}"
+        );
+    }
+    let world = World::intercepting_with("muselet: {strictness: reference}\n").await;
+    assert_eq!(answer_to(&world, get.as_bytes()).await, "");
+}
+
 async fn post_http2(world: &World, path: &str, body: Bytes) -> Response<Incoming> {
     let mut sender = world.http2().await;
     let mut request = Request::new(Full::new(body));

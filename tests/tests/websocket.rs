@@ -367,6 +367,25 @@ async fn reference_mode_scans_text_only() {
     play(Strictness::Reference, case).await;
 }
 
+/// D-621
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_is_counted() {
+    for (strictness, counted) in [(Strictness::Hardened, true), (Strictness::Reference, false)] {
+        let world = World::start(strictness, "max_message_bytes: 3", "").await;
+        let mut client = world.open(b"").await;
+        client.send(TEXT, b"abcd").await;
+        assert_eq!(client.closed().await, (1009, "message too large".to_owned()));
+        let mut stream = TcpStream::connect(world.proxy).await.expect("connected");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("sent");
+        let mut metrics = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut metrics)).await.expect("in time").expect("text");
+        assert_eq!(metrics.contains("scanner=\"ws_protocol\""), counted, "{metrics}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_come_with_the_handshake_are_judged_and_relayed() {
     let world = World::start(Strictness::Hardened, "", "").await;

@@ -24,6 +24,7 @@ use super::{Done, Failure};
 use crate::ca::Ca;
 use crate::config::{Config, Surroundings};
 use crate::embed::{Options, Proxy};
+use crate::server::intercept::NOT_TLS;
 
 /// How long the CA of a run is valid.
 const VALIDITY: time::Duration = time::Duration::days(7);
@@ -61,6 +62,7 @@ const SETTINGS: [(&str, &str, &str); 2] = [
 
 /// Limits of the built-in configuration here: a package may be long, and so may a conversation.
 const ANSWER_MB: i64 = 1024;
+const BODY_BYTES: i64 = 256 << 20;
 const ANSWER_SECONDS: i64 = 3600;
 const TUNNEL_SECONDS: i64 = 7 * 24 * 3600;
 const REQUESTS_PER_MINUTE: i64 = 6000;
@@ -114,20 +116,19 @@ fn built_in() -> Config {
     config.tls_interception.enabled = true;
     config.tls_interception.max_response_bytes = ANSWER_MB << 20;
     config.fetch_proxy.max_response_mb = ANSWER_MB;
+    config.request_body_scanning.max_body_bytes = BODY_BYTES;
     config.fetch_proxy.timeout_seconds = ANSWER_SECONDS;
     config.fetch_proxy.monitoring.max_requests_per_minute = REQUESTS_PER_MINUTE;
+    config.websocket_proxy.enabled = true;
+    config.websocket_proxy.max_connection_seconds = TUNNEL_SECONDS;
     config.forward_proxy.max_tunnel_seconds = TUNNEL_SECONDS;
     config.forward_proxy.idle_timeout_seconds = TUNNEL_SECONDS;
     config
 }
 
+/// As the log of `run`.
 fn open_log(path: &str) -> Result<fs::File, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
+    crate::events::open_file(Path::new(path))
         .map_err(|e| Failure::new(format!("open {path}: {}", super::go_error(&e))))
 }
 
@@ -221,18 +222,23 @@ async fn tell(mut decisions: broadcast::Receiver<Arc<str>>, mut log: Option<fs::
 fn refusal(line: &str) -> Option<String> {
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
     let field = |name: &str| event.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-    if field("event") != "blocked" {
-        return None;
-    }
+    let what = match field("event") {
+        "blocked" => field("method"),
+        "ws_blocked" => "WebSocket",
+        _ => return None,
+    };
     let target = if field("url").is_empty() { field("target") } else { field("url") };
     let (scanner, reason) = (field("scanner"), field("reason"));
     let hint = match scanner {
+        "tls_handshake_error" if reason == NOT_TLS => {
+            " (plain HTTP, or no HTTP at all, in a tunnel; --no-intercept does not open tunnels)"
+        }
         "tls_handshake_error" => {
             " (does the command take its roots from a variable? --no-intercept does not open TLS)"
         }
         _ => "",
     };
-    Some(format!("muselet: blocked {} {target} [{scanner}] {reason}{hint}", field("method")))
+    Some(format!("muselet: blocked {what} {target} [{scanner}] {reason}{hint}"))
 }
 
 /// The files that make the command trust the run's CA; removed with this value.
@@ -296,10 +302,23 @@ mod tests {
             refusal(blocked).unwrap(),
             "muselet: blocked CONNECT x.example:443 [allowlist] domain not in allowlist: x.example"
         );
+        let message = r#"{"event":"ws_blocked","target":"wss://x.example/","scanner":"ws_protocol","reason":"message too large"}"#;
+        assert_eq!(
+            refusal(message).unwrap(),
+            "muselet: blocked WebSocket wss://x.example/ [ws_protocol] message too large"
+        );
         let untrusted = r#"{"event":"blocked","method":"CONNECT","target":"x.example:443","scanner":"tls_handshake_error","reason":"tls handshake eof"}"#;
         assert!(refusal(untrusted).unwrap().ends_with(
             "(does the command take its roots from a variable? --no-intercept does not open TLS)"
         ));
+        // Certificates have nothing to do with it.
+        let plain = untrusted.replace("tls handshake eof", NOT_TLS);
+        let told = refusal(&plain).unwrap();
+        assert!(
+            told.ends_with(
+                "(plain HTTP, or no HTTP at all, in a tunnel; --no-intercept does not open tunnels)"
+            )
+        );
         assert_eq!(refusal(r#"{"event":"forward_http"}"#), None);
         assert_eq!(refusal("no json"), None);
     }

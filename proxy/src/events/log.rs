@@ -21,6 +21,7 @@ use super::text;
 mod file;
 
 use file::LogFile;
+pub(crate) use file::open as open_file;
 
 /// Bytes that may wait for one output: about 50,000 lines.
 const BOUND: usize = 16 << 20;

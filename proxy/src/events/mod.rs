@@ -29,8 +29,8 @@ use muselet_rules::Strictness;
 
 pub use emit::{EmitError, Emitters, Severity, instance_id};
 pub use event::{BundleRule, Context, Direction, Event, technique};
-pub(crate) use log::reason as system_reason;
 pub use log::{LogError, LogFormat, LogOptions, LogOutput};
+pub(crate) use log::{open_file, reason as system_reason};
 pub use metrics::{CrossRequestStats, EXPOSITION_TYPE, Metrics, SniCategory};
 pub use stamp::capture_local_offset;
 

@@ -8,16 +8,17 @@
 
 pub mod origin;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use muselet::ca::{Ca, LeafCache, LeafSettings};
 use muselet::config::Config;
-use muselet::events::Events;
+use muselet::events::{Events, LogOptions, LogOutput};
 use muselet::policy::{Policy, Surroundings};
 use muselet::server::{KillSwitch, Server, Shared};
 use muselet::upstream::tls::{TlsClient, TrustLocations};
@@ -39,6 +40,21 @@ request_body_scanning: {action: block}
 response_scanning: {action: block}
 ";
 
+/// Lines of the decision log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(lines);
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A proxy, an origin behind TLS, and the files that clients need.
 pub struct World {
     pub proxy: SocketAddr,
@@ -49,6 +65,7 @@ pub struct World {
     pub shared: Arc<Shared>,
     /// Ends when the proxy has stopped.
     pub served: tokio::task::JoinHandle<()>,
+    log: Log,
     directory: tempfile::TempDir,
     roots: Arc<rustls::RootCertStore>,
 }
@@ -64,12 +81,22 @@ impl World {
         Self::start("", more).await
     }
 
+    /// With every tunnel opened up, and upgrades stripped.
+    pub async fn start_without_websockets(more: &str) -> Self {
+        let config = CONFIG.replace("websocket_proxy: {enabled: true}", "websocket_proxy: {enabled: false}");
+        Self::start_with(&config, "", more).await
+    }
+
     /// With tunnels to the origin relayed as they are.
     pub async fn relaying() -> Self {
         Self::start("passthrough_domains: [localhost], ", "").await
     }
 
     async fn start(section: &str, more: &str) -> Self {
+        Self::start_with(CONFIG, section, more).await
+    }
+
+    async fn start_with(config: &str, section: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let pem =
             Ca::generate("test", time::Duration::hours(1), time::OffsetDateTime::now_utc()).expect("a CA");
@@ -83,20 +110,24 @@ impl World {
             certificate.display(),
             key.display()
         );
-        let config = Config::parse(format!("{CONFIG}{section}{more}").as_bytes(), Path::new("/"))
+        let config = Config::parse(format!("{config}{section}{more}").as_bytes(), Path::new("/"))
             .expect("valid configuration");
         let ca = Ca::load(&certificate, &key, config.muselet.strictness).expect("our CA loads");
         let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
         let leaves = Arc::new(LeafCache::new(Arc::new(ca), settings).expect("leaves"));
         let leaf = leaves.get("localhost").await.expect("a leaf");
-        let (address, events) = origin::start(Arc::clone(&leaf.server_config), directory.path()).await;
+        let (address, control) = origin::start(Arc::clone(&leaf.server_config), directory.path()).await;
 
         let trust = TrustLocations { files: vec![certificate], directories: Vec::new() };
         let upstream = Upstream::new(Resolver::system(), TlsClient::new(trust));
         let kill_switch = Arc::new(KillSwitch::new(&config, None));
         let around = Surroundings { env: Vec::new(), secrets_file: None };
         let (policy, _) = Policy::compile(Arc::new(config), String::new(), &around).expect("compiles");
-        let shared = Shared::new(Arc::new(policy), Events::discard(), upstream, kill_switch, Some(leaves));
+        let log = Log::default();
+        let options =
+            LogOptions { output: LogOutput::Writer(Box::new(log.clone())), ..LogOptions::default() };
+        let events = Events::open(options, policy.config.muselet.strictness).expect("a log");
+        let shared = Shared::new(Arc::new(policy), events, upstream, kill_switch, Some(leaves));
         let server = Server::bind(Arc::clone(&shared), "127.0.0.1:0").await.expect("bound");
         let proxy = server.local_addr().expect("an address");
         let served = tokio::spawn(server.serve());
@@ -105,12 +136,18 @@ impl World {
             .add(PemObject::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate"))
             .expect("a root");
         let origin = format!("localhost:{}", address.port());
-        Self { proxy, origin, events, shared, served, directory, roots: Arc::new(roots) }
+        Self { proxy, origin, events: control, shared, served, log, directory, roots: Arc::new(roots) }
     }
 
     /// The CA's certificate, for clients that take a file.
     pub fn ca(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
+    }
+
+    /// What the proxy has logged.
+    pub fn logged(&self) -> String {
+        self.shared.events.flush();
+        String::from_utf8(self.log.0.lock().expect("no panic").clone()).expect("text")
     }
 
     /// A place for a client's files.
@@ -130,15 +167,7 @@ impl World {
 
     /// A tunnel to another port of `localhost`.
     pub async fn tunnel_to(&self, origin: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
-        let mut stream = TcpStream::connect(self.proxy).await.expect("connected");
-        stream.set_nodelay(true).expect("a socket");
-        let connect = format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\n\r\n");
-        stream.write_all(connect.as_bytes()).await.expect("sent");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.expect("an answer to CONNECT"));
-        }
-        assert!(head.starts_with(b"HTTP/1.1 200 "), "{}", head.escape_ascii());
+        let stream = self.raw_tunnel_to(origin).await;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -148,6 +177,20 @@ impl World {
         config.alpn_protocols = vec![alpn.to_vec()];
         let name = ServerName::try_from("localhost").expect("a name");
         tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS")
+    }
+
+    /// A tunnel in which nothing was said yet.
+    pub async fn raw_tunnel_to(&self, origin: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.proxy).await.expect("connected");
+        stream.set_nodelay(true).expect("a socket");
+        let connect = format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\n\r\n");
+        stream.write_all(connect.as_bytes()).await.expect("sent");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("an answer to CONNECT"));
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 "), "{}", head.escape_ascii());
+        stream
     }
 }
 

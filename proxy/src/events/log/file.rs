@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the path, at least.
@@ -66,13 +66,38 @@ impl LogFile {
     }
 }
 
-fn open(path: &std::path::Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+/// Opens a file for appending, a new one for its owner alone. A pipe is opened for reading as well, because that does not wait for
+/// a reader; what is written waits in it.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    OpenOptions::new().append(true).read(is_pipe).create(!is_pipe).mode(0o600).open(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_without_a_reader_takes_lines_until_one_comes() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("log");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )?;
+        let mut log = LogFile::open(path.clone()).map_err(|(_, error)| error)?;
+        log.write(b"one\n").map_err(|(error, _)| error)?;
+        let mut reader = File::open(&path)?;
+        log.look();
+        log.write(b"two\n").map_err(|(error, _)| error)?;
+        let mut read = [0; 8];
+        io::Read::read_exact(&mut reader, &mut read)?;
+        assert_eq!(&read, b"one\ntwo\n");
+        Ok(())
+    }
 
     #[test]
     fn a_file_that_was_moved_is_opened_anew() -> io::Result<()> {

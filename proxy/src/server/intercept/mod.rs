@@ -23,12 +23,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
+use muselet_rules::Strictness;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::answer;
 use super::exchange::Exchange;
 use super::room::Room;
 use super::wire::{self, Connection, Limits};
@@ -40,8 +44,13 @@ use request::Inner;
 /// Client's handshake, and its first request head, at most.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 const HEAD: Duration = Duration::from_secs(30);
+/// Why a tunnel ends whose client does not begin a handshake, as the reference says it.
+pub(crate) const NOT_TLS: &str = "tls: first record does not look like a TLS handshake";
 /// First byte of a TLS record that holds a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// What is told to a client that speaks HTTP where a handshake was to come. (D-620)
+const PLAIN_HTTP: &str = "blocked: plain HTTP in a tunnel that is opened for inspection: \
+                          send http:// requests to the proxy itself, or list the host in tls_interception.passthrough_domains";
 /// "No limit of its own": the tunnel's deadline comes first.
 const UNLIMITED: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -156,11 +165,18 @@ where
     metrics.set_tls_cert_cache_size(leaves.len());
     let accepted = match leaf {
         Ok(leaf) => accept(&tunnel, &leaf.server_config, io).await,
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(Refused::Handshake(error.to_string())),
     };
     let tls = match accepted {
         Ok(tls) => tls,
-        Err(why) => return report_handshake(exchange, &why),
+        Err(Refused::Handshake(why)) => return report_handshake(exchange, &why),
+        Err(Refused::NotTls(io)) => {
+            report_handshake(exchange, NOT_TLS);
+            if exchange.shared.fixed.strictness == Strictness::Hardened {
+                refuse_plain(&tunnel, io).await;
+            }
+            return;
+        }
     };
     metrics.tls_handshake("client", began.elapsed());
     if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -173,27 +189,61 @@ where
 /// A client connection inside the tunnel.
 type ClientTls<S> = tokio_rustls::server::TlsStream<Replay<S>>;
 
+/// Why there is no TLS in a tunnel.
+enum Refused<S> {
+    /// The handshake failed, or none came.
+    Handshake(String),
+    /// The client speaks something else. It would not understand an alert.
+    NotTls(Replay<S>),
+}
+
+impl<S> From<io::Error> for Refused<S> {
+    fn from(error: io::Error) -> Self {
+        Self::Handshake(error.to_string())
+    }
+}
+
 async fn accept<S>(
     tunnel: &Tunnel,
     config: &Arc<rustls::ServerConfig>,
-    io: Replay<S>,
-) -> Result<ClientTls<S>, String>
+    mut io: Replay<S>,
+) -> Result<ClientTls<S>, Refused<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let until = (Instant::now() + HANDSHAKE).min(tunnel.deadline);
     let handshake = async {
-        let mut io = io;
-        // A client that does not speak TLS would not understand an alert; the reference sends none either.
         if io.first_byte().await? != TLS_HANDSHAKE {
-            return Err(io::Error::other("tls: first record does not look like a TLS handshake"));
+            return Err(Refused::NotTls(io));
         }
-        TlsAcceptor::from(Arc::clone(config)).accept(io).await
+        Ok(TlsAcceptor::from(Arc::clone(config)).accept(io).await?)
     };
-    match timeout_at(until, handshake).await {
-        Ok(Ok(tls)) => Ok(tls),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("i/o timeout".to_owned()),
+    timeout_at(until, handshake).await.unwrap_or_else(|_| Err(Refused::Handshake("i/o timeout".to_owned())))
+}
+
+/// Answers one request of a client that speaks plain HTTP; nothing of it goes further.
+async fn refuse_plain<S>(tunnel: &Tunnel, io: Replay<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let drain = tunnel.exchange.shared.stop.drain.clone();
+    wire::serve(io, connection(tunnel, Limits::ADMIN), drain, |_| async {
+        let mut refusal = answer::text(StatusCode::FORBIDDEN, PLAIN_HTTP);
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        refusal
+    })
+    .await;
+}
+
+/// The inner connection of a tunnel.
+fn connection(tunnel: &Tunnel, limits: Limits) -> Connection {
+    Connection {
+        local: tunnel.ends.0,
+        peer: tunnel.ends.1,
+        limits,
+        strictness: tunnel.exchange.shared.fixed.strictness,
+        inner: true,
+        slot: Arc::default(),
     }
 }
 
@@ -208,14 +258,8 @@ async fn serve_http1<S>(tunnel: Arc<Tunnel>, tls: ClientTls<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = Connection {
-        local: tunnel.ends.0,
-        peer: tunnel.ends.1,
-        limits: Limits { head: HEAD, request: UNLIMITED, idle: UNLIMITED, write: None },
-        strictness: tunnel.exchange.shared.fixed.strictness,
-        inner: true,
-        slot: Arc::default(),
-    };
+    let limits = Limits { head: HEAD, request: UNLIMITED, idle: UNLIMITED, write: None };
+    let connection = connection(&tunnel, limits);
     let shared = &tunnel.exchange.shared;
     let seat = shared.upstream.descriptors.seat(&connection.slot, &shared.stop.drain);
     wire::serve(tls, connection, seat.leave.clone(), |request| {

@@ -17,6 +17,7 @@ use tokio::time::timeout_at;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::steps::Case;
+use crate::events::Event;
 use crate::policy::body::Action;
 use crate::policy::headers::{HeaderFinding, HeaderVerdict, canonical};
 use crate::server::answer::{self, Answer};
@@ -24,6 +25,11 @@ use crate::server::exchange::Exchange;
 use crate::server::wire::Takeover;
 use crate::server::{deliver, ws};
 use crate::upstream::pool::IncomingBody;
+
+/// What is logged where the upgrade goes the way of other hop-by-hop headers, which origins answer in many ways (D-621).
+const STRIPPED: &str =
+    "hint: the request for a WebSocket goes on as a plain one; websocket_proxy.enabled lets it through";
+const HINT_SCORE: f64 = 0.2;
 
 /// An upgrade that is let through.
 pub(super) struct Upgrade {
@@ -39,8 +45,15 @@ pub(super) fn wanted(case: &Case<'_>, can_take_over: bool) -> Option<Upgrade> {
     let asks = case.method == Method::GET
         && has_token(headers, &CONNECTION, b"upgrade")
         && has_token(headers, &UPGRADE, b"websocket");
-    let allowed = case.hardened() && case.exchange.policy.config.websocket_proxy.enabled;
-    let asked = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asks && allowed && can_take_over)?;
+    if !asks || !case.hardened() {
+        return None;
+    }
+    if !case.exchange.policy.config.websocket_proxy.enabled {
+        let ctx = case.exchange.context();
+        case.exchange.record(&Event::Anomaly { ctx, scanner: "", reason: STRIPPED, score: HINT_SCORE });
+        return None;
+    }
+    let asked = headers.get(SEC_WEBSOCKET_KEY).filter(|_| can_take_over)?;
     Some(Upgrade { asked: asked.clone(), key: generate_key() })
 }
 

@@ -222,7 +222,7 @@ impl Relay {
         let Some(header) = header else {
             return Err(End { to: To::Nobody, blocked: false, gone: true, ..End::closed("") });
         };
-        self.check_header(&header)?;
+        self.check_header(way, &header)?;
         let payload = self.within(way.direction, limit, way.reader.payload(&header)).await?;
         if self.hardened {
             // What came after the switch was thrown goes nowhere (D-512).
@@ -297,13 +297,18 @@ impl Relay {
         }
     }
 
-    fn check_header(&self, header: &Header) -> Result<(), End> {
+    fn check_header(&self, way: &Way<'_>, header: &Header) -> Result<(), End> {
         if header.is_control() {
             if header.length > 125 {
                 return Err(End::new(code::PROTOCOL, "control frame too large", To::Own));
             }
         } else if header.length > self.max_message {
-            return Err(End::new(code::SIZE, "message too large", To::Both));
+            let reason = "message too large";
+            // The reference has an event only for one in fragments (D-621).
+            return Err(match self.hardened {
+                true => self.breach(way, code::SIZE, reason),
+                false => End::new(code::SIZE, reason, To::Both),
+            });
         }
         if header.rsv1 {
             return Err(End::new(code::PROTOCOL, "compressed frames not supported", To::Both));

@@ -38,7 +38,14 @@ impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            // Origins that close without TLS's own goodbye are common. Whether the answer was whole is for HTTP to say, as in the
+            // reference; only what ends with its connection is then taken as it is.
+            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                read => read,
+            },
             Self::Clipped(inner, _) => Pin::new(&mut **inner).poll_read(cx, buf),
         }
     }
