@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::grammar::{boolean, command, flag, string, text};
-use super::{Done, Failure};
+use super::{Done, Failure, no_arguments};
 
 pub(super) fn definition() -> Command {
     command("canary", "Generate canary token configuration")
@@ -18,13 +18,14 @@ pub(super) fn definition() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
+    no_arguments("canary", matches)?;
     let name = text(matches, "name").unwrap_or("aws_canary");
     let variable = text(matches, "env-var").unwrap_or("AWS_CANARY_KEY");
+    let literal = flag(matches, "literal");
     // Without a variable there is nothing to refer to.
-    let value = if flag(matches, "literal") || variable.is_empty() {
-        eprintln!(
-            "warning: --literal prints the canary token value to stdout; avoid capturing in shared logs"
-        );
+    let value = if literal || variable.is_empty() {
+        let why = if literal { "--literal" } else { "an empty --env-var" };
+        eprintln!("warning: {why} prints the canary token value to stdout; avoid capturing in shared logs");
         text(matches, "value").unwrap_or("AKIAIOSFODNN7CANARY1").to_owned()
     } else {
         format!("${{{variable}}}")

@@ -97,7 +97,7 @@ fn scan(config: &Config, url: &str, report: &mut String) -> Result<bool, Failure
         secrets::scanner(config, environment, contents.as_deref()).map_err(|error| failed(&error))?;
     let pipeline =
         Pipeline::new(Settings::from(config), Arc::new(scanner)).map_err(|error| failed(&error))?;
-    let verdict = pipeline.scan(url.as_bytes(), Instant::now(), super::selftest::resolve);
+    let verdict = pipeline.scan(url.as_bytes(), Instant::now(), super::blocking::resolve);
     let _ = write!(report, "\nScanning URL: {url}\n");
     if verdict.allowed {
         let _ = writeln!(report, "  Result:  ALLOWED");

@@ -7,15 +7,17 @@ use crate::few;
 /// The help of the command at `path` below `root` (`[]`: the root itself).
 pub(super) fn render(root: &Command, path: &[&str]) -> String {
     let mut at = root;
+    let mut above = Vec::new();
     let mut full = super::program().to_owned();
     for name in path {
         let Some(sub) = at.find_subcommand(name) else { break };
+        above.push(at);
         at = sub;
         full = format!("{full} {name}");
     }
     let about = at.get_long_about().or_else(|| at.get_about());
     let mut out = about.map_or_else(String::new, |text| format!("{}\n\n", text.to_string().trim_end()));
-    out.push_str(&usage(root, at, &full));
+    out.push_str(&usage(&above, at, &full));
     if at.get_subcommands().next().is_some() {
         out.push_str(&format!("\nUse \"{full} [command] --help\" for more information about a command.\n"));
     }
@@ -24,14 +26,17 @@ pub(super) fn render(root: &Command, path: &[&str]) -> String {
 
 /// The usage part of the root's help.
 pub(super) fn usage_of(root: &Command) -> String {
-    usage(root, root, super::program())
+    usage(&[], root, super::program())
 }
 
-/// The part from `Usage:` on.
-fn usage(root: &Command, at: &Command, full: &str) -> String {
+/// The part from `Usage:` on. What the groups `above` a command accept, it accepts as well.
+fn usage(above: &[&Command], at: &Command, full: &str) -> String {
     let mut out = String::from("Usage:\n");
     let group = at.get_subcommands().next().is_some();
     if group {
+        if at.is_subcommand_negates_reqs_set() {
+            out.push_str(&format!("  {full} [flags]\n"));
+        }
         out.push_str(&format!("  {full} [command]\n"));
         // Hidden commands count for the width, as they do in the reference.
         let width = at.get_subcommands().map(|c| c.get_name().len()).max().unwrap_or(0).max(11);
@@ -53,24 +58,15 @@ fn usage(root: &Command, at: &Command, full: &str) -> String {
     }
     let name = full.rsplit(' ').next().unwrap_or(full);
     out.push_str("\nFlags:\n");
-    let own: Vec<&Arg> =
-        at.get_arguments().filter(|a| a.get_long().is_some() && !a.is_global_set()).collect();
-    let globals: Vec<&Arg> = root
-        .get_arguments()
-        .filter(|a| a.is_global_set() && a.get_long().is_some_and(|l| l != "help"))
-        .collect();
+    let named = |arg: &&Arg| arg.get_long().is_some_and(|long| long != "help");
     let help = Row { short: Some('h'), left: "--help".into(), text: format!("help for {name}") };
-    let mut rows: Vec<Row> = own.iter().map(|a| Row::of(a)).collect();
-    rows.push(help);
-    if at.get_name() == root.get_name() {
-        rows.extend(globals.iter().map(|a| Row::of(a)));
-        table(&mut out, rows);
-    } else {
-        table(&mut out, rows);
-        if !globals.is_empty() {
-            out.push_str("\nGlobal Flags:\n");
-            table(&mut out, globals.iter().map(|a| Row::of(a)).collect());
-        }
+    let own = at.get_arguments().filter(named).map(Row::of);
+    table(&mut out, own.chain([help]).collect());
+    let inherited = above.iter().flat_map(|group| group.get_arguments()).filter(named);
+    let inherited: Vec<Row> = inherited.filter(|arg| arg.is_global_set()).map(Row::of).collect();
+    if !inherited.is_empty() {
+        out.push_str("\nGlobal Flags:\n");
+        table(&mut out, inherited);
     }
     out
 }

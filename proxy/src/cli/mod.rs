@@ -5,6 +5,7 @@
 //! `generate config > file` produce an empty file. spec: cli-and-image §1, §26 item 1
 
 mod audit;
+mod blocking;
 mod canary;
 mod check;
 mod completion;
@@ -13,6 +14,7 @@ mod generate;
 mod grammar;
 mod healthcheck;
 mod help;
+mod init;
 mod install;
 mod logs;
 mod probe;
@@ -90,14 +92,21 @@ pub(crate) fn go_error(error: &std::io::Error) -> String {
     crate::events::system_reason(error)
 }
 
+/// Refuses positionals, in the words for a command that takes none.
+fn no_arguments(path: &str, matches: &ArgMatches) -> Result<(), Failure> {
+    match grammar::extra(matches).first() {
+        Some(word) => Err(Failure::new(format!("unknown command {word:?} for \"pipelock {path}\""))),
+        None => Ok(()),
+    }
+}
+
 /// Commands of the reference that serve other purposes than HTTP egress. Known by name, so that a script gets a clear answer.
-const ELSEWHERE: [&str; 22] = [
+const ELSEWHERE: [&str; 21] = [
     "assess",
     "claude",
     "cursor",
     "discover",
     "git",
-    "init",
     "integrity",
     "jetbrains",
     "keygen",
@@ -143,6 +152,7 @@ fn root() -> Command {
         .subcommand(exec::definition())
         .subcommand(healthcheck::definition())
         .subcommand(grammar::command("help", "Help about any command"))
+        .subcommand(init::definition())
         .subcommand(install::definition())
         .subcommand(logs::definition())
         .subcommand(probe::definition())
@@ -217,6 +227,7 @@ fn dispatch(args: &[String]) -> Result<Done, Failure> {
         ["exec"] => exec::run(deepest),
         ["healthcheck"] => healthcheck::run(deepest),
         ["help"] => Ok(help_command(&root, &grammar::extra(deepest))),
+        ["init", ..] => init::run(&path, deepest),
         ["install"] => install::run(deepest),
         ["logs"] => logs::run(deepest),
         ["probe"] => probe::run(deepest),

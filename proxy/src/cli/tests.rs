@@ -71,6 +71,14 @@ fn lays_help_out_in_the_familiar_way() {
     assert_eq!(text("help"), root);
     assert_eq!(text("tls bogus"), text("tls --help"));
     assert_eq!(text("help healthcheck"), text("healthcheck --help"));
+    let list = text("session list --help");
+    assert!(
+        list.contains("\nGlobal Flags:\n      --api-token string   ")
+            && list.contains("\n      --home string        "),
+        "{list}"
+    );
+    assert!(text("session -h").contains("\nFlags:\n      --api-token string   "));
+    assert!(text("init -h").contains("Usage:\n  pipelock init [flags]\n  pipelock init [command]\n"));
     assert!(text("healthcheck -h").contains("\nGlobal Flags:\n      --home string   "));
 }
 

@@ -18,7 +18,7 @@ pub mod schema;
 mod unimplemented;
 mod validate;
 pub mod value;
-mod write;
+pub(crate) mod write;
 pub mod yaml;
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ fn remarks_on_settings_that_do_not_do_what_they_seem_to() {
         ("version: 99", "version"),
         ("mode: audit", "mode"),
         ("redaction: {strict_reload: true}", "redaction.strict_reload"),
+        ("fetch_proxy: {listen: '127.0.0.1:99999'}", "fetch_proxy.listen"),
         ("airlock: {enabled: true}\nsession_profiling: {enabled: true}", "airlock.triggers"),
         ("api_allowlist: ['https://a.test/']", "api_allowlist"),
         ("fetch_proxy: {monitoring: {blocklist: ['a.test:443']}}", "fetch_proxy.monitoring.blocklist"),

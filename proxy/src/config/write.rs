@@ -17,14 +17,20 @@ impl Config {
     /// Every key in schema order, empty ones included, except those that are left out when empty.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        let mut out = String::new();
-        if let Json::Object(fields) = self.dump() {
-            for (key, value) in &fields {
-                entry(&mut out, 0, "", key, value);
-            }
-        }
-        out
+        document(&self.dump())
     }
+}
+
+/// A map as a document.
+#[must_use]
+pub fn document(value: &Json) -> String {
+    let mut out = String::new();
+    if let Json::Object(fields) = value {
+        for (key, value) in fields {
+            entry(&mut out, 0, "", key, value);
+        }
+    }
+    out
 }
 
 /// Writes `key: value` at an indentation; `lead` replaces the indentation's last part (the dash of a list item).
@@ -44,9 +50,33 @@ fn entry(out: &mut String, indent: usize, lead: &str, key: &str, value: &Json) {
                 list_item(out, indent + 4, item);
             }
         }
+        Json::String(text) if is_block(text) => block(out, indent + 4, text),
         value => {
             let _ = writeln!(out, " {}", leaf(value));
         }
+    }
+}
+
+/// Whether a text is better read line by line: several lines of printable characters, the first not indented.
+fn is_block(text: &str) -> bool {
+    text.trim_end_matches('\n').contains('\n')
+        && !text.starts_with([' ', '\n'])
+        && !text
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{FEFF}' | '\u{2028}' | '\u{2029}'))
+}
+
+fn block(out: &mut String, indent: usize, text: &str) {
+    let body = text.trim_end_matches('\n');
+    let keep = match text.len() - body.len() {
+        0 => "-",
+        1 => "",
+        _ => "+",
+    };
+    let _ = writeln!(out, " |{keep}");
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        let pad = if line.is_empty() { 0 } else { indent };
+        let _ = writeln!(out, "{:pad$}{line}", "");
     }
 }
 
@@ -56,6 +86,10 @@ fn list_item(out: &mut String, indent: usize, item: &Json) {
             for (i, (key, value)) in fields.iter().enumerate() {
                 entry(out, indent + 2, if i == 0 { "- " } else { "" }, key, value);
             }
+        }
+        Json::String(text) if is_block(text) => {
+            let _ = write!(out, "{:indent$}-", "");
+            block(out, indent + 2, text);
         }
         item => {
             let _ = writeln!(out, "{}- {}", " ".repeat(indent), leaf(item));
@@ -74,8 +108,8 @@ fn leaf(value: &Json) -> String {
             "-Inf" => "-.inf".to_owned(),
             text => scalar(text),
         },
-        Json::Array(_) => "[]".to_owned(),
-        Json::Object(_) => "{}".to_owned(),
+        // Empty, or a list within a list.
+        value => value.to_string(),
     }
 }
 
@@ -88,7 +122,8 @@ static MISREAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Text, plain where it stays text, else in single quotes, else in double quotes.
-fn scalar(text: &str) -> String {
+#[must_use]
+pub fn scalar(text: &str) -> String {
     let is_text = matches!(resolve(None, text), Ok((_, Resolved::Text(_))))
         && MISREAD.as_ref().is_some_and(|misread| !misread.is_match(text));
     if !is_text || text.chars().any(|c| c.is_control() || matches!(c, '\u{FEFF}' | '\u{2028}' | '\u{2029}')) {

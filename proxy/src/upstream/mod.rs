@@ -5,6 +5,7 @@ pub mod dial;
 pub mod hosts;
 pub mod http;
 pub mod pool;
+pub(crate) mod proxies;
 pub mod resolver;
 pub mod tls;
 mod turns;

@@ -6,8 +6,8 @@ mod score;
 use clap::{ArgMatches, Command};
 
 use super::grammar::{boolean, command, extra, flag, integer, string};
-use super::selftest::{Chosen, no_arguments};
-use super::{Done, Failure, help};
+use super::selftest::Chosen;
+use super::{Done, Failure, help, no_arguments};
 
 pub(super) fn definition() -> Command {
     let config = || string("config", "config file path (default: built-in configuration)").short('c');

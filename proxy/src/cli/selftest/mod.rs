@@ -5,32 +5,30 @@
 
 mod demo;
 mod diagnose;
+mod rehearsal;
 mod samples;
 mod simulate;
 mod throwaway;
 mod vectors;
 mod verify;
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::net::IpAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 use self::samples::Aim;
-use super::grammar::{boolean, extra, flag, string, text};
+use super::blocking::resolve;
+use super::grammar::{boolean, flag, string, text};
 use super::run::prepare::say;
 use super::{Done, Failure};
 use crate::config::Config;
 use crate::embed;
 use crate::policy::Policy;
-use crate::policy::url::LookupFailure;
-use crate::upstream::Resolver;
 
 pub(super) fn definitions() -> [Command; 5] {
     [
@@ -103,14 +101,6 @@ fn label(path: Option<&str>) -> &str {
     path.unwrap_or("defaults")
 }
 
-/// Refuses positionals, in the words for a command that takes none.
-pub(super) fn no_arguments(path: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    match extra(matches).first() {
-        Some(word) => Err(Failure::new(format!("unknown command {word:?} for \"pipelock {path}\""))),
-        None => Ok(()),
-    }
-}
-
 /// What a scanner said about a sample.
 struct Verdict {
     blocked: bool,
@@ -181,22 +171,6 @@ fn nothing() -> Verdict {
     Verdict { blocked: false, scanner: "", reason: String::new() }
 }
 
-pub(super) fn resolve(host: &str) -> Result<Vec<IpAddr>, LookupFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| LookupFailure::Failed(error.to_string()))?;
-    let mut answer = Err(LookupFailure::Cancelled);
-    let lookup = async { answer = Resolver::system().lookup(host).await.map(|addresses| addresses.to_vec()) };
-    wait(&runtime, Box::pin(lookup));
-    answer
-}
-
-/// Runs a future to its end: one copy of the runtime's loop, whatever the future is.
-fn wait(runtime: &Runtime, work: Pin<Box<dyn Future<Output = ()> + '_>>) {
-    runtime.block_on(work);
-}
-
 /// What became of one vector or check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Status {
@@ -241,6 +215,19 @@ impl Paint {
     fn word(&self, status: Status, word: &str) -> String {
         let colour = [32, 31, 33][status as usize];
         if self.0 { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+}
+
+/// Adds rows to a text, below the headings of their categories.
+fn list<'a>(out: &mut String, indent: usize, rows: impl Iterator<Item = (&'a str, String)>) {
+    let pad = " ".repeat(indent);
+    let mut heading = "";
+    for (category, row) in rows {
+        if category != heading {
+            heading = category;
+            let _ = write!(out, "\n{pad}{category}\n");
+        }
+        let _ = writeln!(out, "{pad}  {row}");
     }
 }
 
@@ -303,6 +290,7 @@ pub(super) fn graded(part: usize, whole: usize) -> (usize, &'static str) {
     (percentage, grade)
 }
 
+pub(super) use rehearsal::Rehearsal;
 pub(super) use simulate::{Simulation, simulation};
 
 #[cfg(test)]

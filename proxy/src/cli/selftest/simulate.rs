@@ -11,10 +11,10 @@ use clap::{ArgMatches, Command};
 use serde_json::Value;
 
 use super::samples::{self, Aim};
-use super::{Chosen, Object, Trial, config_flag, environment, graded, json_flag, label, no_arguments};
+use super::{Chosen, Object, Trial, config_flag, environment, graded, json_flag, label, list};
 use crate::cli::grammar::{command, flag};
 use crate::cli::run::prepare::say;
-use crate::cli::{Done, Failure};
+use crate::cli::{Done, Failure, no_arguments};
 use crate::config::Config;
 use crate::policy::url::parse::{Part, encode_into};
 use crate::policy::verdict::Label;
@@ -187,19 +187,15 @@ fn document(path: Option<&str>, simulation: &Simulation) -> String {
 fn text_of(path: Option<&str>, simulation: &Simulation) -> String {
     let Simulation { mode, played, passed, percentage, grade } = simulation;
     let mut out = format!("Pipelock Attack Simulation\nConfig: {} (mode: {mode})\n", label(path));
-    let mut category = "";
-    for one in played {
-        if one.category != category {
-            category = one.category;
-            let _ = write!(out, "\n  {category}\n");
-        }
+    let rows = played.iter().map(|one| {
         let (sign, word) = match &one.limitation {
             _ if one.detected => ('+', "BLOCKED"),
             Some(why) => ('~', why.as_str()),
             None => ('-', "MISSED"),
         };
-        let _ = writeln!(out, "    {sign} {:45} {word}", one.name);
-    }
+        (one.category, format!("{sign} {:45} {word}", one.name))
+    });
+    list(&mut out, 2, rows);
     let _ = writeln!(out, "\nScore: {passed}/{} ({percentage}%)  Grade: {grade}", played.len());
     out
 }

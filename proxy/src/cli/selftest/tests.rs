@@ -11,6 +11,8 @@ fn ran(line: &str) -> Result<Done, Failure> {
 fn commands_without_positionals_say_so() {
     for (line, wanted) in [
         ("simulate extra", "unknown command \"extra\" for \"pipelock simulate\""),
+        ("canary extra", "unknown command \"extra\" for \"pipelock canary\""),
+        ("session list extra", "unknown command \"extra\" for \"pipelock session list\""),
         ("audit score extra", "unknown command \"extra\" for \"pipelock audit score\""),
         ("audit capsule extra", "unknown command \"extra\" for \"pipelock audit capsule\""),
         ("audit .", "audit DIR: not part of muselet, which covers HTTP egress only"),

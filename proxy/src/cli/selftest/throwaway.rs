@@ -4,22 +4,27 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
 use tokio::runtime::Runtime;
 
+use crate::cli::blocking::wait;
 use crate::config::Config;
 use crate::embed::{Options, Proxy};
 use crate::policy::url::parse::{Part, encode_into};
+use crate::upstream::client::Client;
+use crate::upstream::proxies::Proxies;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer that is read, bytes.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 /// What the origin answers.
 pub(super) const MARK: &str = "muselet mock upstream";
 
 /// A running proxy.
 pub(super) struct Throwaway {
-    address: SocketAddr,
+    client: Client,
     pub(super) proxy: Proxy,
     runtime: Option<Runtime>,
 }
@@ -41,18 +46,22 @@ impl Throwaway {
             .map_err(|e| format!("starting the runtime: {e}"))?;
         let options = Options { env, ..Options::default() };
         let mut started = None;
-        super::wait(&runtime, Box::pin(async { started = Some(Proxy::start(config, options).await) }));
+        wait(&runtime, Box::pin(async { started = Some(Proxy::start(config, options).await) }));
         let proxy = started.ok_or("the proxy did not start")?.map_err(|e| e.to_string())?;
-        Ok(Throwaway { address: proxy.address(), proxy, runtime: Some(runtime) })
+        let client = Client::through(Proxies::only(proxy.address())).map_err(|e| crate::cli::go_error(&e))?;
+        Ok(Throwaway { client, proxy, runtime: Some(runtime) })
     }
 
     /// `GET` of a target: a path of the proxy's own, or a URL that it is to forward.
     pub(super) fn get(&self, target: &str) -> Result<Reply, String> {
-        let host = match target.split_once("://") {
-            Some((_, rest)) => rest.split('/').next().unwrap_or_default().to_owned(),
-            None => self.address.to_string(),
-        };
-        exchange(self.address, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+        let own = || format!("http://{}{target}", self.proxy.address());
+        let url = if target.starts_with('/') { own() } else { target.to_owned() };
+        let url: Uri = url.parse().map_err(|e| format!("{url:?}: {e}"))?;
+        let headers = HeaderMap::new();
+        let call = self.client.request(&Method::GET, &url, &headers, Bytes::new(), LONGEST);
+        let answer = self.client.wait(PATIENCE, call).ok_or("no answer in time")??;
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        Ok(Reply { status: answer.status.as_u16(), body })
     }
 
     /// `/fetch` of a URL.
@@ -69,25 +78,6 @@ impl Drop for Throwaway {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-fn exchange(address: SocketAddr, request: &str) -> Result<Reply, String> {
-    let failed = |e: std::io::Error| crate::cli::go_error(&e);
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
-    stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer).map_err(failed)?;
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut head = httparse::Response::new(&mut headers);
-    match head.parse(&answer) {
-        Ok(httparse::Status::Complete(end)) => Ok(Reply {
-            status: head.code.unwrap_or_default(),
-            body: String::from_utf8_lossy(&answer[end..]).into_owned(),
-        }),
-        _ => Err("no HTTP answer".to_owned()),
     }
 }
 

@@ -8,7 +8,9 @@ use clap::{ArgMatches, Command};
 use serde_json::Value;
 
 use super::samples::{self, Aim};
-use super::{Chosen, Object, Paint, Status, Trial, config_flag, json_flag, label, no_color_flag, tally};
+use super::{
+    Chosen, Object, Paint, Status, Trial, config_flag, json_flag, label, list, no_color_flag, tally,
+};
 use crate::cli::grammar::{boolean, command, flag, string, text};
 use crate::cli::{Done, Failure};
 use crate::config::{Config, List};
@@ -228,15 +230,11 @@ fn document(label: &str, mode: &str, tried: &[Tried], counts: [usize; 3], gaps: 
 fn text_of(label: &str, tried: &[Tried], counts: [usize; 3], gaps: &[String], paint: &Paint) -> String {
     let rule = "=".repeat(60);
     let mut out = format!("\nPipelock Test Suite — {} vectors, config: {}\n{rule}\n", tried.len(), label);
-    let mut category = "";
-    for one in tried {
-        if one.category != category {
-            category = one.category;
-            let _ = write!(out, "\n  {category}\n");
-        }
+    let rows = tried.iter().map(|one| {
         let status = paint.word(one.status, ["[PASS]", "[FAIL]", "[SKIP]"][one.status as usize]);
-        let _ = writeln!(out, "    {status} {}  {}", one.name, one.detail());
-    }
+        (one.category, format!("{status} {}  {}", one.name, one.detail()))
+    });
+    list(&mut out, 2, rows);
     let [passed, failed, skipped] = counts;
     let _ = write!(out, "\n{rule}\nResults: {passed} passed, {failed} failed, {skipped} skipped\n");
     if !gaps.is_empty() {

@@ -19,7 +19,8 @@ use super::diagnose::{blocked_by_dlp, status_is, told};
 use super::samples::{self, Aim};
 use super::throwaway::Throwaway;
 use super::{
-    Chosen, Object, Paint, Status, Trial, config_flag, environment, json_flag, label, no_color_flag, tally,
+    Chosen, Object, Paint, Status, Trial, config_flag, environment, json_flag, label, list, no_color_flag,
+    tally,
 };
 use crate::cli::grammar::{command, flag, string, text};
 use crate::cli::{Done, Failure};
@@ -278,14 +279,10 @@ fn entry(check: &Check) -> Value {
 
 fn text_of(label: &str, context: &str, checks: &[Check], paint: &Paint) -> String {
     let mut out = format!("Pipelock Installation Verification\nConfig: {label}  Context: {context}\n");
-    let mut category = "";
-    for check in checks {
-        if check.category != category {
-            category = check.category;
-            let _ = write!(out, "\n{category}\n");
-        }
+    let rows = checks.iter().map(|check| {
         let status = paint.word(check.status, ["PASS", "FAIL", "N/A "][check.status as usize]);
-        let _ = writeln!(out, "  {status}  {:20}  {}", check.name, check.detail);
-    }
+        (check.category, format!("{status}  {:20}  {}", check.name, check.detail))
+    });
+    list(&mut out, 0, rows);
     out
 }

@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use self::api::{Api, escaped, misuse};
 use super::grammar::{boolean, command, extra, flag, string, text};
-use super::{Done, Failure};
+use super::{Done, Failure, no_arguments};
 
 type Fields = Map<String, Value>;
 
@@ -50,6 +50,7 @@ pub(super) fn definition() -> Command {
 
 pub(super) fn run(name: &str, matches: &ArgMatches) -> Result<Done, Failure> {
     if name == "list" {
+        no_arguments("session list", matches)?;
         return list(matches);
     }
     let args = extra(matches);

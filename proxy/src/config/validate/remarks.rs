@@ -46,11 +46,21 @@ const REMARKS: &[Remark] = &[
         },
         "has no effect",
     ),
+    (
+        "fetch_proxy.listen",
+        |config| !is_address(&config.fetch_proxy.listen),
+        "nothing can listen there - write address:port, for example 127.0.0.1:8888",
+    ),
     ("redaction.strict_reload", |config| config.redaction.strict_reload, "has no effect"),
 ];
 
 fn any_wildcard(hosts: &[String]) -> bool {
     hosts.iter().any(|host| host.contains('*'))
+}
+
+/// Whether an address to listen on has a port.
+fn is_address(listen: &str) -> bool {
+    listen.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// Why an entry of a host list that the reference does not check can match nothing; none when it can.

@@ -201,7 +201,11 @@ impl<'i> Builder<'i> {
 
     fn scan_error(&self, error: &ScanError) -> YamlError {
         let mark = error.marker();
-        syntax(mark.line(), mark.col() + 1, error.info().to_owned())
+        let mut message = error.info().to_owned();
+        if message.contains("unknown anchor") {
+            message.push_str(" (a text that begins with * must stand in quotes: \"*.example.com\")");
+        }
+        syntax(mark.line(), mark.col() + 1, message)
     }
 
     fn take(&mut self, event: Event<'i>, span: Span) -> Result<(), YamlError> {

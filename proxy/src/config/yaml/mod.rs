@@ -9,11 +9,13 @@ mod decode;
 mod document;
 mod scalar;
 mod timestamp;
+mod tree;
 
 pub use decode::{Decoder, Entries, Fatal, Slot, Struct, Value};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES, Node, NodeId, NodeKind};
 pub use scalar::{Resolved, Tag, resolve};
 pub use timestamp::Timestamp;
+pub use tree::tree;
 
 #[cfg(test)]
 mod tests;

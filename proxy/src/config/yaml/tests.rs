@@ -197,3 +197,32 @@ proptest::proptest! {
         let _ = read(&bytes);
     }
 }
+
+#[test]
+fn a_pattern_without_quotes_is_told_to_take_them() {
+    let why = error("api_allowlist: [*.github.com]");
+    assert!(why.ends_with("must stand in quotes: \"*.example.com\")"), "{why}");
+}
+
+#[test]
+fn a_document_without_a_schema_is_read_as_json_and_written_again() {
+    let text = "b: &x {on: yes, n: 0o17, f: 1.5, t: 2026-01-02, none: ~}\na: [*x, 'true', [1, {k: v}]]\nm: {<<: *x, n: 2}\n\
+                script: |\n  set -e\n\n    indented\nkeep: \"a\\nb\\n\\n\"\nlines: [\"a\\nb\"]\ntab: \"a\\n\\tb\"\n";
+    let read = tree(text.as_bytes()).expect("valid");
+    let b = serde_json::json!({"on": "yes", "n": 15, "f": 1.5, "t": "2026-01-02", "none": null});
+    let wanted = serde_json::json!({
+        "b": b,
+        "a": [b, "true", [1, {"k": "v"}]],
+        "m": {"n": 2, "on": "yes", "f": 1.5, "t": "2026-01-02", "none": null},
+        "script": "set -e\n\n  indented\n",
+        "keep": "a\nb\n\n",
+        "lines": ["a\nb"],
+        "tab": "a\n\tb",
+    });
+    assert_eq!(read, wanted);
+    let written = crate::config::write::document(&read);
+    assert_eq!(tree(written.as_bytes()).unwrap_or_else(|e| panic!("{e}\n{written}")), wanted, "{written}");
+    assert!(written.contains("script: |\n    set -e\n\n      indented\n"), "{written}");
+    assert!(tree(b"a: 1\na: 2\n").is_err());
+    assert_eq!(tree(b"").expect("nothing"), serde_json::Value::Null);
+}
