@@ -426,3 +426,111 @@ async fn the_key_of_a_websocket_in_a_tunnel_does_not_reach_the_origin() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_a_websocket_in_a_tunnel_are_redacted_and_counted_like_those_of_the_proxys_own() {
+    const REDACT: &str =
+        "redaction: {enabled: true, default_profile: p, profiles: {p: {classes: [aws-access-key]}}}\n";
+    const ACROSS: &str = "cross_request_detection: {enabled: true, entropy_budget: {enabled: true, bits_per_window: 60, action: block}}\n";
+    let keyed = format!("{{\"k\":\"{SECRET}\"}}");
+    let cases = [
+        (REDACT, vec![keyed.as_str()], Ok("{\"k\":\"<pl:aws-access-key:1>\"}")),
+        (REDACT, vec!["hi"], Err("redaction blocked request: non_json_body")),
+        (ACROSS, vec!["abcdefgh"], Ok("abcdefgh")),
+        (ACROSS, vec!["abcdefgh", "ABCDEFGHIJKLMNOP"], Err("cross-request exfiltration detected")),
+    ];
+    for (section, said, wanted) in cases {
+        let world = World::intercepting_with(section).await;
+        let stream = world.tunnel(b"http/1.1").await;
+        let url = format!("wss://{}/socket", world.origin);
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("a handshake");
+        let mut last = None;
+        for text in &said {
+            socket.send(Message::text(*text)).await.expect("sent");
+            last = socket.next().await;
+        }
+        match (last, wanted) {
+            (Some(Ok(Message::Text(echo))), Ok(wanted)) => assert_eq!(echo.as_str(), wanted, "{said:?}"),
+            (Some(Ok(Message::Close(Some(frame)))), Err(reason)) => {
+                assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Policy, reason), "{said:?}");
+            }
+            (last, _) => panic!("{said:?}: {last:?}"),
+        }
+    }
+}
+
+/// An origin behind TLS that answers as soon as it has a head, reads nothing more, and stays.
+async fn hasty_origin(world: &World, answer: &'static [u8]) -> String {
+    let leaves = world.shared.leaves.load_full().expect("leaves");
+    let leaf = leaves.get("localhost").await.expect("a leaf");
+    let mut config = (*leaf.server_config).clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let origin = format!("localhost:{}", listener.local_addr().expect("an address").port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else { return };
+                    head.push(byte);
+                }
+                let _ = stream.write_all(answer).await;
+                let _ = stream.flush().await;
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    origin
+}
+
+/// A request through a tunnel, and the head of its answer.
+async fn head_of_answer(world: &World, origin: &str, request: &[u8]) -> String {
+    let stream = world.tunnel_to(origin, b"http/1.1").await;
+    let (mut read, mut write) = tokio::io::split(stream);
+    let request = request.to_vec();
+    let sent = tokio::spawn(async move {
+        let _ = write.write_all(&request).await;
+        write
+    });
+    let mut head = Vec::new();
+    let answered = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(read.read_u8().await.expect("an answer"));
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.expect("an answer in time");
+    drop(sent);
+    String::from_utf8(head).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_before_the_body_was_sent_reaches_the_client() {
+    const TOO_LARGE: &[u8] =
+        b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong";
+    let world = World::intercepting().await;
+    let origin = hasty_origin(&world, TOO_LARGE).await;
+    // More than sockets hold.
+    let body = b"words ".repeat(700_000);
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: {origin}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer = head_of_answer(&world, &origin, &[head.as_bytes(), &body].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// D-515
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unasked_switch_of_protocols_in_a_tunnel_is_refused() {
+    const SWITCH: &[u8] =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nother";
+    let world = World::intercepting().await;
+    let origin = hasty_origin(&world, SWITCH).await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {origin}\r\n\r\n");
+    let answer = head_of_answer(&world, &origin, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
