@@ -49,7 +49,7 @@ impl Upstream {
         Self::new(Resolver::system(), TlsClient::new(TrustLocations::from_environment()))
     }
 
-    /// From parts. Nobody is told when descriptors run out, unless [`Upstream::reporting_to`] says whom.
+    /// From parts. Nobody is told when descriptors run out, unless `reporting_to` says whom.
     #[must_use]
     pub fn new(resolver: Resolver, tls: TlsClient) -> Self {
         let descriptors = Arc::new(Descriptors::new(descriptors::limit(), None));
