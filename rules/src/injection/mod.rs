@@ -126,7 +126,7 @@ impl Scanner {
 
     /// The same without the rules whose names `without` picks: what they find hides nothing else.
     pub fn scan_without(&self, text: &[u8], without: Without<'_>) -> ScanResult {
-        self.or_as_read(self.scan_as_sent(text, without), text, |text| self.scan_as_sent(text, without))
+        self.or_read(self.scan_as_sent(text, without), text, LETTERS, |text| self.scan_as_sent(text, without))
     }
 
     fn scan_as_sent(&self, text: &[u8], without: Without<'_>) -> ScanResult {
@@ -136,35 +136,22 @@ impl Scanner {
         } else {
             ScanResult::default()
         };
-        if gone { self.or_in_tags(found, text, |text| self.scan_as_sent(text, without)) } else { found }
+        if gone { self.or_read(found, text, TAGS, |text| self.scan_as_sent(text, without)) } else { found }
     }
 
-    /// What is read where escapes or character references stand for letters, where nothing else was found (D-211).
-    fn or_as_read(
+    /// `found`, or what `scan` finds in `text` as `reading` has it, where nothing was found.
+    fn or_read(
         &self,
         found: ScanResult,
         text: &[u8],
+        reading: Reading,
         scan: impl FnOnce(&[u8]) -> ScanResult,
     ) -> ScanResult {
         if !found.is_clean() || !self.rules.is_hardened() {
             return found;
         }
-        let Some(read) = with_hidden_letters(text) else { return found };
-        only_by(scan(&read), "D-211")
-    }
-
-    /// What tag characters spell, read where nothing else was found (D-208).
-    fn or_in_tags(
-        &self,
-        found: ScanResult,
-        text: &[u8],
-        scan: impl FnOnce(&[u8]) -> ScanResult,
-    ) -> ScanResult {
-        if !found.is_clean() || !self.rules.is_hardened() {
-            return found;
-        }
-        let Some(spelled) = spelled_in_tags(text) else { return found };
-        only_by(scan(&spelled), "D-208")
+        let Some(read) = (reading.read)(text) else { return found };
+        only_by(scan(&read), reading.difference)
     }
 
     /// Builds what the first scan would otherwise wait for: some milliseconds of work.
@@ -176,8 +163,8 @@ impl Scanner {
     #[doc(hidden)]
     pub fn scan_plainly(&self, text: &[u8]) -> ScanResult {
         let as_sent = |text: &[u8]| self.rules.scan(text, None, &|_| false);
-        let with_tags = |text: &[u8]| self.or_in_tags(as_sent(text), text, as_sent);
-        self.or_as_read(with_tags(text), text, with_tags)
+        let with_tags = |text: &[u8]| self.or_read(as_sent(text), text, TAGS, as_sent);
+        self.or_read(with_tags(text), text, LETTERS, with_tags)
     }
 
     /// The rules that may match, over all texts that the passes read; and whether the text holds characters without a glyph.
@@ -207,6 +194,18 @@ impl Scanner {
         self.rules.transformed(text, result)
     }
 }
+
+/// Another way to read a text.
+struct Reading {
+    /// The text read so, if that is another one.
+    read: fn(&[u8]) -> Option<Vec<u8>>,
+    difference: &'static str,
+}
+
+/// Escapes and character references that stand for letters are read as these.
+const LETTERS: Reading = Reading { read: with_hidden_letters, difference: "D-211" };
+/// Tag characters are read as what they spell.
+const TAGS: Reading = Reading { read: spelled_in_tags, difference: "D-208" };
 
 /// What was found in another text than the one that was sent, in which there is nothing to replace.
 fn only_by(found: ScanResult, difference: &'static str) -> ScanResult {
