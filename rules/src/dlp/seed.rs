@@ -119,12 +119,13 @@ pub(super) fn detect_punctuated(text: &str, settings: SeedSettings, checks: &mut
     })
 }
 
-/// Whether words come again after others, as in names of members (`"input_token"`, `"output_token"`): more than one of each
-/// twelve. Of random phrases not one in a thousand is such.
+/// Whether words come again, as in names of members (`"input_token"`, `"output_token"`) and in lists of these: more than one of
+/// each twelve. Of random phrases not one in a thousand is such. One word again and again before the last is the phrase of many
+/// examples.
 fn has_refrain(words: &[Option<u16>]) -> bool {
-    let firsts = |at: &usize| *at == 0 || words[*at] != words[*at - 1];
     let again = |at: &usize| words[..*at].contains(&words[*at]);
-    (0..words.len()).filter(firsts).filter(again).count() > words.len() / LENGTHS[0]
+    (0..words.len()).filter(again).count() > words.len() / LENGTHS[0]
+        && words.iter().take(words.len() - 1).any(|word| *word != words[0])
 }
 
 /// Takes out stretches of the word list itself: four words that follow each other there are source code, not a phrase.

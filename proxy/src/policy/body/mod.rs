@@ -25,8 +25,7 @@ mod verdict;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use muselet_rules::dlp::{Match, Scanner};
 
 use self::addresses::AddressGuard;
@@ -245,18 +244,13 @@ impl BodyPolicy {
         (finding, scanned.warnings)
     }
 
-    /// What is found in a text that is a JSON object or array when its strings are scanned one by one and together, as those of
-    /// a body would be; one by one where there is an object on each line. `None`: nothing.
+    /// What is found in a text that is a JSON object or array, or one on each line, when it is scanned like a body that does not
+    /// say what it is: its strings one by one, and those that may be pieces of a credential together. `None`: nothing.
     pub fn secrets_in_json(&self, text: &[u8]) -> Option<Vec<Match>> {
         if !extract::may_be_json(text) {
             return None;
         }
-        let json = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let (mut finding, _) = self.judge_text(text, &json, &mut 0);
-        if finding.as_ref().is_some_and(|finding| finding.fail_closed) {
-            // It is not one value.
-            finding = self.judge_text(text, &HeaderMap::new(), &mut 0).0;
-        }
+        let (finding, _) = self.judge_text(text, &HeaderMap::new(), &mut 0);
         finding.filter(|finding| finding.label == Label::BodyDlp).map(|finding| finding.matches)
     }
 
@@ -312,7 +306,7 @@ impl BodyPolicy {
                 return scanned;
             }
         }
-        if let Some((joined, difference)) = strings.joined_with_extras() {
+        if let Some((joined, difference)) = strings.joined_pieces() {
             self.text(&joined, Some(difference), &mut scanned);
         }
         scanned

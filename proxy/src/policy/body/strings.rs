@@ -9,6 +9,11 @@ use std::borrow::Cow;
 use muselet_rules::dlp::{Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
+/// Strings that are put together at most as pieces of one credential.
+const MAX_PIECES: usize = 32;
+/// Letters of the longest word of a seed phrase.
+const LONGEST_WORD: usize = 8;
+
 /// A span; the top bit of `start` tells the arena from the body.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -177,16 +182,21 @@ impl<'a> Strings<'a> {
         self.join(&self.sorted(self.spans.iter().copied()))
     }
 
-    /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
-    pub(super) fn joined_with_extras(&self) -> Option<(Buffer<u8>, &'static str)> {
-        let difference = self.extras.iter().find(|extra| extra.joined)?.difference;
-        let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
-        let sorted = self.sorted(self.spans.iter().copied().chain(extras));
-        Some((self.join(&sorted), difference))
+    /// Those of both lists that may be pieces of a credential in the same way, and the difference of the first of the hardened
+    /// mode's; `None` if there are none of these, or more than [`MAX_PIECES`].
+    ///
+    /// Not all strings: the names and words of any larger document, sorted and without what parts them, look like a credential or
+    /// a seed phrase sooner or later, and so do many short identifiers.
+    pub(super) fn joined_pieces(&self) -> Option<(Buffer<u8>, &'static str)> {
+        let mut extras = self.extras.iter().filter(|extra| extra.joined && is_piece(self.get(extra.span)));
+        let first = extras.next()?;
+        let extras = std::iter::once(first).chain(extras).map(|extra| extra.span);
+        let pieces = self.spans.iter().copied().filter(|&span| is_piece(self.get(span)));
+        let sorted = self.sorted(pieces.chain(extras).take(MAX_PIECES + 1));
+        (sorted.len() <= MAX_PIECES).then(|| (self.join(&sorted), first.difference))
     }
 
-    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and the same with the hardened
-    /// mode's strings. True is certain; false says only that they have to be scanned one by one.
+    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and all of both lists. True is certain; false says only that they have to be scanned one by one.
     pub(super) fn are_clean(&self, scanner: &Scanner) -> bool {
         let extras = |joined: bool| self.extras.iter().filter(move |extra| extra.joined == joined);
         let apart = extras(false).map(|extra| self.get(extra.span));
@@ -237,4 +247,14 @@ impl<'a> Strings<'a> {
         }
         text
     }
+}
+
+/// Whether a string is one word of the characters that credentials consist of: with letters and digits, or of more capital
+/// letters than any word of a seed phrase has.
+fn is_piece(text: &[u8]) -> bool {
+    let is_usual = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte);
+    text.iter().all(is_usual)
+        && text.iter().any(u8::is_ascii_alphabetic)
+        && (text.iter().any(u8::is_ascii_digit)
+            || text.len() > LONGEST_WORD && !text.iter().any(u8::is_ascii_lowercase))
 }

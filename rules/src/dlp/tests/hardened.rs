@@ -189,17 +189,31 @@ fn names_of_members_are_no_seed_phrase() {
     let settings = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };
     let scanner = Scanner::new(settings.clone()).unwrap();
     let words: Vec<&str> = include_str!("../../../builtin/bip39-english.txt").lines().step_by(97).collect();
+    let letters = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphabetic() { c } else { ' ' }).collect()
+    };
     let mut by_chance = 0;
     for (i, word) in words.iter().enumerate() {
         let other = words[(i * 5 + 3) % words.len()];
         let text = format!(
             "{{\"input_token\": \"{word}\", \"output_token\": \"{other}\", \"limit_key\": \"{word}\", \"result_key\": \"{other}\", \"input_token\": 1}}"
         );
-        let alone: String = text.chars().map(|c| if c.is_ascii_alphabetic() { c } else { ' ' }).collect();
-        by_chance += u32::from(scanner.seed_in(&alone));
+        by_chance += u32::from(scanner.seed_in(&letters(&text)));
         assert_eq!(scan(&settings, Strictness::Hardened, &text), [], "{text}");
     }
     assert!(by_chance > 0, "none of the texts was one by its checksum");
+    // Sorted, as the strings of a document are when they are scanned together.
+    let mut by_chance = 0;
+    for first in 2..11 {
+        for (i, word) in words.iter().enumerate() {
+            let other = words[(i * 7 + 1) % words.len()];
+            let text =
+                [format!("{word}_3\n").repeat(first), format!("{other}_3\n").repeat(12 - first)].concat();
+            by_chance += u32::from(scanner.seed_in(&letters(&text)));
+            assert_eq!(scan(&settings, Strictness::Hardened, &text), [], "{text}");
+        }
+    }
+    assert!(by_chance > 0, "none of the lists was one by its checksum");
     // The same two words before a phrase do not hide it.
     let named = [("BIP-39 Seed Phrase".to_owned(), Some("D-109"))];
     assert_eq!(scan(&settings, Strictness::Hardened, "abandon_about: \"«SEP:\", \"»\""), named);

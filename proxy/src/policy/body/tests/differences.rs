@@ -238,6 +238,37 @@ fn ordinary_bodies_of_every_kind_pass_the_hardened_mode() {
 }
 
 #[test]
+fn names_and_words_of_json_under_other_types_are_no_credential_together() {
+    // Sorted and without what parts them, these are a seed phrase by its checksum, or a key by its first letters.
+    let schema = "code color column craft cycle detail device digital distance document east economy"
+        .split(' ')
+        .map(|word| format!(r#""{word}": {{"type": "x-number"}}"#));
+    let identifiers: Vec<String> = (0..40u64)
+        .map(|number| format!("\"A3T{:08X}\"", number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32))
+        .collect();
+    let bodies = [
+        format!("{{{}}}", schema.collect::<Vec<_>>().join(", ")),
+        r#"{"name": "asianwidth", "keywords": ["asian", "full", "halfwidth", "lookup"], "asiaRegion": "assignments"}"#
+            .to_owned(),
+        format!("[{}]", identifiers.join(", ")),
+    ];
+    let (reference, hardened) =
+        (policy(&config(Strictness::Reference)), policy(&config(Strictness::Hardened)));
+    for body in &bodies {
+        let body = body.as_bytes();
+        assert!(reason(&reference, "application/json", body).is_some(), "{}", body.escape_ascii());
+        for content_type in
+            ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream", ""]
+        {
+            let shown = format!("{content_type} {}", body.escape_ascii());
+            assert_eq!(reason(&reference, content_type, body), None, "{shown}");
+            assert_eq!(reason(&hardened, content_type, body), None, "{shown}");
+        }
+        assert_eq!(hardened.secrets_in_json(body), None, "{}", body.escape_ascii());
+    }
+}
+
+#[test]
 fn compressed_bodies_are_scanned_where_that_is_switched_on() {
     use std::io::Write;
     let gzip = |text: &str| {
