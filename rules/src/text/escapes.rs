@@ -1,5 +1,5 @@
-//! Characters that are written as escapes of programming languages: `\u0041`, `\x41`, `\u{41}`, `\U00000041`, and beside such
-//! ones `\/`.
+//! Characters that are written as escapes of programming languages: `\u0041`, `\x41`, `\u{41}`, `\U00000041`, `\101`, and beside
+//! such ones `\/`.
 //!
 //! A document inside a string of another one is escaped once more at each level, so any number of backslashes is as good as one.
 //! Only what stands near an escape is read: ordinary texts have a few, and are searched as they are besides.
@@ -43,7 +43,8 @@ pub(super) fn hide_letters(text: &[u8]) -> bool {
 fn may_hold_escapes(text: &[u8]) -> bool {
     let Some(first) = memchr::memchr(b'\\', text) else { return false };
     let (text, next) = (&text[first..], &text[first + 1..]);
-    let begins = |(&a, &b): (&u8, &u8)| (a == b'\\') & ((b | 0x20 == b'u') | (b == b'x'));
+    let begins =
+        |(&a, &b): (&u8, &u8)| (a == b'\\') & ((b | 0x20 == b'u') | (b == b'x') | (b & 0xfe == b'0'));
     // In blocks without a way out, so that they become vectors.
     let mut blocks = text.chunks(BLOCK).zip(next.chunks(BLOCK));
     blocks.any(|(text, next)| text.iter().zip(next).map(begins).fold(false, |any, one| any | one))
@@ -123,6 +124,11 @@ fn escape(text: &[u8]) -> Option<(Option<char>, usize)> {
         }
         [b'U', rest @ ..] => Some((char::from_u32(number(rest.get(..8)?)?), 9)),
         [b'x', rest @ ..] => Some((char::from_u32(number(rest.get(..2)?)?), 3)),
+        // Of ASCII, all three digits.
+        &[b'0' | b'1', second @ b'0'..=b'7', third @ b'0'..=b'7', ..] => {
+            let digits = [text[0], second, third].map(|digit| digit - b'0');
+            Some((Some(char::from(digits[0] << 6 | digits[1] << 3 | digits[2])), 3))
+        }
         _ => None,
     }
 }
@@ -153,6 +159,8 @@ mod tests {
             (r"\u005cu0041", Some("A")),
             (r"\u0061\/b\\/c", Some("a/b/c")),
             (r"a\/b", None),
+            (r"\101\113I\\101 \040\1012", Some("AKIA  A2")),
+            (r"\0 \10 \18a \201 \377 \108 s/(a)/\1b/", None),
             (r"a\u002fb", Some("a/b")),
             (r"\ud835\udc00\ud835\\udc01\ud835-\udc00", Some("\u{1d400}\u{1d401}-")),
             (r"\n\t\\ C:\users \u12 \u{} \u{1234567} \x4 \U0041", None),

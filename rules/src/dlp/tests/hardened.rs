@@ -53,6 +53,7 @@ fn each_difference_finds_what_it_is_for() {
         ),
         ("D-113", d(), r"{\u0022k\u0022: \u0022sk-\x61nt-«a*10»\u0022}", "Anthropic API Key"),
         ("D-113", d(), r#""{\"k\":\"{\\\"k\\\":\\\"\\\\u0073k-ant-«a*10»\\\"}\"}""#, "Anthropic API Key"),
+        ("D-113", d(), r#"k = "\163\153\055ant-«a*10»""#, "Anthropic API Key"),
         ("D-105", d(), "sk%2Dant%2D«a*10»%", "Anthropic API Key"),
         ("D-106", d(), "4111111111111111 123", "Credit Card Number"),
         ("D-106", d(), "wallet«WIF»", "Bitcoin WIF Private Key"),
