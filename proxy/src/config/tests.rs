@@ -106,6 +106,14 @@ fn remarks_on_settings_that_do_not_do_what_they_seem_to() {
         ("redaction: {strict_reload: true}", "redaction.strict_reload"),
         ("fetch_proxy: {listen: '127.0.0.1:99999'}", "fetch_proxy.listen"),
         ("airlock: {enabled: true}\nsession_profiling: {enabled: true}", "airlock.triggers"),
+        (
+            "cross_request_detection: {enabled: true, fragment_reassembly: {enabled: true}}",
+            "bind_default_agent_identity",
+        ),
+        (
+            "session_profiling: {enabled: true}\nadaptive_enforcement: {enabled: true, escalation_threshold: 5}",
+            "bind_default_agent_identity",
+        ),
         ("api_allowlist: ['https://a.test/']", "api_allowlist"),
         ("fetch_proxy: {monitoring: {blocklist: ['a.test:443']}}", "fetch_proxy.monitoring.blocklist"),
         ("fetch_proxy: {monitoring: {blocklist: ['*a.test']}}", "fetch_proxy.monitoring.blocklist"),

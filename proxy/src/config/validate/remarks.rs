@@ -51,6 +51,14 @@ const REMARKS: &[Remark] = &[
         |config| !is_address(&config.fetch_proxy.listen),
         "nothing can listen there - write address:port, for example 127.0.0.1:8888",
     ),
+    (
+        "bind_default_agent_identity",
+        |config| {
+            let profiling = config.session_profiling.enabled && config.adaptive_enforcement.enabled;
+            (profiling || config.cross_request_detection.enabled) && !config.bind_default_agent_identity
+        },
+        "clients begin another session under another X-Pipelock-Agent - where there is one agent, set default_agent_identity and true",
+    ),
     ("redaction.strict_reload", |config| config.redaction.strict_reload, "has no effect"),
 ];
 
