@@ -76,13 +76,14 @@ impl Slot {
 
     /// Since when the client could have sent a whole request and has not; `None`: an answer is under way.
     pub(crate) fn silent_since(&self) -> Option<Instant> {
-        self.since()
+        let freed = self.freed.load(Ordering::SeqCst);
+        (freed != BUSY).then(|| self.began + Duration::from_nanos(freed))
     }
 
     /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the
     /// task.
     pub fn poll_free(&self, cx: &mut Context<'_>, wake: bool) -> Poll<Instant> {
-        if let Some(since) = self.since() {
+        if let Some(since) = self.silent_since() {
             return Poll::Ready(since);
         }
         if !wake {
@@ -97,12 +98,7 @@ impl Slot {
         }
         self.waits.store(true, Ordering::SeqCst);
         // It may have ended before it could know who waits.
-        self.since().map_or(Poll::Pending, Poll::Ready)
-    }
-
-    fn since(&self) -> Option<Instant> {
-        let freed = self.freed.load(Ordering::SeqCst);
-        (freed != BUSY).then(|| self.began + Duration::from_nanos(freed))
+        self.silent_since().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Whether the request before this one was a POST.

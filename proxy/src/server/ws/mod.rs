@@ -8,6 +8,7 @@ mod handshake;
 mod message;
 mod origin;
 mod relay;
+mod scans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,7 +220,7 @@ impl Opening {
             ..UrlVerdict::allow(Vec::new())
         };
         let _ = exchange.record_session(&self.host, &seen);
-        let difference = message::difference(&matches);
+        let difference = scans::difference(&matches);
         if !exchange.policy.config.enforces() {
             let ctx = Context { difference, ..exchange.context() };
             exchange.record(&Event::Anomaly { ctx, scanner: "dlp", reason: &reason, score: HEADER_SCORE });

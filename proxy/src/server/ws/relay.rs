@@ -17,8 +17,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::{self, Header, Reader, Writer};
-use super::message::{Judge, Refusal};
+use super::message::Judge;
 use super::origin::Io;
+use super::scans::Refusal;
 use super::{CLOSE_TIMEOUT, code, context};
 use crate::Strictness;
 use crate::events::{Direction, Event};
