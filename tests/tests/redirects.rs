@@ -1,4 +1,4 @@
-//! What a plain request carries along when its origin sends it elsewhere. (spec: http-proxy §5.5; difference D-524)
+//! What a plain request carries along when its origin sends it elsewhere. (spec: http-proxy §5.5; differences D-524 and D-527)
 
 use std::net::SocketAddr;
 
@@ -36,19 +36,19 @@ async fn origin(address: &str, answer: String) -> (SocketAddr, JoinHandle<String
 }
 
 /// The heads that two origins get, of which the first sends the request on to the second.
-async fn follow(strictness: Strictness, second: &str) -> [String; 2] {
+async fn follow(strictness: Strictness, second: &str) -> (SocketAddr, [String; 2]) {
     let (proxy, _) = muselet_tests::proxy::start(CONFIG, strictness).await;
     let (there, last) = origin(second, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
     let moved = format!("HTTP/1.1 302 Found\r\nLocation: http://{there}/\r\nContent-Length: 0\r\n\r\n");
     let (here, first) = origin("127.0.0.1", moved).await;
     let mut stream = TcpStream::connect(proxy).await.expect("connected");
     let request = format!(
-        "GET http://{here}/ HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer a\r\nX-Api-Key: b\r\nx-goog-api-key: c\r\n\
+        "GET http://{here}/a?token=b HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer a\r\nX-Api-Key: b\r\nx-goog-api-key: c\r\n\
          Accept: d\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("sent");
     assert!(read_head(&mut stream).await.starts_with("http/1.1 200 "), "{second}");
-    [first.await.expect("a request"), last.await.expect("a request")]
+    (here, [first.await.expect("a request"), last.await.expect("a request")])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,10 +62,24 @@ async fn keys_do_not_follow_to_another_host() {
         ),
         (Strictness::Reference, "127.0.0.2", &["x-api-key: b", "x-goog-api-key: c", "accept: d"]),
     ] {
-        let [first, last] = follow(strictness, second).await;
+        let (_, [first, last]) = follow(strictness, second).await;
         for line in ["authorization: bearer a", "x-api-key: b", "x-goog-api-key: c", "accept: d"] {
             assert!(first.contains(line), "{line}: {first}");
             assert_eq!(last.contains(line), kept.contains(&line), "{strictness:?} {second} {line}: {last}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_does_not_learn_the_url_that_led_there() {
+    for (strictness, second, learned) in [
+        (Strictness::Hardened, "127.0.0.2", ""),
+        (Strictness::Hardened, "127.0.0.1", "a?token=b"),
+        (Strictness::Reference, "127.0.0.2", "a?token=b"),
+    ] {
+        let (here, [first, last]) = follow(strictness, second).await;
+        assert!(first.starts_with("get /a?token=b http/1.1\r\n"), "{first}");
+        let line = format!("\r\nreferer: http://{here}/{learned}\r\n");
+        assert!(last.contains(&line), "{strictness:?} {second} {line}: {last}");
     }
 }

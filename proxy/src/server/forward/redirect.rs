@@ -1,7 +1,8 @@
 //! Sending, and following redirects as Go's client does. (spec: http-proxy §5.5)
 //!
 //! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again. Go's client keeps `X-Api-Key` and its
-//! kind on the way to another host; hardened, what the configuration calls sensitive stays behind as well (D-524).
+//! kind on the way to another host; hardened, what the configuration calls sensitive stays behind as well (D-524), and so do path
+//! and query of the URL that sent it there (D-527).
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE,
@@ -87,7 +88,8 @@ pub(in crate::server) async fn send(
         drain(response).await;
         let (first_host, client_referer) =
             first.get_or_insert_with(|| (host_of(&outbound.url), outbound.headers.get(REFERER).cloned()));
-        let referer = referer(&outbound.url, &next, client_referer.as_ref());
+        let hardened = exchange.shared.fixed.strictness == Strictness::Hardened;
+        let referer = referer(&outbound.url, &next, client_referer.as_ref(), hardened);
         outbound.headers.remove(REFERER);
         if let Some(referer) = referer {
             outbound.headers.insert(REFERER, referer);
@@ -97,7 +99,7 @@ pub(in crate::server) async fn send(
             for name in &CREDENTIALS {
                 outbound.headers.remove(name);
             }
-            if exchange.shared.fixed.strictness == Strictness::Hardened {
+            if hardened {
                 for name in &exchange.policy.config.request_body_scanning.sensitive_headers {
                     outbound.headers.remove(name.as_str());
                 }
@@ -161,13 +163,23 @@ async fn judge(exchange: &Exchange, next: &GoUrl<'_>, hop: u32) -> Result<(), Fa
     Ok(())
 }
 
-/// The previous URL without user-info; not from https to http; the client's own wins.
-fn referer(from: &GoUrl<'static>, to: &GoUrl<'_>, own: Option<&HeaderValue>) -> Option<HeaderValue> {
+/// The previous URL without user-info; not from https to http; the client's own wins. Hardened, another host learns no more than
+/// where that was: the rest of the URL may hold what only the first host may see.
+fn referer(
+    from: &GoUrl<'static>,
+    to: &GoUrl<'_>,
+    own: Option<&HeaderValue>,
+    hardened: bool,
+) -> Option<HeaderValue> {
     if &*from.scheme == "https" && &*to.scheme == "http" {
         return None;
     }
     if let Some(own) = own.filter(|value| !value.is_empty()) {
         return Some(own.clone());
+    }
+    if hardened && !is_same_or_below(&host_of(to), &host_of(from)) {
+        let origin = [from.scheme.as_bytes(), b"://", &from.host, b"/"].concat();
+        return HeaderValue::from_bytes(&origin).ok();
     }
     let mut from = from.clone();
     from.user = None;
@@ -216,10 +228,17 @@ mod tests {
     #[test]
     fn the_referer_never_shows_user_info_or_a_secure_page_to_a_plain_one() {
         let url = |text: &str| crate::policy::url::parse(text.as_bytes()).unwrap().into_owned();
-        let from = url("http://u:p@a.test/x?y");
-        assert_eq!(referer(&from, &url("http://b.test/"), None).unwrap(), "http://a.test/x?y");
-        assert_eq!(referer(&url("https://a.test/"), &url("http://b.test/"), None), None);
-        let own = HeaderValue::from_static("mine");
-        assert_eq!(referer(&from, &url("http://b.test/"), Some(&own)).unwrap(), "mine");
+        let from = url("http://u:p@a.test:81/x?y");
+        for hardened in [false, true] {
+            assert_eq!(
+                referer(&from, &url("http://b.a.test/"), None, hardened).unwrap(),
+                "http://a.test:81/x?y"
+            );
+            assert_eq!(referer(&url("https://a.test/"), &url("http://b.test/"), None, hardened), None);
+            let own = HeaderValue::from_static("mine");
+            assert_eq!(referer(&from, &url("http://b.test/"), Some(&own), hardened).unwrap(), "mine");
+        }
+        assert_eq!(referer(&from, &url("http://b.test/"), None, false).unwrap(), "http://a.test:81/x?y");
+        assert_eq!(referer(&from, &url("http://b.test/"), None, true).unwrap(), "http://a.test:81/");
     }
 }
