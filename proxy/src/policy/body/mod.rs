@@ -306,7 +306,7 @@ impl BodyPolicy {
                 return scanned;
             }
         }
-        if let Some((joined, difference)) = strings.joined_pieces() {
+        if let Some((joined, difference)) = strings.joined_with_extras() {
             self.text(&joined, Some(difference), &mut scanned);
         }
         scanned

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use muselet_rules::dlp::{Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
+use super::difference::JSON_BY_CONTENT;
+
 /// Strings that are put together at most as pieces of one credential.
 const MAX_PIECES: usize = 32;
 /// Letters of the longest word of a seed phrase.
@@ -182,18 +184,21 @@ impl<'a> Strings<'a> {
         self.join(&self.sorted(self.spans.iter().copied()))
     }
 
-    /// Those of both lists that may be pieces of a credential in the same way, and the difference of the first of the hardened
-    /// mode's; `None` if there are none of these, or more than [`MAX_PIECES`].
+    /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
     ///
-    /// Not all strings: the names and words of any larger document, sorted and without what parts them, look like a credential or
-    /// a seed phrase sooner or later, and so do many short identifiers.
-    pub(super) fn joined_pieces(&self) -> Option<(Buffer<u8>, &'static str)> {
-        let mut extras = self.extras.iter().filter(|extra| extra.joined && is_piece(self.get(extra.span)));
-        let first = extras.next()?;
-        let extras = std::iter::once(first).chain(extras).map(|extra| extra.span);
-        let pieces = self.spans.iter().copied().filter(|&span| is_piece(self.get(span)));
-        let sorted = self.sorted(pieces.chain(extras).take(MAX_PIECES + 1));
-        (sorted.len() <= MAX_PIECES).then(|| (self.join(&sorted), first.difference))
+    /// Where nothing but its content says that the body is JSON: those that may be pieces of a credential, if they are no more than
+    /// [`MAX_PIECES`]. The names and words of any larger document, sorted and without what parts them, look like a credential or a
+    /// seed phrase sooner or later, and so do many short identifiers.
+    pub(super) fn joined_with_extras(&self) -> Option<(Buffer<u8>, &'static str)> {
+        let extras = || self.extras.iter().filter(|extra| extra.joined);
+        let difference = extras().next()?.difference;
+        let spans = self.spans.iter().copied().chain(extras().map(|extra| extra.span));
+        if difference != JSON_BY_CONTENT {
+            return Some((self.join(&self.sorted(spans)), difference));
+        }
+        let pieces = spans.filter(|&span| is_piece(self.get(span)));
+        let sorted = self.sorted(pieces.take(MAX_PIECES + 1));
+        (sorted.len() <= MAX_PIECES).then(|| (self.join(&sorted), difference))
     }
 
     /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and all of both lists. True is certain; false says only that they have to be scanned one by one.

@@ -63,6 +63,11 @@ fn cases() -> Vec<Case> {
         case("D-801", JSON, |v| format!(r#"{{"a":{{"b":["{v}"]}},"\u0061":1}}"#).into_bytes()),
         case("D-801", JSON, |v| format!(r#"{{"a":"{}","a":"{}"}}"#, &v[..10], &v[10..]).into_bytes()),
         case("D-802", JSON, |v| format!(r#"{{"a":"{v}","n":1e999}}"#).into_bytes()),
+        case("D-802", JSON, |v| {
+            let others: Vec<String> = (0..40).map(|number| format!("\"7b{number:02}\"")).collect();
+            let (others, first, last) = (others.join(","), &v[..10], &v[10..]);
+            format!(r#"{{"a":"{first}","b":"{last}","c":[{others}],"n":1e999}}"#).into_bytes()
+        }),
         case("D-804", JSON, |v| format!("{}\"{v}\"{}", "[".repeat(66), "]".repeat(66)).into_bytes()),
         case("D-805", FORM_DATA, |v| {
             [format!("{v}\r\n").into_bytes(), part("A: b".into(), "c".into())].concat()
