@@ -7,7 +7,7 @@ mod process;
 
 use std::time::{Duration, Instant};
 
-use process::{Proxy, exchange, head, origin};
+use process::{Proxy, exchange, head, in_chunks, origin};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -73,6 +73,53 @@ async fn a_hundred_uploads_of_five_megabytes_stay_under_one_and_a_half_gigabytes
     let most = proxy.memory("VmHWM");
     println!("{UPLOADS} uploads of 5 MB: {:?}, at most {} MiB resident", began.elapsed(), most / MIB);
     assert!(most < 1_500_000_000, "{most} bytes resident");
+}
+
+/// Sends all requests at once, each with a pause in the middle, so that none is done before all have begun; the answers.
+async fn at_once(proxy: &Proxy, request: Vec<u8>, number: usize) -> Vec<String> {
+    let request: bytes::Bytes = request.into();
+    let mut under_way = JoinSet::new();
+    for _ in 0..number {
+        let (mut stream, request) = (proxy.connect().await, request.clone());
+        under_way.spawn(async move {
+            let (mut read, mut write) = stream.split();
+            let mut seen = Vec::new();
+            let send = async {
+                let (first, second) = request.split_at(request.len() / 2);
+                let _ = write.write_all(first).await;
+                tokio::time::sleep(process::PAUSE).await;
+                let _ = write.write_all(second).await;
+            };
+            let ((), _) = tokio::join!(send, read.read_to_end(&mut seen));
+            String::from_utf8_lossy(&seen[..seen.len().min(500)]).into_owned()
+        });
+    }
+    under_way.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_share_little_room_take_turns() {
+    const ROOM: u64 = 16;
+    const NUMBER: usize = 40;
+    const LENGTH: usize = 1_000_000;
+    let (proxy, origin) = (Proxy::start_with("muselet: {held_mb: 16}\n").await, origin().await);
+    let body = conversation(LENGTH);
+    let stated = [post(&origin, LENGTH).as_bytes(), &body].concat();
+    let chunked = post(&origin, 0).replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    let chunked = [chunked.as_bytes(), &in_chunks(&body)].concat();
+    let get = format!("GET http://{origin}/chunks/{LENGTH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (name, request) in
+        [("uploads with a length", stated), ("uploads in chunks", chunked), ("downloads", get.into_bytes())]
+    {
+        let began = Instant::now();
+        for answer in at_once(&proxy, request, NUMBER).await {
+            assert!(answer.starts_with("HTTP/1.1 200"), "{name}: {answer}");
+        }
+        println!("{NUMBER} {name}: {:?}", began.elapsed());
+    }
+    let most = proxy.memory("VmHWM");
+    println!("at most {} MiB resident", most / MIB);
+    assert!(most < 12 * ROOM * MIB, "{most} bytes resident");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::offload::Offload;
-use super::room::{Full, Lease, Room};
+use super::room::{Lease, NoRoom, Room};
 use crate::policy::body::{BodyFinding, BodyPolicy, BodyVerdict, Gate};
 
 /// What became of a body.
@@ -33,7 +33,7 @@ pub enum Inspected<B> {
     /// Refused before it was read to the end.
     Refused(BodyFinding),
     /// There is no room for it.
-    NoRoom(Full),
+    NoRoom(NoRoom),
 }
 
 impl<B> Debug for Inspected<B> {
@@ -74,11 +74,11 @@ where
         Gate::Block(finding) => return Inspected::Refused(finding),
         Gate::Buffer { limit } => limit,
     };
-    let mut lease = room.lease();
+    let mut lease = room.lease_for(&body, usize::try_from(limit).unwrap_or(usize::MAX));
     let (body, trailers) = match read(body, limit, declared, &mut lease).await {
         Ok(read) => read,
         Err(Unread::Finding(finding)) => return Inspected::Refused(finding),
-        Err(Unread::Room(full)) => return Inspected::NoRoom(full),
+        Err(Unread::Room(why)) => return Inspected::NoRoom(why),
     };
     let kept = lease.keep();
     let body = kept.tie(body);
@@ -101,7 +101,7 @@ where
 /// Why a body was not read to its end.
 enum Unread {
     Finding(BodyFinding),
-    Room(Full),
+    Room(NoRoom),
 }
 
 impl From<BodyFinding> for Unread {
@@ -110,9 +110,9 @@ impl From<BodyFinding> for Unread {
     }
 }
 
-impl From<Full> for Unread {
-    fn from(full: Full) -> Self {
-        Self::Room(full)
+impl From<NoRoom> for Unread {
+    fn from(why: NoRoom) -> Self {
+        Self::Room(why)
     }
 }
 
@@ -130,12 +130,12 @@ where
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
     let room = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default().min(limit_bytes);
     // It is read in one piece, so its room is taken beforehand.
-    lease.cover(room).await?;
+    lease.reserve(room).await?;
     // What came first, for as long as nothing came after it: most bodies are never copied.
     let mut first = Bytes::new();
     let mut buffer = BytesMut::new();
     let mut trailers = None;
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = lease.unless_given_up(body.frame()).await? {
         match frame.map_err(BodyFinding::unreadable)?.into_data() {
             Ok(data) => {
                 let have = first.len() + buffer.len();

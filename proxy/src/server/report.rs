@@ -5,7 +5,7 @@ use muselet_rules::dlp::Match;
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
 use super::identity::DEFAULT_PROFILE;
-use super::room::Full;
+use super::room::NoRoom;
 use crate::events::{BundleRule, Context, Event};
 use crate::policy::body::{Action, BodyFinding};
 use crate::policy::headers::HeaderFinding;
@@ -25,8 +25,8 @@ pub(super) fn warnings(exchange: &Exchange, matches: &[Match], transport: &str) 
 }
 
 /// Reports that there is no room for a body; the answer that says so. (D-630)
-pub(super) fn no_room(exchange: &Exchange, full: Full) -> Answer {
-    exchange.record(&Event::Error { ctx: exchange.context(), error: &full.to_string() });
+pub(super) fn no_room(exchange: &Exchange, why: NoRoom) -> Answer {
+    exchange.record(&Event::Error { ctx: exchange.context(), error: &why.to_string() });
     answer::no_room()
 }
 

@@ -1,15 +1,23 @@
 //! How much memory bodies may take, over the process and over one tunnel. (D-630)
 //!
 //! Each body has a bound of its own, but hundreds may be held at a time: a tunnel has 250 streams. So what a body takes beyond a
-//! few bytes is taken from a common room, and given back when the last handle of its bytes is gone. A body that finds no room
-//! waits a moment for others to leave, and is then refused: two that wait for each other's room end so too. One that is larger
-//! than all the room there is has it for itself.
+//! few bytes is taken from a common room, and given back when the last handle of its bytes is gone. Bodies that each held a part
+//! and waited for the rest would wait for each other; so a body takes at once what it may yet need, and gives back what it did not
+//! need at its end. One that finds no room waits a moment for others to leave, then the slowest of those that are still coming are
+//! given up for it, and at last it is refused. One that is larger than all the room there is has it for itself.
 
+mod readers;
+
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body::Body;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use readers::{Readers, Reading, SLOW};
 
 /// What is counted at a time, bytes. Bodies of up to this size are not counted.
 const UNIT: usize = 64 * 1024;
@@ -17,6 +25,8 @@ const UNIT: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The room of a process has at least so many units, and so has that of a tunnel.
 const LEAST: u32 = 64 * 16;
+/// What a body of unknown length takes at once, bytes: the usual bound of bodies, so that usual ones never wait half-way.
+const AT_ONCE: usize = 5 << 20;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -30,12 +40,19 @@ struct Level {
     free: Arc<Semaphore>,
     /// Units, the occupied ones too.
     all: u32,
+    readers: Arc<Readers>,
 }
 
-/// There is no room.
+/// Why there is no room for a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bodies that are held already take all memory that is meant for them (muselet.held_mb)")]
-pub struct Full;
+pub enum NoRoom {
+    /// None was made in time.
+    #[error("the bodies that are held already take all memory that is meant for them (muselet.held_mb)")]
+    Full,
+    /// What it had was given to others.
+    #[error("the body came slowly, and others waited for the memory that was kept for it (muselet.held_mb)")]
+    Slow,
+}
 
 impl Room {
     /// For so many bytes.
@@ -64,16 +81,32 @@ impl Room {
         Self { levels: std::iter::once(part).chain(self.levels.iter().cloned()).collect() }
     }
 
-    /// For a body that is about to come.
+    /// For something that is about to come, of which nothing is known.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        Lease { room: self.clone(), units: 0, permits: Vec::new() }
+        Lease { room: self.clone(), at_once: 0, came: 0, units: 0, permits: Vec::new(), reading: None }
+    }
+
+    /// For a body that is about to come, of which at most `limit` bytes are read.
+    #[must_use]
+    pub fn lease_for(&self, body: &impl Body, limit: usize) -> Lease {
+        let stated = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        Lease { at_once: stated.unwrap_or(AT_ONCE).min(limit), ..self.lease() }
     }
 }
 
 impl Level {
     fn new(units: u32) -> Self {
-        Self { free: Arc::new(Semaphore::new(units as usize)), all: units }
+        Self { free: Arc::new(Semaphore::new(units as usize)), all: units, readers: Arc::default() }
+    }
+
+    /// Has slow bodies given up one after the other, for as long as somebody waits.
+    async fn press(&self) {
+        let end = Instant::now() + PATIENCE;
+        tokio::time::sleep(SLOW).await;
+        while Instant::now() < end {
+            tokio::time::sleep(self.readers.give_up_slowest()).await;
+        }
     }
 }
 
@@ -81,22 +114,37 @@ impl Level {
 #[derive(Debug)]
 pub struct Lease {
     room: Room,
+    /// What it takes when it first takes any, bytes.
+    at_once: usize,
+    /// Bytes that have come.
+    came: usize,
     units: u32,
     /// One for each level, once something is counted.
     permits: Vec<OwnedSemaphorePermit>,
+    /// While something is counted and more is to come.
+    reading: Option<Reading>,
 }
 
 impl Lease {
-    /// Makes it cover a body of `bytes` bytes.
+    /// Makes it cover the `bytes` bytes of a body that have come, and what may yet come.
     ///
     /// # Errors
     /// There is no room, and none was made in time.
-    pub async fn cover(&mut self, bytes: usize) -> Result<(), Full> {
-        if bytes <= UNIT {
-            return Ok(());
+    pub async fn cover(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        self.came = self.came.max(bytes);
+        if let Some(reading) = &self.reading {
+            reading.came(self.came);
         }
+        if bytes <= UNIT { Ok(()) } else { self.reserve(bytes.max(self.at_once)).await }
+    }
+
+    /// Makes it cover `bytes` bytes of which nothing need have come.
+    ///
+    /// # Errors
+    /// As [`Self::cover`].
+    pub async fn reserve(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let wanted = units(bytes as u64);
-        if wanted <= self.units {
+        if bytes <= UNIT || wanted <= self.units {
             return Ok(());
         }
         for (at, level) in self.room.levels.iter().enumerate() {
@@ -104,11 +152,7 @@ impl Lease {
             let more = wanted.min(level.all).saturating_sub(have);
             let permit = match Arc::clone(&level.free).try_acquire_many_owned(more) {
                 Ok(permit) => permit,
-                Err(_) => {
-                    let acquired = Arc::clone(&level.free).acquire_many_owned(more);
-                    let acquired = tokio::time::timeout(PATIENCE, acquired).await;
-                    acquired.map_err(|_| Full)?.map_err(|_| Full)?
-                }
+                Err(_) => self.wait_for(level, more).await?,
             };
             match self.permits.get_mut(at) {
                 Some(permits) => permits.merge(permit),
@@ -116,12 +160,59 @@ impl Lease {
             }
         }
         self.units = wanted;
+        if self.reading.is_none() {
+            let readers = self.room.levels.iter().map(|level| Arc::clone(&level.readers));
+            self.reading = Some(Reading::begin(readers, self.came));
+        }
         Ok(())
     }
 
-    /// For the bytes themselves.
+    async fn wait_for(&self, level: &Level, units: u32) -> Result<OwnedSemaphorePermit, NoRoom> {
+        let acquired = Arc::clone(&level.free).acquire_many_owned(units);
+        let waited = async {
+            tokio::select! {
+                biased;
+                permit = acquired => permit.map_err(|_| NoRoom::Full),
+                () = level.press() => Err(NoRoom::Full),
+            }
+        };
+        self.unless_given_up(waited).await?
+    }
+
+    /// Waits for what comes next of the body, unless it is given up for others.
+    ///
+    /// # Errors
+    /// It was.
+    pub async fn unless_given_up<F: Future>(&self, next: F) -> Result<F::Output, NoRoom> {
+        let Some(reading) = &self.reading else { return Ok(next.await) };
+        let next = pin!(next);
+        tokio::select! {
+            biased;
+            output = next => Ok(output),
+            () = reading.given_up() => Err(NoRoom::Slow),
+        }
+    }
+
+    /// Gives back what is not needed for `bytes` bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        let needed = if bytes <= UNIT { 0 } else { units(bytes as u64) };
+        if needed >= self.units {
+            return;
+        }
+        for (level, permit) in self.room.levels.iter().zip(&mut self.permits) {
+            drop(permit.split(permit.num_permits().saturating_sub(needed.min(level.all) as usize)));
+        }
+        self.units = needed;
+        if needed == 0 {
+            self.reading = None;
+        }
+    }
+
+    /// For the bytes themselves, once all have come.
     #[must_use]
-    pub fn keep(self) -> Kept {
+    pub fn keep(mut self) -> Kept {
+        self.shrink(self.came);
+        self.reading = None;
         Kept((self.units > 0).then(|| Arc::new(self)))
     }
 }
@@ -171,71 +262,4 @@ fn installed() -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn taken(room: &Room) -> Vec<u32> {
-        room.levels.iter().map(|level| level.all - level.free.available_permits() as u32).collect()
-    }
-
-    #[tokio::test]
-    async fn room_is_taken_as_a_body_grows_and_comes_back_with_the_last_of_its_bytes() {
-        let room = Room::new(100 << 20);
-        let mut lease = room.lease();
-        for (bytes, wanted) in [(0, 0), (UNIT, 0), (UNIT + 1, 2), (UNIT, 2), (10 * UNIT, 10)] {
-            assert_eq!(lease.cover(bytes).await, Ok(()));
-            assert_eq!(taken(&room), [wanted], "{bytes}");
-        }
-        let bytes = lease.keep().tie(Bytes::from(vec![b'a'; 10 * UNIT]));
-        let part = bytes.slice(1..2);
-        drop(bytes);
-        assert_eq!((taken(&room), &*part), (vec![10], &b"a"[..]));
-        drop(part);
-        assert_eq!(taken(&room), [0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_waits_for_room_for_a_while_and_is_then_refused() {
-        let room = Room::new(100 << 20);
-        let mut first = room.lease();
-        assert_eq!(first.cover(90 << 20).await, Ok(()));
-        let mut second = room.lease();
-        assert_eq!(second.cover(20 << 20).await, Err(Full));
-        let (waited, ()) = tokio::join!(second.cover(20 << 20), async {
-            tokio::time::sleep(PATIENCE / 2).await;
-            drop(first);
-        });
-        assert_eq!(waited, Ok(()));
-        drop(second);
-        assert_eq!(taken(&room), [0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_tunnel_has_a_part_and_a_body_beyond_all_room_has_it_alone() {
-        let room = Room::new(1 << 30);
-        let tunnel = room.part();
-        let mut held = Vec::new();
-        for _ in 0..4 {
-            let mut lease = tunnel.lease();
-            assert_eq!(lease.cover(64 << 20).await, Ok(()));
-            held.push(lease);
-        }
-        assert_eq!(tunnel.lease().cover(64 << 20).await, Err(Full), "a quarter is taken");
-        let mut other = room.part().lease();
-        assert_eq!(other.cover(64 << 20).await, Ok(()));
-        drop((held, other));
-        let mut huge = room.lease();
-        assert_eq!(huge.cover(8 << 30).await, Ok(()));
-        assert_eq!(room.lease().cover(UNIT + 1).await, Err(Full));
-        drop(huge);
-        assert_eq!(taken(&tunnel), [0, 0]);
-    }
-
-    #[test]
-    fn a_process_has_room_by_its_setting_or_by_its_memory() {
-        let all = |held_mb| Room::of_process(held_mb).levels[0].all;
-        assert_eq!(all(300), 300 * 16);
-        assert!(all(0) >= LEAST);
-        assert!(memory().is_some_and(|bytes| bytes > 64 << 20), "{:?}", memory());
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,21 @@ request_body_scanning: {action: block}
 logging: {output: file, file: /dev/null}
 ";
 
+/// In the middle of bodies of which several are to be under way.
+pub const PAUSE: Duration = Duration::from_millis(100);
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_muselet");
 
 /// The program, for [`Proxy::start_as`].
 pub fn program() -> Command {
     Command::new(PROGRAM)
+}
+
+/// The program with so many descriptors at most.
+fn limited(descriptors: usize) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!(r#"ulimit -n {descriptors}; exec "$0" "$@""#), PROGRAM]);
+    command
 }
 
 /// Free a moment ago: good enough, and a health check says when it is not.
@@ -49,10 +59,20 @@ impl Proxy {
         Self::start_as(program(), CONFIG, Stdio::null()).await
     }
 
+    /// With more sections in its configuration.
+    pub async fn start_with(more: &str) -> Self {
+        Self::start_as(program(), &format!("{CONFIG}{more}"), Stdio::null()).await
+    }
+
     /// One that may have so many descriptors, with more sections in its configuration.
     pub async fn start_with_descriptors(number: usize, more: &str) -> Self {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!(r#"ulimit -n {number}; exec "$0" "$@""#), PROGRAM]);
+        Self::start_as(limited(number), &format!("{CONFIG}{more}"), Stdio::null()).await
+    }
+
+    /// The same, to which a file says whom to trust.
+    pub async fn start_trusting(roots: &Path, number: usize, more: &str) -> Self {
+        let mut command = limited(number);
+        command.env("SSL_CERT_FILE", roots);
         Self::start_as(command, &format!("{CONFIG}{more}"), Stdio::null()).await
     }
 
@@ -157,8 +177,8 @@ pub async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// An origin that takes any body with a `Content-Length` and says how long it was. The paths below `/stall` get the first
-/// 64 KiB of a long answer and nothing after them.
+/// An origin that takes any body and says how long it was. The paths below `/stall` get the first 64 KiB of a long answer and
+/// nothing after them; those below `/chunks/N`, N bytes in chunks with a pause in the middle.
 pub async fn origin() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("an address").to_string();
@@ -180,12 +200,26 @@ async fn answer(mut stream: TcpStream) {
         let length =
             head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
         let mut left: usize = length.unwrap_or_default();
-        let whole = left;
+        let mut whole = left;
         while left > 0 {
             match stream.read(&mut buffer).await {
                 Ok(n @ 1..) => left = left.saturating_sub(n),
                 _ => return,
             }
+        }
+        if head.contains("transfer-encoding: chunked") {
+            let Some(length) = chunks(&mut stream).await else { return };
+            whole = length;
+        }
+        if let Some((_, rest)) = head.split_once(" /chunks/") {
+            let length = rest.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+            let begin = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let answer = [begin.as_slice(), &in_chunks(&vec![b' '; length])].concat();
+            let (first, second) = answer.split_at(answer.len() / 2);
+            let _ = stream.write_all(first).await;
+            tokio::time::sleep(PAUSE).await;
+            let _ = stream.write_all(second).await;
+            continue;
         }
         if head.contains(" /stall") {
             let begin = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4000000\r\n\r\n";
@@ -202,6 +236,34 @@ async fn answer(mut stream: TcpStream) {
         );
         if stream.write_all(text.as_bytes()).await.is_err() {
             return;
+        }
+    }
+}
+
+/// A body in chunks of 16 KiB.
+pub fn in_chunks(body: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::with_capacity(body.len() + body.len() / 1024);
+    for chunk in body.chunks(16 * 1024) {
+        framed.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        framed.extend(chunk);
+        framed.extend(b"\r\n");
+    }
+    framed.extend(b"0\r\n\r\n");
+    framed
+}
+
+/// Reads a body in chunks; how long it was.
+async fn chunks(stream: &mut TcpStream) -> Option<usize> {
+    let mut stream = tokio::io::BufReader::new(stream);
+    let mut whole = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok()?;
+        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        tokio::io::copy(&mut (&mut stream).take(length as u64 + 2), &mut tokio::io::sink()).await.ok()?;
+        whole += length;
+        if length == 0 {
+            return Some(whole);
         }
     }
 }

@@ -25,7 +25,7 @@ use super::answer::{self, Answer, Body};
 use super::exchange::Exchange;
 use super::offload::Offload;
 use super::report;
-use super::room::{Full, Lease, Room};
+use super::room::{Lease, NoRoom, Room};
 use super::scrub;
 use super::wire::KeepLength;
 use crate::events::Event;
@@ -146,12 +146,12 @@ impl Delivery<'_> {
         B: HttpBody<Data = Bytes, Error = io::Error> + Unpin,
     {
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX);
-        let mut lease = self.room.lease();
+        let mut lease = self.room.lease_for(&body, limit);
         let (body, longer) = match read(body, limit, &mut lease).await {
             Ok(read) => read,
             Err(ReadError::Io(error)) => return self.unreadable(&buffering.read_error, &error),
-            Err(ReadError::Room(full)) => {
-                return Delivered { answer: report::no_room(self.exchange, full), kind: Kind::Refused };
+            Err(ReadError::Room(why)) => {
+                return Delivered { answer: report::no_room(self.exchange, why), kind: Kind::Refused };
             }
         };
         let kept = lease.keep();
@@ -270,7 +270,7 @@ pub(super) enum ReadError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
-    Room(#[from] Full),
+    Room(#[from] NoRoom),
 }
 
 /// Up to `limit` bytes of a body, and whether there are more.
@@ -280,7 +280,7 @@ where
 {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = lease.unless_given_up(body.frame()).await? {
         // Trailers are dropped, as by the reference: nobody looked at them.
         let Ok(data) = frame?.into_data() else { continue };
         let held = first.len() + rest.len();

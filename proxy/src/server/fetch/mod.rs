@@ -16,7 +16,7 @@ use super::exchange::Exchange;
 use super::forward::redirect::{self, Failure};
 use super::forward::request::Outbound;
 use super::forward::response::InTime;
-use super::room::Full;
+use super::room::NoRoom;
 use super::shared::Shared;
 use super::wire::Request;
 use super::{deliver, scrub};
@@ -257,13 +257,13 @@ impl Fetch {
         let final_url = String::from_utf8_lossy(&final_url.to_bytes()).into_owned();
         let observe = || exchange.observe(|| &*final_url, &final_host, "fetch_response");
         let limit = usize::try_from(buffering.limit).unwrap_or(usize::MAX - 1);
-        let mut lease = exchange.shared.room.lease();
+        let mut lease = exchange.shared.room.lease_for(&body, limit);
         let read = deliver::read(InTime::new(body, deadline), limit, &mut lease).await;
         let (bytes, longer) = read.map_err(|error| {
             observe();
             match error {
                 ReadError::Io(error) => self.refuse(&buffering.read_error, &error.to_string()),
-                ReadError::Room(full) => self.no_room(full),
+                ReadError::Room(why) => self.no_room(why),
             }
         })?;
         let bytes = lease.keep().tie(bytes);
@@ -354,8 +354,8 @@ impl Fetch {
         self.blocked(status, &refusal.reason, "")
     }
 
-    fn no_room(&self, full: Full) -> Answer {
-        deliver::record_error(&self.exchange, &format!("reading response: {full}"));
+    fn no_room(&self, why: NoRoom) -> Answer {
+        deliver::record_error(&self.exchange, &format!("reading response: {why}"));
         let error = answer::NO_ROOM;
         answer::json(StatusCode::SERVICE_UNAVAILABLE, &Reply { error, ..self.reply() })
     }

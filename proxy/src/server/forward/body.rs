@@ -30,7 +30,7 @@ pub(super) async fn inspect(
         match read_and_scan(policy, offload, room, &head.headers, host, body, true).await {
             Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(Peeked::new(body)))),
             Inspected::Refused(finding) => return Err(refuse(exchange, host, &finding, false)),
-            Inspected::NoRoom(full) => return Err(report::no_room(exchange, full)),
+            Inspected::NoRoom(why) => return Err(report::no_room(exchange, why)),
             Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
         };
     report::warnings(exchange, &verdict.warnings, "forward");

@@ -20,7 +20,7 @@ use crate::policy::response::{Buffering, Head, Outcome, Plan, Refusal, ResponseP
 use crate::server::answer::{self, Answer, Body};
 use crate::server::deliver;
 use crate::server::exchange::Exchange;
-use crate::server::room::Lease;
+use crate::server::room::{Lease, NoRoom};
 use crate::server::scrub;
 use crate::upstream::pool::IncomingBody;
 
@@ -128,6 +128,8 @@ impl Messages {
         if self.state == State::Done {
             return None;
         }
+        // The messages before have reached the connection to the client.
+        self.lease.shrink(self.held.len());
         loop {
             match self.whole().await {
                 Ok(Some(bytes)) => return Some(Ok(Frame::data(bytes))),
@@ -138,13 +140,14 @@ impl Messages {
                     return Some(Err(io::Error::other("message refused")));
                 }
             }
-            let frame = match self.source.frame().await {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => {
+            let frame = match self.lease.unless_given_up(self.source.frame()).await {
+                Err(why) => return self.no_room(why),
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => {
                     self.state = State::Done;
                     return Some(Err(error));
                 }
-                None => {
+                Ok(None) => {
                     self.state = State::Done;
                     self.account();
                     // Half a message at the end was never judged and is not delivered.
@@ -153,10 +156,8 @@ impl Messages {
             };
             match frame.into_data() {
                 Ok(data) => {
-                    if let Err(full) = self.lease.cover(self.held.len() + data.len()).await {
-                        self.state = State::Done;
-                        deliver::record_error(&self.exchange, &full.to_string());
-                        return Some(Err(io::Error::other("no room for the message")));
+                    if let Err(why) = self.lease.cover(self.held.len() + data.len()).await {
+                        return self.no_room(why);
                     }
                     self.held.extend_from_slice(&data);
                 }
@@ -167,6 +168,12 @@ impl Messages {
                 }
             }
         }
+    }
+
+    fn no_room(&mut self, why: NoRoom) -> Option<Result<Frame<Bytes>, io::Error>> {
+        self.state = State::Done;
+        deliver::record_error(&self.exchange, &why.to_string());
+        Some(Err(io::Error::other("no room for the message")))
     }
 
     /// Judges the first held message if it is whole.

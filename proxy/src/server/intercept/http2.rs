@@ -20,6 +20,10 @@ use crate::server::wire;
 const STREAMS: u32 = 250;
 /// Largest frame that is read.
 const FRAME: u32 = 1 << 20;
+/// What a client may send before it has to wait for us, bytes: on one stream, and on all. Bodies that wait for room leave what they
+/// were sent unread, and must not keep those that have room from being read: a quarter of all streams can wait so.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 4 << 20;
 /// What a field takes beside its name and value.
 const FIELD: usize = 128;
 /// Longest header list, in the protocol's way of counting.
@@ -35,11 +39,14 @@ where
         async move {
             let mut lease = tunnel.room.lease();
             let answer = match lease.cover(memory(request.headers())).await {
-                Err(full) => report::no_room(&tunnel.exchange, full),
-                Ok(()) => match Inner::from_http2(request) {
-                    Some(inner) => steps::handle::<ClientTls<S>>(&tunnel, inner).await,
-                    None => answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"),
-                },
+                Err(why) => report::no_room(&tunnel.exchange, why),
+                Ok(()) => {
+                    let _kept = lease.keep();
+                    match Inner::from_http2(request) {
+                        Some(inner) => steps::handle::<ClientTls<S>>(&tunnel, inner).await,
+                        None => answer::text(StatusCode::BAD_REQUEST, "400 Bad Request"),
+                    }
+                }
             };
             Ok::<_, Infallible>(finish(answer))
         }
@@ -50,8 +57,8 @@ where
             .max_concurrent_streams(STREAMS)
             .max_frame_size(FRAME)
             .max_header_list_size(HEADERS)
-            .initial_stream_window_size(FRAME)
-            .initial_connection_window_size(FRAME)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .serve_connection(TokioIo::new(tls), service)
     );
     // Errors end the connection; the client caused them and knows.

@@ -303,7 +303,7 @@ impl<'t> Case<'t> {
             Inspected::Streamed(_) if self.framing == Framing::None => {}
             Inspected::Streamed(body) => self.body = CaseBody::Unread(body),
             Inspected::Refused(finding) => self.body_finding(&finding)?,
-            Inspected::NoRoom(full) => return Err(report::no_room(&self.exchange, full)),
+            Inspected::NoRoom(why) => return Err(report::no_room(&self.exchange, why)),
             Inspected::Buffered { body, trailers, verdict } => {
                 self.report_warnings(&verdict.warnings);
                 if let Some(finding) = &verdict.finding {

@@ -88,7 +88,7 @@ impl Scan<'_> {
             match inspect(policy, offload, room, &head.headers, self.host, body, true).await {
                 Inspected::Streamed(body) => return Ok(OutgoingBody::Client(Box::new(body))),
                 Inspected::Refused(finding) => return Err(self.closed(&finding)),
-                Inspected::NoRoom(full) => return Err(report::no_room(self.exchange, full)),
+                Inspected::NoRoom(why) => return Err(report::no_room(self.exchange, why)),
                 Inspected::Buffered { body, trailers, verdict } => (body, trailers, verdict),
             };
         report::warnings(self.exchange, &verdict.warnings, "reverse");
