@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 /// Inputs of up to this many bytes are scanned in place. Usual text of that size takes less than 200 us; the way to another
 /// thread and back, with the memory that two threads then share, costs a tenth of that.
 const IN_PLACE: usize = 64 * 1024;
-/// A thread without work ends after this time, and its buffers with it.
-const IDLE: Duration = Duration::from_secs(10);
+/// A thread without work ends after this time, and its buffers with it. Its end is also when the allocator gives back what a flood of
+/// large bodies has left free, where nothing else of that size is asked for.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// Runs scans. Cheap to clone; one for the whole process.
 #[derive(Debug, Clone)]
