@@ -20,7 +20,7 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
 
 use super::hosts::Hosts;
-use super::turns::{GivenUp, Turns};
+use super::turns::{GivenUp, Lanes};
 use super::watched::Watched;
 use crate::descriptors;
 use crate::policy::address::{is_queryable_name, parse_literal_with_zone};
@@ -43,7 +43,7 @@ pub struct Resolver {
     hosts: Hosts,
     /// `None`: no server is ever asked.
     servers: Option<Watched<Servers>>,
-    turns: Turns,
+    lanes: Lanes,
 }
 
 /// Who is asked for names.
@@ -99,13 +99,13 @@ impl Resolver {
     #[must_use]
     pub fn system() -> Self {
         let servers = Watched::new("/etc/resolv.conf", Servers::read);
-        Self { hosts: Hosts::new("/etc/hosts"), servers: Some(servers), turns: turns() }
+        Self { hosts: Hosts::new("/etc/hosts"), servers: Some(servers), lanes: lanes() }
     }
 
     /// A resolver that knows only a hosts file: every other name fails at once, without a packet.
     #[must_use]
     pub fn hosts_only(path: impl Into<PathBuf>) -> Self {
-        Self { hosts: Hosts::new(path), servers: None, turns: turns() }
+        Self { hosts: Hosts::new(path), servers: None, lanes: lanes() }
     }
 
     fn servers(&self) -> Servers {
@@ -131,7 +131,7 @@ impl Resolver {
         let Some(dns) = dns else { return Err(fail("no such host")) };
         // As it is written: `is_queryable_name` lets only ASCII through.
         let Ok(ascii) = Name::from_ascii(name) else { return Err(fail("no such host")) };
-        let answer = self.turns.run(ask(&dns, ascii));
+        let answer = self.lanes.run(name, ask(&dns, ascii));
         let answer = match tokio::time::timeout(LOOKUP_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(GivenUp)) | Err(_) => Err(NetError::Timeout),
@@ -148,9 +148,9 @@ impl Resolver {
     }
 }
 
-fn turns() -> Turns {
+fn lanes() -> Lanes {
     let most = descriptors::limit().unwrap_or(u64::MAX) / DESCRIPTORS;
-    Turns::new(usize::try_from(most).unwrap_or(usize::MAX).max(16))
+    Lanes::new(usize::try_from(most).unwrap_or(usize::MAX).max(16))
 }
 
 /// All addresses of a name; those of IPv4 alone when the others keep everybody waiting (D-520).
