@@ -2,10 +2,18 @@
 
 mod process;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use muselet::ca::{Ca, LeafCache, LeafSettings};
+use muselet::config::Strictness;
 use process::{Proxy, exchange, free_address, head, origin, program};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -25,12 +33,17 @@ async fn silent_origin() -> String {
 }
 
 /// Asks for a tunnel; the connection, and the answer's head.
-async fn tunnel(proxy: &Proxy, origin: &str) -> (TcpStream, String) {
+async fn connect(proxy: &Proxy, origin: &str) -> (TcpStream, String) {
     let mut client = proxy.connect().await;
     let request = format!("CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\n\r\n");
     client.write_all(request.as_bytes()).await.expect("sent");
     let answer = head(&mut client).await;
-    // The name check waits for the first bytes.
+    (client, answer)
+}
+
+/// The same, with the first bytes in it, which the name check waits for.
+async fn tunnel(proxy: &Proxy, origin: &str) -> (TcpStream, String) {
+    let (mut client, answer) = connect(proxy, origin).await;
     let _ = client.write_all(b"begin").await;
     (client, answer)
 }
@@ -65,6 +78,93 @@ async fn a_tunnel_without_descriptors_is_refused_with_503_while_health_answers_a
     let began = Instant::now();
     while !is_open(&tunnel(&proxy, &origin).await.1) {
         assert!(began.elapsed() < WITHIN, "no tunnel after the others have gone");
+    }
+}
+
+/// An origin behind TLS that answers one request on each connection, and then closes it.
+async fn closing_tls_origin(config: &rustls::ServerConfig) -> String {
+    let mut config = config.clone();
+    config.alpn_protocols.clear();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                if matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+                    let _ = stream.write_all(answer).await;
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    format!("localhost:{port}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_an_opened_tunnel_is_refused_without_descriptors_and_the_next_is_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pem = Ca::generate("test", time::Duration::hours(1), time::OffsetDateTime::now_utc()).expect("a CA");
+    let [certificate, key] = ["ca.pem", "ca-key.pem"].map(|name| directory.path().join(name));
+    std::fs::write(&certificate, &pem.certificate_pem).expect("written");
+    std::fs::write(&key, &pem.key_pem).expect("written");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    let ca = Ca::load(&certificate, &key, Strictness::Hardened).expect("our CA loads");
+    let settings = LeafSettings { ttl: Duration::from_secs(3600), capacity: 8 };
+    let leaves = Arc::new(LeafCache::new(Arc::new(ca), settings).expect("leaves"));
+    let leaf = leaves.get("localhost").await.expect("a leaf");
+    let (origin, silent) = (closing_tls_origin(&leaf.server_config).await, silent_origin().await);
+    let more = format!(
+        "tls_interception: {{enabled: true, ca_cert: {}, ca_key: {}, passthrough_domains: [127.0.0.1]}}\n",
+        certificate.display(),
+        key.display()
+    );
+    let proxy = Proxy::start_trusting(&certificate, 128, &more).await;
+
+    let (client, answer) = connect(&proxy, &origin).await;
+    assert!(is_open(&answer), "{answer}");
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(pem.certificate_pem.as_bytes()).expect("a certificate"))
+        .expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("known versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // Connections of HTTP/1 are given up for others while they wait; this one is not.
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = "localhost".try_into().expect("a name");
+    let tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, client).await.expect("TLS");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut ask = async || {
+        let request = http::Request::get(format!("https://{origin}/")).body(Empty::<bytes::Bytes>::new());
+        let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    };
+    assert_eq!(ask().await, (200, "ok".to_owned()));
+    let mut open = Vec::new();
+    loop {
+        let (client, answer) = tunnel(&proxy, &silent).await;
+        if !is_open(&answer) {
+            break;
+        }
+        open.push(client);
+    }
+    let (status, body) = ask().await;
+    assert!(status == 503 && body.contains("too many open files"), "{status} {body}");
+    drop(open);
+    let began = Instant::now();
+    while ask().await.0 != 200 {
+        assert!(began.elapsed() < WITHIN, "no answer after the others have gone");
     }
 }
 
