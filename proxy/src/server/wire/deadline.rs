@@ -23,6 +23,10 @@ impl Deadline {
         self.at = Some(at);
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.at.is_some()
+    }
+
     pub(super) fn clear(&mut self) {
         self.at = None;
     }

@@ -39,7 +39,7 @@ pub struct Limits {
     pub head: Duration,
     /// Same start, to the end of its body.
     pub request: Duration,
-    /// Between two requests.
+    /// Between two requests, and, in hardened mode, while the client takes nothing of an answer.
     pub idle: Duration,
     /// From the end of the head to the end of the answer; `None`: unlimited.
     pub write: Option<Duration>,
@@ -123,6 +123,8 @@ pub struct Guard<S> {
     request_began: Instant,
     read_deadline: Deadline,
     write_deadline: Deadline,
+    /// While the client takes nothing of what is written.
+    stalled: Deadline,
     limits: Limits,
     strictness: Strictness,
     inner: bool,
@@ -157,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             request_began: now,
             read_deadline,
             write_deadline: Deadline::new(),
+            stalled: Deadline::new(),
             limits,
             strictness,
             inner,
@@ -255,6 +258,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 return Poll::Ready(Ok(()));
             }
             if self.read_deadline.expired(cx) {
+                if matches!(self.phase, Phase::Idle) && self.stalled.is_set() {
+                    // It is not idle: it has yet to take the rest of the last answer.
+                    self.read_deadline.set(Instant::now() + self.limits.idle);
+                    continue;
+                }
                 self.phase = Phase::Closed;
                 return Poll::Ready(Ok(()));
             }
@@ -350,6 +358,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(length))
     }
 
+    /// Notes whether the client takes what is written. One that takes nothing of an answer for as long as it may be silent is gone:
+    /// what is held of the answer would be kept from others for ever. (D-632)
+    fn watch(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            if self.stalled.is_set() {
+                self.stalled.clear();
+                self.slot.set_unread(false);
+            }
+            return written;
+        }
+        if !self.stalled.is_set() {
+            self.stalled.set(Instant::now() + self.limits.idle);
+            self.slot.set_unread(true);
+        }
+        if self.strictness == Strictness::Hardened && self.stalled.expired(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        written
+    }
+
     fn become_idle(&mut self, since: Instant) -> Poll<io::Result<()>> {
         self.phase = Phase::Idle;
         self.read_deadline.set(since + self.limits.idle);
@@ -396,7 +424,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if self.is_opening(buf) {
             return self.poll_open(cx, buf.len());
         }
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.watch(written, cx)
     }
 
     fn poll_write_vectored(
@@ -412,7 +441,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         {
             return self.poll_open(cx, head.len());
         }
-        gather::poll_write(&mut self.io, cx, bufs)
+        let written = gather::poll_write(&mut self.io, cx, bufs);
+        self.watch(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -31,6 +31,7 @@ pub struct Slot {
     cut_short: AtomicBool,
     awaited: AtomicBool,
     opens_tunnel: AtomicBool,
+    unread: AtomicBool,
 }
 
 impl Default for Slot {
@@ -45,6 +46,7 @@ impl Default for Slot {
             cut_short: AtomicBool::new(false),
             awaited: AtomicBool::new(false),
             opens_tunnel: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
         }
     }
 }
@@ -76,14 +78,18 @@ impl Slot {
 
     /// Since when the client could have sent a whole request and has not; `None`: an answer is under way.
     pub(crate) fn silent_since(&self) -> Option<Instant> {
-        let freed = self.freed.load(Ordering::SeqCst);
-        (freed != BUSY).then(|| self.began + Duration::from_nanos(freed))
+        self.since().filter(|_| !self.unread.load(Ordering::Relaxed))
+    }
+
+    /// The guard: whether there is more to write than the client takes.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
     }
 
     /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the
     /// task.
     pub fn poll_free(&self, cx: &mut Context<'_>, wake: bool) -> Poll<Instant> {
-        if let Some(since) = self.silent_since() {
+        if let Some(since) = self.since() {
             return Poll::Ready(since);
         }
         if !wake {
@@ -98,7 +104,12 @@ impl Slot {
         }
         self.waits.store(true, Ordering::SeqCst);
         // It may have ended before it could know who waits.
-        self.silent_since().map_or(Poll::Pending, Poll::Ready)
+        self.since().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn since(&self) -> Option<Instant> {
+        let freed = self.freed.load(Ordering::SeqCst);
+        (freed != BUSY).then(|| self.began + Duration::from_nanos(freed))
     }
 
     /// Whether the request before this one was a POST.

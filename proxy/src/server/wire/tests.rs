@@ -354,3 +354,38 @@ async fn reason_phrases_are_the_reference_s() {
         assert_eq!(first_line(&answer), format!("HTTP/1.0 {code} {phrase}"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_its_answer_is_gone_after_a_while() {
+    for (strictness, ends) in [(Strictness::Hardened, true), (Strictness::Reference, false)] {
+        let (mut client, server) = tokio::io::duplex(1000);
+        let connection = connection(strictness);
+        let slot = Arc::clone(&connection.slot);
+        let serving = serve(server, connection, CancellationToken::new(), echo);
+        client.write_all(b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        let ended = tokio::time::timeout(QUICK.idle * 4, serving).await.is_ok();
+        assert_eq!(ended, ends, "{strictness:?}");
+        assert_eq!(slot.silent_since(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_answer_slowly_gets_it_all() {
+    for strictness in [Strictness::Hardened, Strictness::Reference] {
+        let (mut client, server) = tokio::io::duplex(500);
+        let serving = serve(server, connection(strictness), CancellationToken::new(), echo);
+        let reading = async {
+            client.write_all(b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+            let (mut all, mut piece) = (Vec::new(), [0; 500]);
+            loop {
+                tokio::time::sleep(QUICK.idle * 2 / 3).await;
+                match client.read(&mut piece).await.unwrap() {
+                    0 => return all,
+                    n => all.extend_from_slice(&piece[..n]),
+                }
+            }
+        };
+        let ((), all) = tokio::join!(serving, reading);
+        assert!(String::from_utf8_lossy(&all).contains(&"a".repeat(3000)), "{}", all.escape_ascii());
+    }
+}
