@@ -124,6 +124,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Number of containers open after the last event.
+    #[inline]
     pub fn depth(&self) -> usize {
         self.open.len()
     }

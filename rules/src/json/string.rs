@@ -16,11 +16,13 @@ impl<'a> Str<'a> {
     }
 
     /// The bytes as written.
+    #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
     /// Whether the string contains an escape.
+    #[inline]
     pub fn is_escaped(&self) -> bool {
         self.escaped
     }

@@ -65,6 +65,7 @@ impl<'a> Strings<'a> {
     }
 
     /// Adds a string that both modes scan.
+    #[inline]
     pub(super) fn push(&mut self, text: impl Into<Cow<'a, [u8]>>) {
         if let Some(span) = self.span(text.into()) {
             self.spans.push(span);
@@ -103,6 +104,7 @@ impl<'a> Strings<'a> {
         }
     }
 
+    #[inline]
     fn span(&mut self, text: Cow<'a, [u8]>) -> Option<Span> {
         if let Cow::Borrowed(text) = text {
             let offset = (text.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
@@ -110,8 +112,12 @@ impl<'a> Strings<'a> {
                 return Some(Span { start: offset as u32, length: text.len() as u32 });
             }
         }
+        self.copied(&text)
+    }
+
+    fn copied(&mut self, text: &[u8]) -> Option<Span> {
         let start = self.arena.len();
-        self.arena.extend_from_slice(&text);
+        self.arena.extend_from_slice(text);
         self.arena_span(start)
     }
 
@@ -154,9 +160,13 @@ impl<'a> Strings<'a> {
     }
 
     fn get(&self, span: Span) -> &[u8] {
-        let start = (span.start & !IN_ARENA) as usize;
+        &self.rest(span)[..span.length as usize]
+    }
+
+    /// All that there is from the start of a string on.
+    fn rest(&self, span: Span) -> &[u8] {
         let whole = if span.start & IN_ARENA == 0 { self.body } else { &self.arena };
-        &whole[start..start + span.length as usize]
+        &whole[(span.start & !IN_ARENA) as usize..]
     }
 
     /// Number of strings that both modes scan.
@@ -223,13 +233,18 @@ impl<'a> Strings<'a> {
 
     /// Spans in the order of their bytes, each with its first eight.
     fn sorted(&self, spans: impl Iterator<Item = Span>) -> Vec<(u64, Span)> {
-        let first = |text: &[u8]| {
-            let mut bytes = [0; 8];
-            let length = text.len().min(8);
-            bytes[..length].copy_from_slice(&text[..length]);
-            u64::from_be_bytes(bytes)
+        let first = |span: Span| match self.rest(span).first_chunk() {
+            Some(bytes) => {
+                let others = u64::MAX.checked_shr(8 * span.length.min(8)).unwrap_or(0);
+                u64::from_be_bytes(*bytes) & !others
+            }
+            None => {
+                let mut bytes = [0; 8];
+                bytes.iter_mut().zip(self.get(span)).for_each(|(byte, &from)| *byte = from);
+                u64::from_be_bytes(bytes)
+            }
         };
-        let mut spans: Vec<(u64, Span)> = spans.map(|span| (first(self.get(span)), span)).collect();
+        let mut spans: Vec<(u64, Span)> = spans.map(|span| (first(span), span)).collect();
         spans.sort_unstable_by(|&(a, left), &(b, right)| {
             a.cmp(&b).then_with(|| match left.length.max(right.length) {
                 // Only by the zeros behind them they may differ.
@@ -242,14 +257,23 @@ impl<'a> Strings<'a> {
 
     fn join(&self, sorted: &[(u64, Span)]) -> Buffer<u8> {
         let bytes: usize = sorted.iter().map(|(_, span)| span.length as usize + 1).sum();
+        // Strings of this many bytes are copied without a call.
+        const SHORT: usize = 16;
         let mut text = Buffer::new();
-        text.reserve_exact(bytes);
-        for (index, &(_, span)) in sorted.iter().enumerate() {
-            if index > 0 {
-                text.push(b'\n');
+        text.reserve_exact(bytes + SHORT);
+        for &(_, span) in sorted {
+            match self.rest(span).first_chunk::<SHORT>() {
+                Some(chunk) if span.length as usize <= SHORT => {
+                    let end = text.len() + span.length as usize;
+                    text.extend_from_slice(chunk);
+                    text.truncate(end);
+                }
+                _ => text.extend_from_slice(self.get(span)),
             }
-            text.extend_from_slice(self.get(span));
+            text.push(b'\n');
         }
+        // Between them, not behind the last.
+        text.pop();
         text
     }
 }
