@@ -85,7 +85,8 @@ impl Overview {
         let Sweep { any, wide, keys, pieces, .. } = simd::eight(&SETS, input, sweep);
         let [_, others_there, _, _, lines, dots, percents, pluses] = any.map(|any| any != 0);
         let ascii = !wide;
-        let keys = !keys.found.is_empty() && (!ascii || holds_key_letters(&input[keys.bytes(input.len())]));
+        let holds_letters = |part: Range<usize>| holds_key_letters(&input[part]);
+        let keys = !keys.found.is_empty() && (!ascii || keys.parts(input.len()).any(holds_letters));
         Overview {
             letters,
             others,
@@ -232,13 +233,16 @@ struct LongRun<const LEAST: u32> {
     /// The last word, and whether it has all bits of some part.
     before: u64,
     covered: bool,
-    /// From the first word to the last that holds such bits, or their end.
-    found: Range<usize>,
+    /// Neighbouring words that hold such bits, or their end; from some on with those between them.
+    found: Vec<Range<usize>>,
 }
+
+/// As many parts of a text with long runs are told apart.
+const MOST_PARTS: usize = 8;
 
 impl<const LEAST: u32> LongRun<LEAST> {
     fn new() -> Self {
-        LongRun { before: 0, covered: false, found: 0..0 }
+        LongRun { before: 0, covered: false, found: Vec::new() }
     }
 
     /// Adds a few words, of which `some` may cover a part.
@@ -255,15 +259,23 @@ impl<const LEAST: u32> LongRun<LEAST> {
         for (block, word) in (first..).zip(words) {
             let covered = covers(word) != 0;
             if (covered || self.covered) && holds_run(self.before, word, LEAST) {
-                self.found.start = if self.found.is_empty() { block } else { self.found.start };
-                self.found.end = block + 1;
+                self.note(block);
             }
             (self.before, self.covered) = (word, covered);
         }
     }
 
-    /// The part of a text of some length that holds all such runs.
-    fn bytes(&self, length: usize) -> Range<usize> {
-        self.found.start.saturating_sub(1) * 64..length.min(self.found.end * 64)
+    #[cold]
+    fn note(&mut self, block: usize) {
+        let all = self.found.len() == MOST_PARTS;
+        match self.found.last_mut() {
+            Some(last) if all || last.end == block => last.end = block + 1,
+            _ => self.found.push(block..block + 1),
+        }
+    }
+
+    /// The parts of a text of some length that hold all such runs.
+    fn parts(&self, length: usize) -> impl Iterator<Item = Range<usize>> {
+        self.found.iter().map(move |found| found.start.saturating_sub(1) * 64..length.min(found.end * 64))
     }
 }
