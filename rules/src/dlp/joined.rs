@@ -396,11 +396,37 @@ fn cuts(string: &[u8], reach: usize, single: bool) -> (usize, usize) {
         return whole;
     }
     let (skipped, count) = skip(string, reach + 1, |ends, from, to| &ends[from..to]);
-    let Some(head) = cut(string, skipped..string.len(), count, reach, single) else { return whole };
+    if single {
+        return slashes(string, skipped, count, reach).unwrap_or(whole);
+    }
+    let Some(head) = cut(string, skipped..string.len(), count, reach) else { return whole };
     let (skipped, count) =
         skip(&string[head..], reach + 1, |rest, from, to| &rest[rest.len() - to..rest.len() - from]);
     let places = (head..string.len() - skipped).rev();
-    cut(string, places, count, reach, single).map_or(whole, |tail| (head, tail))
+    cut(string, places, count, reach).map_or(whole, |tail| (head, tail))
+}
+
+/// The same for a single token, which is cut at slashes: `skipped` bytes from its start there are `count` letters and digits.
+fn slashes(string: &[u8], skipped: usize, count: usize, reach: usize) -> Option<(usize, usize)> {
+    let from = skipped + beyond(string[skipped..].iter().copied(), count, reach)?;
+    let head = from + memchr::memchr(b'/', &string[from..])?;
+    let rest = &string[head..];
+    let (skipped, count) = skip(rest, reach + 1, |rest, from, to| &rest[rest.len() - to..rest.len() - from]);
+    let rest = &rest[..rest.len() - skipped];
+    let end = rest.len() - beyond(rest.iter().rev().copied(), count, reach)?;
+    Some((head, head + memchr::memrchr(b'/', &rest[..end])?))
+}
+
+/// How many bytes it takes to have more than `reach` letters and digits, with the `count` that were there before.
+fn beyond(mut bytes: impl Iterator<Item = u8>, mut count: usize, reach: usize) -> Option<usize> {
+    if count > reach {
+        return Some(0);
+    }
+    let enough = |b: u8| {
+        count += usize::from(b.is_ascii_alphanumeric());
+        count > reach
+    };
+    bytes.position(enough).map(|last| last + 1)
 }
 
 /// As many bytes from one end of a string hold as many letters and digits, nearly so many as wanted, if they are ASCII; nothing
@@ -432,7 +458,6 @@ fn cut(
     mut places: impl Iterator<Item = usize>,
     mut count: usize,
     reach: usize,
-    single: bool,
 ) -> Option<usize> {
     // Letters of other scripts end runs of encoded data, but not what is percent-decoded together.
     let anywhere = || memchr::memchr2(b'%', b'+', string).is_none();
@@ -442,7 +467,6 @@ fn cut(
     // Those count that stay what they are, whatever stands around them.
     places.find(|&at| match string[at] {
         b' ' => count > reach && at > 0 && letter(at - 1) && letter(at + 1),
-        b'/' => single && count > reach,
         b if b.is_ascii_alphanumeric() => {
             count += 1;
             false
