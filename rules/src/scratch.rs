@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// Buffers that a thread keeps of each kind.
-const KEPT: usize = 12;
+/// Buffers that a thread keeps of each kind: as many as one scan has at a time.
+const KEPT: usize = 16;
 /// Larger ones are freed, bytes: what one very large text needed is not kept forever.
 const MAX_KEPT_BYTES: usize = 4 << 20;
 
@@ -79,10 +79,14 @@ impl<T: Element> Drop for Buffer<T> {
         }
         buffer.clear();
         T::with_pool(|pool| {
-            if let Ok(mut pool) = pool.try_borrow_mut()
-                && pool.len() < KEPT
-            {
+            let Ok(mut pool) = pool.try_borrow_mut() else { return };
+            if pool.len() < KEPT {
                 pool.push(buffer);
+            } else if let Some(smallest) = pool.iter_mut().min_by_key(|kept| kept.capacity())
+                && smallest.capacity() < buffer.capacity()
+            {
+                // Or each scan would have to enlarge another one.
+                *smallest = buffer;
             }
         });
     }
