@@ -365,3 +365,60 @@ pub(in super::super) fn has_few_words(text: &[u8], most: usize) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::super::index_any_case;
+    use super::*;
+
+    /// Rows by looking at one run of letters after the other.
+    fn rows_one_by_one(text: &str, min_words: usize) -> Vec<(usize, usize)> {
+        let (mut rows, mut row) = (Vec::new(), Vec::new());
+        let mut end_row = |row: &mut Vec<(usize, usize)>| {
+            if let (Some(first), Some(last)) = (row.first(), row.last())
+                && row.len() >= min_words
+            {
+                rows.push((first.0, last.1));
+            }
+            row.clear();
+        };
+        let mut at = 0;
+        while at < text.len() {
+            let length = text.as_bytes()[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+            if index_any_case(&text[at..at + length]).is_some() {
+                row.push((at, at + length));
+            } else if length > 0 {
+                end_row(&mut row);
+            }
+            at += length.max(1);
+        }
+        end_row(&mut row);
+        rows
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            40 => select(vec!["zoo", "wrong", "ABLE", "abandon", "Universe"]).prop_map(str::to_owned),
+            1 => "[a-z]{1,12}",
+        ];
+        let gap = prop_oneof![20 => "[ ,.0-9\n]{1,4}", 1 => "[ ,.0-9\n]{60,200}"];
+        proptest::collection::vec((word, gap), 0..90)
+            .prop_map(|parts| parts.into_iter().flat_map(|(word, gap)| [word, gap]).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_those_of_neighbouring_words(text in text(), min_words in select(LENGTHS.to_vec())) {
+            let mut rows = Vec::new();
+            each_row(text.as_bytes(), min_words, |start, end| {
+                rows.push((start, end));
+                false
+            });
+            prop_assert_eq!(&rows, &rows_one_by_one(&text, min_words), "{:?}", text);
+            prop_assert_eq!(possible(text.as_bytes(), min_words, Between::AnyPunctuation), !rows.is_empty());
+        }
+    }
+}
