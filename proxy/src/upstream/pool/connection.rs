@@ -28,6 +28,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::ear::{Ear, Listening, Recording, Socket};
+use super::target::Line;
 use super::usual::{self, Other};
 use super::{OutgoingBody, Transport};
 
@@ -180,13 +181,14 @@ impl Http1 {
         self.single
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request, with another request line where there is one, and waits for the head of its response.
     pub(super) async fn send(
         &mut self,
         request: Request<OutgoingBody>,
+        line: Option<Line>,
     ) -> Result<Response<Incoming>, Failed> {
         let method = request.method().clone();
-        let recording = Recording::of(&self.worker.socket);
+        let recording = Recording::of(&self.worker.socket, line);
         let mut sent = self.exchange(request).await;
         if sent.as_ref().is_err_and(|failed| failed.error().is_parse_too_large())
             && let Some(reread) = self.reread(method).await
@@ -233,9 +235,10 @@ impl Http1 {
         transport: Transport,
         other: Other,
         request: Request<OutgoingBody>,
+        line: Option<Line>,
     ) -> hyper::Result<(Self, Result<Response<Incoming>, Failed>)> {
         let mut connection = Self::again(&Builder::new(), transport, other).await?;
-        let resumed = connection.send(request).await;
+        let resumed = connection.send(request, line).await;
         Ok((connection, unrepeatable(resumed)))
     }
 

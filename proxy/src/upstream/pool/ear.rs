@@ -14,6 +14,7 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Transport;
+use super::target::Line;
 use super::usual::Other;
 
 /// Room for what is remembered of an answer, kept between two of them.
@@ -59,6 +60,8 @@ pub(super) struct Socket {
     /// The transport is used with other wakers.
     left: AtomicBool,
     records: AtomicBool,
+    /// The record has a line.
+    restates: AtomicBool,
     record: Mutex<Record>,
 }
 
@@ -67,12 +70,14 @@ struct Record {
     read: Vec<u8>,
     /// Once hyper has no use for it any more.
     transport: Option<Transport>,
+    /// Of the request that is written next.
+    line: Option<Line>,
 }
 
 impl Socket {
     pub(super) fn new(ear: Arc<Ear>) -> Self {
-        let (silent, left, records) = Default::default();
-        Self { ear, silent, left, records, record: Mutex::default() }
+        let (silent, left, records, restates) = Default::default();
+        Self { ear, silent, left, records, restates, record: Mutex::default() }
     }
 
     /// What it speaks to.
@@ -105,13 +110,17 @@ impl Socket {
     }
 }
 
-/// While it lives, its socket remembers what is read, and the transport when that is dropped. Not for longer: a transport knows
-/// its waker, and so the two would keep each other.
+/// While it lives, its socket remembers what is read, and the transport when that is dropped; and it knows the line that the
+/// request is to begin with. Not for longer: a transport knows its waker, and so the two would keep each other.
 #[derive(Debug)]
 pub(super) struct Recording(Arc<Socket>);
 
 impl Recording {
-    pub(super) fn of(socket: &Arc<Socket>) -> Self {
+    pub(super) fn of(socket: &Arc<Socket>, line: Option<Line>) -> Self {
+        if line.is_some() {
+            socket.lock().line = line;
+            socket.restates.store(true, Ordering::Release);
+        }
         socket.records.store(true, Ordering::Release);
         Self(Arc::clone(socket))
     }
@@ -124,6 +133,7 @@ impl Drop for Recording {
         record.read.clear();
         record.read.shrink_to(USUAL_READ);
         record.transport = None;
+        record.line = None;
     }
 }
 
@@ -148,6 +158,8 @@ pub(super) struct Listening {
     again: Option<Again>,
     /// Bytes of a request that have been sent and that hyper will write.
     sent: usize,
+    /// What of a request line is still to be written, and the one that hyper will write for it.
+    line: Option<Line>,
     socket: Arc<Socket>,
     waker: Waker,
 }
@@ -161,7 +173,14 @@ struct Again {
 impl Listening {
     pub(super) fn new(transport: Transport, socket: &Arc<Socket>) -> Self {
         let waker = Arc::clone(socket).into();
-        Self { transport: Some(transport), again: None, sent: 0, socket: Arc::clone(socket), waker }
+        Self {
+            transport: Some(transport),
+            again: None,
+            sent: 0,
+            line: None,
+            socket: Arc::clone(socket),
+            waker,
+        }
     }
 
     /// `other` was read from it for a request that it has been sent; the next request is taken for that one.
@@ -170,6 +189,38 @@ impl Listening {
         listening.sent = other.sent.unwrap_or_default();
         listening.again = Some(Again { other, asked: false });
         listening
+    }
+
+    /// Whether what is written next is not what hyper writes.
+    fn restates(&mut self) -> bool {
+        if self.socket.restates.load(Ordering::Acquire) {
+            self.socket.restates.store(false, Ordering::Release);
+            self.line = self.socket.lock().line.take();
+        }
+        self.line.is_some()
+    }
+
+    /// Writes the other request line, and takes hyper's, with which a write begins.
+    fn poll_line(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(mut line) = self.line.take() else { return Poll::Ready(Ok(0)) };
+        if !buf.starts_with(&line.hypers) {
+            return Poll::Ready(Err(io::Error::other("the request line is another than was asked for")));
+        }
+        let sent = self.sent.min(line.ours.len());
+        self.sent -= sent;
+        line.ours.drain(..sent);
+        while !line.ours.is_empty() {
+            match self.call(cx, |transport, cx| transport.poll_write(cx, &line.ours)) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => drop(line.ours.drain(..n)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.line = Some(line);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(line.hypers.len()))
     }
 
     /// Calls the transport with the waker that is its due.
@@ -244,6 +295,9 @@ impl AsyncWrite for Listening {
                 return Poll::Ready(Ok(buf.len()));
             }
         }
+        if self.restates() {
+            return self.poll_line(cx, buf);
+        }
         if self.sent > 0 {
             let n = self.sent.min(buf.len());
             self.sent -= n;
@@ -257,7 +311,7 @@ impl AsyncWrite for Listening {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.again.is_some() || self.sent > 0 {
+        if self.again.is_some() || self.sent > 0 || self.restates() {
             let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
             return self.poll_write(cx, first);
         }

@@ -38,6 +38,7 @@ pub use transport::Transport;
 use body::Lease;
 use connection::{Connection, Failed, Http1};
 use idle::Idle;
+use target::Line;
 use usual::{Exchanged, Written};
 
 /// Bounds of a [`Pool`].
@@ -288,11 +289,14 @@ impl Pool {
                 Ok(Sent::Done(response.map(|rest| IncomingBody::usual(rest, lease))))
             }
             Exchanged::Other(other) => {
-                let request = match other.sent {
-                    Some(_) => http1_request(outgoing).map_err(SendError::Request)?.0,
-                    None => connection::stand_in(outgoing.method),
+                let (request, line) = match other.sent {
+                    Some(_) => {
+                        let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
+                        (request, original.line)
+                    }
+                    None => (connection::stand_in(outgoing.method), None),
                 };
-                let resumed = Http1::resume(*transport, other, request).await;
+                let resumed = Http1::resume(*transport, other, request, line).await;
                 let (connection, sent) = resumed.map_err(SendError::Http)?;
                 let keep = keep && !connection.is_single();
                 let lease = self.lease(key, Connection::Turned(Box::new(connection)), keep);
@@ -311,8 +315,8 @@ impl Pool {
         outgoing: Outgoing,
         keep: bool,
     ) -> Result<Sent, SendError<E>> {
-        let (request, original) = http1_request(outgoing).map_err(SendError::Request)?;
-        let sent = connection.send(request).await;
+        let (request, mut original) = http1_request(outgoing).map_err(SendError::Request)?;
+        let sent = connection.send(request, original.line.take()).await;
         let keep = keep && !connection.is_single();
         let lease = self.lease(key, Connection::Turned(connection), keep);
         Ok(sent_or_not(sent, original, |incoming| IncomingBody::new(incoming, Some(lease))))
@@ -368,6 +372,8 @@ struct Original {
     target: Vec<u8>,
     host: http::HeaderValue,
     left_out: HeaderMap,
+    /// How it goes out over HTTP/1.1 where hyper's form is another.
+    line: Option<Line>,
 }
 
 /// Origin form, or an authority for CONNECT.
@@ -383,6 +389,7 @@ fn http1_request(outgoing: Outgoing) -> Result<(Request<OutgoingBody>, Original)
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = request_uri(&target)?;
+    let line = Line::of(request.method(), &target, request.uri());
     // hyper writes headers in the map's order, and origins expect Host first.
     let all = request.headers_mut();
     if headers.keys().next() == Some(&HOST) {
@@ -392,7 +399,7 @@ fn http1_request(outgoing: Outgoing) -> Result<(Request<OutgoingBody>, Original)
         all.insert(HOST, host.clone());
         all.extend(headers);
     }
-    Ok((request, Original { target, host, left_out: HeaderMap::new() }))
+    Ok((request, Original { target, host, left_out: HeaderMap::new(), line }))
 }
 
 /// Headers that mean something between two HTTP/1 parties only.
@@ -423,7 +430,7 @@ fn http2_request(
     }
     headers.remove(HOST);
     *request.headers_mut() = headers;
-    Ok((request, Original { target, host, left_out }))
+    Ok((request, Original { target, host, left_out, line: None }))
 }
 
 /// An error of the connection as an `io::Error`, for body streams.

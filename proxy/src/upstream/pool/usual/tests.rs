@@ -57,7 +57,7 @@ async fn requests_are_written_as_hyper_writes_them() {
         let (near, mut far) = pair().await;
         let (hypers, _) = http1_request(make()).unwrap();
         let mut connection = Http1::open(Transport::Plain(near)).await.unwrap();
-        let sending = tokio::spawn(async move { connection.send(hypers).await.is_ok() });
+        let sending = tokio::spawn(async move { connection.send(hypers, None).await.is_ok() });
         let mut written = vec![0; usual.len()];
         far.read_exact(&mut written).await.unwrap();
         far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
@@ -78,6 +78,45 @@ fn a_query_goes_out_byte_for_byte() {
         let written = request(&made).expect(query).head;
         let line = format!("GET /?{query} HTTP/1.1\r\n");
         assert!(written.starts_with(line.as_bytes()), "{query}: {}", written.escape_ascii());
+    }
+}
+
+/// What goes out for a request to `target`, until `end`.
+async fn sent(
+    target: &str,
+    headers: &[(&'static str, &'static str)],
+    body: OutgoingBody,
+    end: &[u8],
+) -> String {
+    let (near, mut far) = pair().await;
+    let request = outgoing("POST", target, headers, body);
+    let sending = tokio::spawn(async move {
+        let key = OriginKey { authority: "h.test:80".into(), tls: false, http2: false };
+        let connect = || async { Ok::<_, io::Error>(Transport::Plain(near)) };
+        Pool::default().send(&key, request, || None, connect).await.is_ok()
+    });
+    let mut read = Vec::new();
+    while !read.ends_with(end) {
+        assert_ne!(far.read_buf(&mut read).await.unwrap(), 0, "{}", read.escape_ascii());
+    }
+    far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    assert!(sending.await.unwrap());
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn a_query_goes_out_byte_for_byte_where_hyper_sends_it() {
+    let chunks = OutgoingBody::Chunks(Bytes::from_static(b"body"), None);
+    let cases: [(&[_], OutgoingBody, &[u8]); 4] = [
+        (&[("connection", "close")], OutgoingBody::Empty, b"\r\n\r\n"),
+        (&[("te", "trailers")], full("body"), b"body"),
+        (&[("expect", "100-continue")], full("body"), b"body"),
+        (&[("transfer-encoding", "chunked")], chunks, b"0\r\n\r\n"),
+    ];
+    for (headers, body, end) in cases {
+        let plain = sent("/?plain", headers, body.again().unwrap(), end).await;
+        let query = sent("/?a#\"<b>", headers, body, end).await;
+        assert_eq!(query, plain.replacen("/?plain", "/?a#\"<b>", 1), "{headers:?}");
     }
 }
 
@@ -275,7 +314,8 @@ async fn a_long_request_is_sent_to_its_end_whatever_is_said_meanwhile() {
         let (address, listening) = listens(said, LENGTH).await;
         let connect =
             move || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
-        let long = outgoing("POST", "/", &[], OutgoingBody::Full(body.clone()));
+        // What hyper goes on with would be longer by itself.
+        let long = outgoing("POST", "/?a#<b>", &[], OutgoingBody::Full(body.clone()));
         let head = request(&long).unwrap().head;
         let pool = Pool::default();
         let key = OriginKey { authority: "h.test:80".into(), tls: false, http2: false };
