@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::header::{CONTENT_TYPE, HOST, TE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::TokioIo;
 use muselet::policy::session::{Signal, Tier};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -262,6 +262,16 @@ async fn grpc_unary_call_with_trailers() {
     assert_eq!(whole.to_bytes(), message(b"a harmless message"));
     let refused = post_http2(&world, "/grpc/unary", message(SECRET.as_bytes())).await;
     assert_eq!(refused.status(), 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_call_that_fails_ends_with_its_headers() {
+    let world = World::intercepting().await;
+    let response = post_http2(&world, "/grpc/failed", message(b"a question")).await;
+    assert_eq!(response.headers()["grpc-status"], "5");
+    assert!(!response.headers().contains_key("content-length"));
+    // An empty frame behind them would be another failure to some clients.
+    assert!(response.body().is_end_stream());
 }
 
 #[tokio::test(flavor = "multi_thread")]

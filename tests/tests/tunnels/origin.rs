@@ -110,6 +110,12 @@ impl Origin {
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
                 response
             }
+            "/grpc/failed" => {
+                let mut response = text("");
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+                response.headers_mut().insert("grpc-status", HeaderValue::from_static("5"));
+                response
+            }
             "/socket" => websocket(request),
             _ if path.starts_with("/git/") => self.git(request).await,
             _ if path.starts_with("/files/") => self.file(path.trim_start_matches("/files/")),

@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, StreamBody};
 
 use super::steps::Case;
 use crate::policy::response::{Buffering, Head, Outcome, Plan, Refusal, ResponsePolicy, Transport};
@@ -63,11 +63,18 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
     let mut headers = parts.headers;
     scrub::strip_hop_by_hop(&mut headers);
     headers.remove(CONTENT_LENGTH);
-    let stream = futures_util::stream::unfold(messages, |mut messages| async move {
-        let next = messages.next().await?;
-        Some((next, messages))
-    });
-    let mut answer = Response::new(Body::Stream(StreamBody::new(stream).boxed_unsync()));
+    let body = if http_body::Body::is_end_stream(&messages.source) {
+        // A failed call is told by headers that end the stream: clients take data behind them for another failure.
+        messages.account();
+        Empty::new().map_err(|never| match never {}).boxed_unsync()
+    } else {
+        let stream = futures_util::stream::unfold(messages, |mut messages| async move {
+            let next = messages.next().await?;
+            Some((next, messages))
+        });
+        StreamBody::new(stream).boxed_unsync()
+    };
+    let mut answer = Response::new(Body::Stream(body));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers;
     answer
