@@ -22,6 +22,8 @@ pub(super) enum Coding {
     Deflate,
     Brotli,
     Zstd,
+    /// The framing of uploads to S3: no compression, but pieces with lengths, and check sums behind them.
+    AwsChunked,
 }
 
 impl Coding {
@@ -31,6 +33,7 @@ impl Coding {
             "deflate" => Some(Self::Deflate),
             "br" => Some(Self::Brotli),
             "zstd" => Some(Self::Zstd),
+            "aws-chunked" => Some(Self::AwsChunked),
             _ => None,
         }
     }
@@ -62,6 +65,10 @@ pub(super) fn gate(
             }
         }
     }
+    // S3 takes it as applied last wherever it stands. A stream that begins with a size is neither of these two.
+    if let [Coding::AwsChunked, Coding::Gzip | Coding::Zstd] = codings[..] {
+        codings.swap(0, 1);
+    }
     Ok(codings)
 }
 
@@ -92,6 +99,7 @@ impl DecodeError {
                     Coding::Deflate => "deflate",
                     Coding::Brotli => "br",
                     Coding::Zstd => "zstd",
+                    Coding::AwsChunked => "aws-chunked",
                 };
                 let reason = format!(
                     "request body is not valid Content-Encoding \"{name}\" and cannot be scanned for secrets"
@@ -116,6 +124,7 @@ pub(super) fn decode(body: &[u8], codings: &[Coding], limit: u64) -> Result<Vec<
                 Err(_) => return Err(DecodeError::Invalid(coding)),
             },
             Coding::Brotli => brotli(input, limit)?,
+            Coding::AwsChunked => aws_chunked(input, limit)?,
         });
     }
     Ok(stages)
@@ -174,6 +183,38 @@ fn brotli(input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
             _ => return Err(DecodeError::Invalid(Coding::Brotli)),
         }
     }
+}
+
+/// `SIZE[;EXTENSION]`, data, until size 0; then lines of a trailer, and an empty one, with which the body ends.
+fn aws_chunked(input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+    const INVALID: DecodeError = DecodeError::Invalid(Coding::AwsChunked);
+    let mut out = Vec::new();
+    let mut left = input;
+    loop {
+        let line = take_line(&mut left).ok_or(INVALID)?;
+        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+        let is_size = matches!(digits.len(), 1..=8) && digits.iter().all(u8::is_ascii_hexdigit);
+        let size = std::str::from_utf8(digits).ok().filter(|_| is_size);
+        let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).ok_or(INVALID)?;
+        if size == 0 {
+            break;
+        }
+        if size > limit - out.len() {
+            return Err(DecodeError::TooLarge);
+        }
+        let (data, behind) = left.split_at_checked(size).ok_or(INVALID)?;
+        out.extend_from_slice(data);
+        left = behind.strip_prefix(b"\r\n").ok_or(INVALID)?;
+    }
+    while !take_line(&mut left).ok_or(INVALID)?.is_empty() {}
+    if left.is_empty() { Ok(out) } else { Err(INVALID) }
+}
+
+fn take_line<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = memchr::memmem::find(left, b"\r\n")?;
+    let line = &left[..end];
+    *left = &left[end + 2..];
+    Some(line)
 }
 
 #[cfg(test)]

@@ -113,3 +113,49 @@ fn a_decompression_bomb_stops_at_the_limit() {
     let bomb = gzip(&vec![0; 64 << 20]);
     assert_eq!(decode(&bomb, &[Coding::Gzip], 1 << 20), Err(DecodeError::TooLarge));
 }
+
+#[test]
+fn uploads_to_s3_are_put_together_or_refused() {
+    let whole: &[(&[u8], &[u8])] = &[
+        (b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        (b"3;chunk-signature=00\r\na\r\n\r\n0;chunk-signature=11\r\n\r\n", b"a\r\n"),
+        (
+            b"A\r\n0123456789\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\nx-amz-trailer-signature:00\r\n\r\n",
+            b"0123456789",
+        ),
+        (b"0\r\n\r\n", b""),
+    ];
+    for (body, content) in whole {
+        let stages = decode(body, &[Coding::AwsChunked], 10).expect("aws-chunked");
+        assert_eq!(stages.last().map(Vec::as_slice), Some(*content), "{}", body.escape_ascii());
+    }
+    let broken: &[&[u8]] = &[
+        b"",
+        b"abc",
+        b"3\r\nabc",
+        b"3\r\nabcde\r\n0\r\n\r\n",
+        b"3\r\nabc\r\n0\r\n",
+        b"3\r\nabc\r\n0\r\n\r\nmore",
+        b"+3\r\nabc\r\n0\r\n\r\n",
+        b" 3\r\nabc\r\n0\r\n\r\n",
+        b";3\r\nabc\r\n0\r\n\r\n",
+        b"000000003\r\nabc\r\n0\r\n\r\n",
+    ];
+    for body in broken {
+        let refused = Err(DecodeError::Invalid(Coding::AwsChunked));
+        assert_eq!(decode(body, &[Coding::AwsChunked], 10), refused, "{}", body.escape_ascii());
+    }
+    let long = b"6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n";
+    assert_eq!(decode(long, &[Coding::AwsChunked], 10), Err(DecodeError::TooLarge));
+}
+
+#[test]
+fn the_framing_of_s3_is_undone_first_wherever_it_is_named() {
+    let packed = gzip(b"content");
+    let body = [format!("{:x}\r\n", packed.len()).as_bytes(), &packed, b"\r\n0\r\n\r\n"].concat();
+    for value in ["aws-chunked,gzip", "gzip, aws-chunked"] {
+        let codings = gate(&headers(&[value]), Strictness::Hardened, true).expect("known");
+        let stages = decode(&body, &codings, 1 << 20).expect(value);
+        assert_eq!(stages.last().map(Vec::as_slice), Some(&b"content"[..]), "{value}");
+    }
+}
