@@ -1,16 +1,18 @@
 //! `healthcheck`: asks a running proxy for `/health`, for images without a shell or curl. spec: cli-and-image §4
 //!
 //! Names are looked up as the proxy does it, in the hosts file and DNS: a static binary in an empty image has no other resolver.
+//! Proxy variables are followed, as the reference does it, but never to this machine.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use clap::{ArgMatches, Command};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use http::{Method, Uri};
 
 use super::grammar::{command, string, text};
 use super::{Done, Failure, go_error};
-use crate::upstream::Resolver;
+use crate::upstream::client::Client;
 
 /// All of it: name, connection, answer, redirects.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -24,7 +26,8 @@ pub(super) fn definition() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     let address = text(matches, "addr").unwrap_or("127.0.0.1:8888");
-    match check(address) {
+    let client = Client::new().map_err(|e| Failure::new(format!("health check failed: {}", go_error(&e))))?;
+    match check(&client, address) {
         Ok(200) => Ok(Done::silent()),
         Ok(status) => Err(Failure::new(format!("unhealthy: status {status}"))),
         Err(why) => Err(Failure::new(format!("health check failed: {why}"))),
@@ -32,146 +35,127 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
 }
 
 /// Final status of the probe, redirects followed.
-fn check(address: &str) -> Result<u16, String> {
+fn check(client: &Client, address: &str) -> Result<u16, String> {
     let deadline = Instant::now() + BUDGET;
-    let mut host = address.to_owned();
-    let mut path = "/health".to_owned();
+    let headers: HeaderMap = [
+        (USER_AGENT, HeaderValue::from_static("muselet-healthcheck")),
+        (CONNECTION, HeaderValue::from_static("close")),
+    ]
+    .into_iter()
+    .collect();
+    let mut url = format!("http://{address}/health");
     for _ in 0..=REDIRECTS {
-        let url = format!("http://{host}{path}");
-        if let Some(bad) =
-            host.chars().find(|c| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(*c))
-        {
-            return Err(format!("parse {url:?}: invalid character {:?} in host name", bad.to_string()));
-        }
-        let (status, location) = get(&host, &path, deadline).map_err(|why| format!("Get {url:?}: {why}"))?;
+        let uri = parse(&url)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = client
+            .wait(left, client.request(&Method::GET, &uri, &headers, Bytes::new(), 0))
+            .unwrap_or_else(|| {
+                Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
+            })
+            .map_err(|why| format!("Get {url:?}: {why}"))?;
+        let status = answer.status.as_u16();
+        let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
             return Ok(status);
         };
-        match location.strip_prefix("http://") {
-            Some(rest) => {
-                let end = rest.find(['/', '?']).unwrap_or(rest.len());
-                host = rest[..end].to_owned();
-                path = if rest[end..].starts_with('/') {
-                    rest[end..].to_owned()
-                } else {
-                    format!("/{}", &rest[end..])
-                };
+        url = match location {
+            path if path.starts_with('/') => {
+                let authority = uri.authority().map_or("", |authority| authority.as_str());
+                format!("{}://{authority}{path}", uri.scheme_str().unwrap_or("http"))
             }
-            None if location.starts_with('/') => path = location,
-            None => return Err(format!("Get {location:?}: unsupported protocol scheme")),
-        }
+            whole if whole.starts_with("http://") || whole.starts_with("https://") => whole.to_owned(),
+            other => return Err(format!("Get {other:?}: unsupported protocol scheme")),
+        };
     }
-    Err(format!("Get \"http://{host}{path}\": stopped after 10 redirects"))
+    Err(format!("Get {url:?}: stopped after 10 redirects"))
 }
 
-/// One request; the status and a `Location`.
-fn get(host: &str, path: &str, deadline: Instant) -> Result<(u16, Option<String>), String> {
-    let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let late = || "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned();
-    let (name, port) = match host.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
-        Some((name, Ok(port))) => (name, port),
-        _ => (host, 80),
-    };
-    let mut last = format!("dial tcp {name}:{port}: no addresses");
-    let mut stream = None;
-    for address in addresses(name, left()).map_err(|why| why.unwrap_or_else(late))? {
-        let address = SocketAddr::new(address, port);
-        match TcpStream::connect_timeout(&address, left()) {
-            Ok(connected) => {
-                stream = Some(connected);
-                break;
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::TimedOut => last = late(),
-            Err(e) => last = format!("dial tcp {address}: connect: {}", go_error(&e)),
-        }
+/// An address that can be asked; no host is this machine.
+fn parse(url: &str) -> Result<Uri, String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Some(bad) =
+        host.chars().find(|c| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(*c))
+    {
+        return Err(format!("parse {url:?}: invalid character {:?} in host name", bad.to_string()));
     }
-    let mut stream = stream.ok_or(last)?;
-    let wire = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => late(),
-        _ => go_error(&e),
-    };
-    stream.set_write_timeout(Some(left())).map_err(wire)?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: muselet-healthcheck\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).map_err(wire)?;
-    let mut head = Vec::with_capacity(1024);
-    let mut chunk = [0; 1024];
-    while !head.windows(4).any(|w| w == b"\r\n\r\n") && head.len() < 64 * 1024 {
-        stream.set_read_timeout(Some(left())).map_err(wire)?;
-        match stream.read(&mut chunk).map_err(wire)? {
-            0 => break,
-            n => head.extend_from_slice(&chunk[..n]),
-        }
-        if Instant::now() >= deadline {
-            return Err(late());
-        }
-    }
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    if head.is_empty() {
-        return Err("EOF".into());
-    }
-    match response.parse(&head) {
-        Ok(_) => {
-            let location = response
-                .headers
-                .iter()
-                .find(|h| h.name.eq_ignore_ascii_case("location"))
-                .map(|h| String::from_utf8_lossy(h.value).into_owned());
-            response.code.map(|code| (code, location)).ok_or_else(|| "unexpected EOF".to_owned())
-        }
-        Err(e) => Err(format!("net/http: malformed HTTP response: {e}")),
-    }
-}
-
-/// All addresses of a literal or a name; the error is `None` when the time is over.
-fn addresses(name: &str, left: Duration) -> Result<Vec<IpAddr>, Option<String>> {
-    // As the dialler of the reference takes it: no host is this machine.
-    if name.is_empty() {
-        return Ok(vec![Ipv4Addr::LOCALHOST.into()]);
-    }
-    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    if let Ok(address) = literal.parse() {
-        return Ok(vec![address]);
-    }
-    let missing = || Some(format!("dial tcp: lookup {name}: no such host"));
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|_| missing())?;
-    let found = runtime.block_on(async {
-        let resolver = Resolver::system();
-        tokio::time::timeout(left, resolver.lookup(name)).await
-    });
-    match found {
-        Err(_) => Err(None),
-        Ok(Err(_)) => Err(missing()),
-        Ok(Ok(found)) => Ok(found.to_vec()),
-    }
+    let local = if host.is_empty() || host.starts_with(':') { "127.0.0.1" } else { "" };
+    format!("{scheme}://{local}{rest}").parse().map_err(|e| format!("parse {url:?}: {e}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread::JoinHandle;
+
     use super::*;
+    use crate::upstream::proxies::Proxies;
+
+    /// Answers as many requests as there are answers; gives their request lines.
+    fn origin(answers: &'static [&'static str]) -> (SocketAddr, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = std::thread::spawn(move || {
+            let answer = |answer: &&str| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") {
+                    assert_eq!(stream.read(&mut byte).unwrap(), 1, "cut after {}", head.escape_ascii());
+                    head.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+                String::from_utf8(head).unwrap().lines().next().unwrap_or_default().to_owned()
+            };
+            answers.iter().map(answer).collect()
+        });
+        (address, asked)
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
     #[test]
-    fn literals_and_the_empty_name_need_no_lookup() {
-        for (name, address) in
-            [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("::1", "::1"), ("", "127.0.0.1")]
-        {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(addresses(name, Duration::ZERO), Ok(vec![address]), "{name}");
+    fn follows_redirects_to_their_end() {
+        let (address, asked) =
+            origin(&["HTTP/1.1 301 Moved Permanently\r\nLocation: /a?b\r\nContent-Length: 0\r\n\r\n", OK]);
+        let client = Client::through(Proxies::of(|_| None)).unwrap();
+        assert_eq!(check(&client, &address.to_string()), Ok(200));
+        assert_eq!(asked.join().unwrap(), ["GET /health HTTP/1.1", "GET /a?b HTTP/1.1"]);
+    }
+
+    #[test]
+    fn other_machines_are_asked_through_the_proxy_of_the_variables() {
+        let (address, asked) = origin(&["HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"]);
+        let proxies = Proxies::of(|name| {
+            (name == "HTTP_PROXY").then(|| format!("http://127.0.0.1:{}", address.port()))
+        });
+        let client = Client::through(proxies).unwrap();
+        assert_eq!(check(&client, "sidecar.example:8888"), Ok(503));
+        assert_eq!(asked.join().unwrap(), ["GET http://sidecar.example:8888/health HTTP/1.1"]);
+    }
+
+    #[test]
+    fn no_host_is_this_machine_and_never_behind_a_proxy() {
+        let (address, asked) = origin(&[OK]);
+        let proxies = Proxies::of(|name| (name == "HTTP_PROXY").then(|| "http://127.0.0.1:1".to_owned()));
+        let client = Client::through(proxies).unwrap();
+        assert_eq!(check(&client, &format!(":{}", address.port())), Ok(200));
+        assert_eq!(asked.join().unwrap(), ["GET /health HTTP/1.1"]);
+    }
+
+    #[test]
+    fn says_which_address_cannot_be_used_or_reached() {
+        let client = Client::through(Proxies::of(|_| None)).unwrap();
+        for (address, why) in [
+            ("bad addr", "parse \"http://bad addr/health\": invalid character \" \" in host name"),
+            (
+                "127.0.0.1:1",
+                "Get \"http://127.0.0.1:1/health\": dial tcp 127.0.0.1:1: connect: connection refused",
+            ),
+            ("a..b:1", "Get \"http://a..b:1/health\": dial tcp: lookup a..b: no such host"),
+        ] {
+            assert_eq!(check(&client, address), Err(why.to_owned()));
         }
-    }
-
-    #[test]
-    fn names_come_from_the_hosts_file() {
-        let found = addresses("localhost", BUDGET).unwrap();
-        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
-    }
-
-    #[test]
-    fn a_name_that_cannot_be_asked_for_does_not_exist() {
-        let why = "dial tcp: lookup a..b: no such host".to_owned();
-        assert_eq!(addresses("a..b", BUDGET), Err(Some(why)));
     }
 }

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::Resolver;
 use super::pool::Transport;
-use super::proxies::Proxies;
+use super::proxies::{self, Proxies};
 use super::tls::{Protocols, TlsClient, TrustLocations};
 use crate::events::system_reason;
 
@@ -82,7 +82,9 @@ impl Client {
         let mut target = path.to_owned();
         let stream = match &proxy {
             None => self.connect(host, port).await?,
-            Some(proxy) if secure => self.tunnel(proxy, host, port).await?,
+            Some(proxy) if secure => {
+                tunnel(self.connect_to_proxy(proxy).await?, proxy, host, &port.to_string()).await?
+            }
             Some(proxy) => {
                 target = format!("http://{authority}{path}");
                 if let Some(credentials) = proxy.basic_auth() {
@@ -116,46 +118,43 @@ impl Client {
     }
 
     async fn connect_to_proxy(&self, proxy: &Intercept) -> Result<TcpStream, String> {
-        let uri = proxy.uri();
-        match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some(host)) => {
-                let connected = self.connect(host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
-                connected.await.map_err(|why| format!("proxyconnect tcp: {why}"))
-            }
-            (scheme, _) => Err(format!(
-                "proxy by {}: only http is supported",
-                scheme.unwrap_or("an address without scheme")
-            )),
-        }
+        let (host, port) = proxies::address(proxy)?;
+        self.connect(host, port).await.map_err(|why| format!("proxyconnect tcp: {why}"))
     }
+}
 
-    /// A tunnel through a proxy.
-    async fn tunnel(&self, proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, String> {
-        let stream = self.connect_to_proxy(proxy).await?;
-        let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        // Of the types of other requests, so that there is one copy of the engine.
-        let mut request = Request::new(Full::<Bytes>::default());
-        *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = target.parse().map_err(|_| "unusable host".to_owned())?;
-        let headers = request.headers_mut();
-        headers.insert(HOST, HeaderValue::from_str(&target).map_err(|_| "unusable host")?);
-        if let Some(credentials) = proxy.basic_auth() {
-            headers.insert(PROXY_AUTHORIZATION, credentials.clone());
-        }
-        let failed = |e: hyper::Error| format!("proxyconnect tcp: {e}");
-        let (mut sender, connection) =
-            handshake(TokioIo::new(Transport::Plain(stream))).await.map_err(failed)?;
-        tokio::spawn(connection.with_upgrades());
-        let answer = sender.send_request(request).await.map_err(failed)?;
-        if !answer.status().is_success() {
-            return Err(format!("proxyconnect tcp: the proxy answered {}", answer.status()));
-        }
-        let upgraded = hyper::upgrade::on(answer).await.map_err(failed)?;
-        let parts = upgraded.downcast::<TokioIo<Transport>>().ok().filter(|parts| parts.read_buf.is_empty());
-        match parts.map(|parts| parts.io.into_inner()) {
-            Some(Transport::Plain(stream)) => Ok(stream),
-            _ => Err("proxyconnect tcp: the proxy sent more than an answer".to_owned()),
-        }
+/// Has the proxy at the other end of `stream` make a tunnel to `host:port`.
+///
+/// # Errors
+/// The proxy does not answer, or refuses.
+pub(super) async fn tunnel(
+    stream: TcpStream,
+    proxy: &Intercept,
+    host: &str,
+    port: &str,
+) -> Result<TcpStream, String> {
+    let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    // Of the types of other requests, so that there is one copy of the engine.
+    let mut request = Request::new(Full::<Bytes>::default());
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = target.parse().map_err(|_| "unusable host".to_owned())?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_str(&target).map_err(|_| "unusable host")?);
+    if let Some(credentials) = proxy.basic_auth() {
+        headers.insert(PROXY_AUTHORIZATION, credentials.clone());
+    }
+    let failed = |e: hyper::Error| format!("proxyconnect tcp: {e}");
+    let (mut sender, connection) = handshake(TokioIo::new(Transport::Plain(stream))).await.map_err(failed)?;
+    tokio::spawn(connection.with_upgrades());
+    let answer = sender.send_request(request).await.map_err(failed)?;
+    if !answer.status().is_success() {
+        return Err(format!("proxyconnect tcp: the proxy answered {}", answer.status()));
+    }
+    let upgraded = hyper::upgrade::on(answer).await.map_err(failed)?;
+    let parts = upgraded.downcast::<TokioIo<Transport>>().ok().filter(|parts| parts.read_buf.is_empty());
+    match parts.map(|parts| parts.io.into_inner()) {
+        Some(Transport::Plain(stream)) => Ok(stream),
+        _ => Err("proxyconnect tcp: the proxy sent more than an answer".to_owned()),
     }
 }
 

@@ -7,12 +7,13 @@ use std::io;
 use std::time::Duration;
 
 use http::Response;
-use http::header::{HeaderMap, HeaderValue, TRAILER};
+use http::header::{HeaderMap, HeaderValue, PROXY_AUTHORIZATION, TRAILER};
 
-use super::Upstream;
+use super::client::tunnel;
 use super::dial::{DialError, describe};
-use super::pool::{self, IncomingBody, OriginKey, Outgoing, OutgoingBody, Transport};
+use super::pool::{self, IncomingBody, OriginKey, Outgoing, OutgoingBody, Transport, request_target};
 use super::tls::{Protocols, TlsError};
+use super::{Upstream, proxies};
 use crate::policy::dial::DialRules;
 use crate::policy::headers::canonical;
 use crate::policy::url::GoUrl;
@@ -126,11 +127,38 @@ impl Upstream {
         again: impl FnOnce() -> Option<Outgoing>,
     ) -> Result<Response<IncomingBody>, SendError> {
         let key = origin.key();
+        let again = || again().map(|request| self.as_the_way_wants_it(origin, request));
+        let request = self.as_the_way_wants_it(origin, request);
         Ok(self.pool.send(&key, request, again, || self.connect(rules, origin)).await?)
     }
 
+    /// A proxy is told the whole URL of a plain request.
+    fn as_the_way_wants_it(&self, origin: &Origin, mut request: Outgoing) -> Outgoing {
+        if let Some(via) = self.via.as_deref().filter(|_| !origin.https)
+            && let Ok(path) = request_target(&request.target)
+        {
+            request.target = [b"http://", request.host.as_bytes(), path.as_str().as_bytes()].concat();
+            if let Some(credentials) = via.basic_auth() {
+                request.headers.insert(PROXY_AUTHORIZATION, credentials.clone());
+            }
+        }
+        request
+    }
+
     async fn connect(&self, rules: &DialRules, origin: &Origin) -> Result<Transport, SendError> {
-        let stream = self.dial(rules, &origin.host, &origin.port).await?;
+        let stream = match &self.via {
+            None => self.dial(rules, &origin.host, &origin.port).await?,
+            Some(via) => {
+                let (host, port) = proxies::address(via).map_err(SendError::Transport)?;
+                let stream = self.dial(rules, host, &port.to_string()).await?;
+                match origin.https {
+                    true => {
+                        tunnel(stream, via, &origin.host, &origin.port).await.map_err(SendError::Transport)?
+                    }
+                    false => stream,
+                }
+            }
+        };
         if !origin.https {
             return Ok(Transport::Plain(stream));
         }
@@ -178,4 +206,63 @@ pub fn wire_target(target: Vec<u8>) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::Resolver;
+    use super::super::proxies::Proxies;
+    use super::super::tls::{TlsClient, TrustLocations};
+    use super::*;
+    use crate::config::Strictness;
+    use crate::policy::url::parse;
+
+    /// What a proxy is told that refuses, and what is made of it.
+    async fn told(url: &str) -> (String, Result<u16, String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://u:p@{}", listener.local_addr().unwrap());
+        let told = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0);
+            }
+            stream
+                .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        let proxies = Proxies::of(|name| matches!(name, "HTTP_PROXY" | "HTTPS_PROXY").then(|| proxy.clone()));
+        let trust = TrustLocations { files: Vec::new(), directories: Vec::new() };
+        let way = Upstream::new(Resolver::system(), TlsClient::new(trust))
+            .through(proxies.for_url(&url.parse().unwrap()));
+        let parsed = parse(url.as_bytes()).unwrap();
+        let request = Outgoing {
+            method: http::Method::GET,
+            target: parsed.request_uri(),
+            host: host_value(&parsed.host),
+            headers: HeaderMap::new(),
+            body: OutgoingBody::Empty,
+        };
+        let rules = DialRules::none(Strictness::Hardened);
+        let sent = way.send(&rules, &Origin::of(&parsed), request, || None).await;
+        let sent = sent.map(|response| response.status().as_u16()).map_err(|error| error.to_string());
+        (told.await.unwrap(), sent)
+    }
+
+    #[tokio::test]
+    async fn a_way_through_a_proxy_tells_it_the_url_or_the_host() {
+        let (head, sent) = told("http://origin.example:8080/a?b").await;
+        assert!(head.starts_with("GET http://origin.example:8080/a?b HTTP/1.1\r\n"), "{head}");
+        assert!(head.to_lowercase().contains("\r\nproxy-authorization: basic dtpw\r\n"), "{head}");
+        assert_eq!(sent, Ok(407));
+        let (head, sent) = told("https://origin.example/a?b").await;
+        assert!(head.starts_with("CONNECT origin.example:443 HTTP/1.1\r\n"), "{head}");
+        let why = "proxyconnect tcp: the proxy answered 407 Proxy Authentication Required";
+        assert_eq!(sent, Err(why.to_owned()));
+    }
 }

@@ -18,6 +18,7 @@ pub use resolver::Resolver;
 
 use std::sync::Arc;
 
+use hyper_util::client::proxy::matcher::Intercept;
 use tokio::net::TcpStream;
 
 use crate::descriptors::{self, Descriptors};
@@ -34,6 +35,8 @@ pub struct Upstream {
     pub tls: Arc<TlsClient>,
     pub(crate) pool: Arc<pool::Pool>,
     pub(crate) descriptors: Arc<Descriptors>,
+    /// A proxy on the way.
+    via: Option<Arc<Intercept>>,
 }
 
 impl std::fmt::Debug for Upstream {
@@ -53,8 +56,13 @@ impl Upstream {
     #[must_use]
     pub fn new(resolver: Resolver, tls: TlsClient) -> Self {
         let descriptors = Arc::new(Descriptors::new(descriptors::limit(), None));
-        let upstream =
-            Self { resolver: Arc::new(resolver), tls: Arc::new(tls), pool: Arc::default(), descriptors };
+        let upstream = Self {
+            resolver: Arc::new(resolver),
+            tls: Arc::new(tls),
+            pool: Arc::default(),
+            descriptors,
+            via: None,
+        };
         upstream.apart()
     }
 
@@ -71,6 +79,12 @@ impl Upstream {
         let pool = Arc::default();
         self.descriptors.add_pool(&pool);
         Self { pool, ..self.clone() }
+    }
+
+    /// The same way, through a proxy where there is one. Only for requests that do not share their connections with others.
+    #[must_use]
+    pub(crate) fn through(self, proxy: Option<Intercept>) -> Self {
+        Self { via: proxy.map(Arc::new), ..self }
     }
 
     /// A new connection to `host:port`. `host` has no brackets; an empty port is port 0, as for the reference.

@@ -1,6 +1,7 @@
 //! Which proxy a request of the program's own goes through: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` and their small forms.
 //!
-//! Traffic of clients never follows these. The machine itself is always reached directly. spec: cli-and-image §1.6
+//! Traffic of clients never follows these, but for that of the reverse listener. The machine itself is always reached directly.
+//! spec: cli-and-image §1.6, http-proxy §9.1
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,7 +22,7 @@ impl Proxies {
     }
 
     /// By a lookup of variables; those that are empty count as not set.
-    pub(super) fn of(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+    pub(crate) fn of(variable: impl Fn(&str) -> Option<String>) -> Proxies {
         let either = |large: &str, small: &str| {
             let set = |name| variable(name).filter(|value| !value.is_empty());
             set(large).or_else(|| set(small)).unwrap_or_default()
@@ -39,12 +40,26 @@ impl Proxies {
     }
 
     /// The proxy for a URL; `None`: directly.
-    pub(super) fn for_url(&self, url: &Uri) -> Option<Intercept> {
+    pub(crate) fn for_url(&self, url: &Uri) -> Option<Intercept> {
         let (matcher, direct) = match self {
             Proxies::Variables(matcher) => (matcher, is_this_machine(url.host()?)),
             Proxies::Only(matcher, address) => (matcher, url.authority()?.as_str() == address.to_string()),
         };
         if direct { None } else { matcher.intercept(url) }
+    }
+}
+
+/// Host and port of a proxy.
+///
+/// # Errors
+/// It is not one that speaks HTTP without TLS.
+pub(super) fn address(proxy: &Intercept) -> Result<(&str, u16), String> {
+    let uri = proxy.uri();
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(host)) => Ok((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80))),
+        (scheme, _) => {
+            Err(format!("proxy by {}: only http is supported", scheme.unwrap_or("an address without scheme")))
+        }
     }
 }
 

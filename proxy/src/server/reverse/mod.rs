@@ -26,6 +26,7 @@ use super::wire::{Limits, Request};
 use crate::events::{Context, Event};
 use crate::policy::dial::DialRules;
 use crate::policy::url::{GoUrl, ParseError, parse};
+use crate::upstream::proxies::Proxies;
 use crate::upstream::{DialError, SendError, Upstream};
 
 pub(super) use respond::refusal as response_refusal;
@@ -62,7 +63,7 @@ struct Origin {
     url: GoUrl<'static>,
     /// Without port, for exemptions.
     host: String,
-    /// Its own pool: a connection that was opened without the address check must not serve anything else.
+    /// Through the proxy of the environment, with its own pool: a connection that was opened without the address check must not serve anything else.
     way: Upstream,
     rules: DialRules,
 }
@@ -85,9 +86,10 @@ impl Reverse {
         let policy = shared.policy.load_full();
         let section = &policy.config.reverse_proxy;
         let url = parse(section.upstream.as_bytes())?.into_owned();
+        let proxy = section.upstream.parse().ok().and_then(|url| Proxies::from_environment().for_url(&url));
         let origin = Origin {
             host: String::from_utf8_lossy(url.host_name()).into_owned(),
-            way: shared.upstream.apart(),
+            way: shared.upstream.apart().through(proxy),
             rules: DialRules::none(policy.config.muselet.strictness),
             url,
         };
