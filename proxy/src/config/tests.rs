@@ -613,3 +613,15 @@ fn a_rule_bundle_that_is_not_applied_is_named() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("bundle \"a\": not applied"), "{lines:?}");
 }
+
+#[test]
+fn a_range_of_mapped_addresses_is_hinted_as_the_ipv4_range_that_it_is() {
+    for (range, meant) in [
+        ("::ffff:10.1.0.0/104", "10.0.0.0/8"),
+        ("::ffff:10.0.0.0/96", "0.0.0.0/0"),
+        ("fd00::1/8", "fd00::/8"),
+    ] {
+        let why = refused(&format!("ssrf: {{ip_allowlist: [\"{range}\"]}}"));
+        assert!(why.ends_with(&format!("has host bits set (did you mean \"{meant}\"?)")), "{range}: {why}");
+    }
+}

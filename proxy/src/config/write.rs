@@ -17,42 +17,70 @@ impl Config {
     /// Every key in schema order, empty ones included, except those that are left out when empty.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        document(&self.dump())
+        Writer { leaf: setting }.document(&self.dump())
     }
 }
 
-/// A map as a document.
+/// A map as a document; its texts stay texts.
 #[must_use]
 pub fn document(value: &Json) -> String {
-    let mut out = String::new();
-    if let Json::Object(fields) = value {
-        for (key, value) in fields {
-            entry(&mut out, 0, "", key, value);
-        }
-    }
-    out
+    Writer { leaf }.document(value)
 }
 
-/// Writes `key: value` at an indentation; `lead` replaces the indentation's last part (the dash of a list item).
-fn entry(out: &mut String, indent: usize, lead: &str, key: &str, value: &Json) {
-    let pad = " ".repeat(indent - lead.len());
-    let _ = write!(out, "{pad}{lead}{}:", scalar(key));
-    match value {
-        Json::Object(fields) if !fields.is_empty() => {
-            out.push('\n');
+struct Writer {
+    /// What has nothing below it.
+    leaf: fn(&Json) -> String,
+}
+
+impl Writer {
+    fn document(&self, value: &Json) -> String {
+        let mut out = String::new();
+        if let Json::Object(fields) = value {
             for (key, value) in fields {
-                entry(out, indent + 4, "", key, value);
+                self.entry(&mut out, 0, "", key, value);
             }
         }
-        Json::Array(items) if !items.is_empty() => {
-            out.push('\n');
-            for item in items {
-                list_item(out, indent + 4, item);
+        out
+    }
+
+    /// Writes `key: value` at an indentation; `lead` replaces the indentation's last part (the dash of a list item).
+    fn entry(&self, out: &mut String, indent: usize, lead: &str, key: &str, value: &Json) {
+        let pad = " ".repeat(indent - lead.len());
+        let _ = write!(out, "{pad}{lead}{}:", scalar(key));
+        match value {
+            Json::Object(fields) if !fields.is_empty() => {
+                out.push('\n');
+                for (key, value) in fields {
+                    self.entry(out, indent + 4, "", key, value);
+                }
+            }
+            Json::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                for item in items {
+                    self.list_item(out, indent + 4, item);
+                }
+            }
+            Json::String(text) if is_block(text) => block(out, indent + 4, text),
+            value => {
+                let _ = writeln!(out, " {}", (self.leaf)(value));
             }
         }
-        Json::String(text) if is_block(text) => block(out, indent + 4, text),
-        value => {
-            let _ = writeln!(out, " {}", leaf(value));
+    }
+
+    fn list_item(&self, out: &mut String, indent: usize, item: &Json) {
+        match item {
+            Json::Object(fields) if !fields.is_empty() => {
+                for (i, (key, value)) in fields.iter().enumerate() {
+                    self.entry(out, indent + 2, if i == 0 { "- " } else { "" }, key, value);
+                }
+            }
+            Json::String(text) if is_block(text) => {
+                let _ = write!(out, "{:indent$}-", "");
+                block(out, indent + 2, text);
+            }
+            item => {
+                let _ = writeln!(out, "{}- {}", " ".repeat(indent), (self.leaf)(item));
+            }
         }
     }
 }
@@ -80,20 +108,13 @@ fn block(out: &mut String, indent: usize, text: &str) {
     }
 }
 
-fn list_item(out: &mut String, indent: usize, item: &Json) {
-    match item {
-        Json::Object(fields) if !fields.is_empty() => {
-            for (i, (key, value)) in fields.iter().enumerate() {
-                entry(out, indent + 2, if i == 0 { "- " } else { "" }, key, value);
-            }
-        }
-        Json::String(text) if is_block(text) => {
-            let _ = write!(out, "{:indent$}-", "");
-            block(out, indent + 2, text);
-        }
-        item => {
-            let _ = writeln!(out, "{}- {}", " ".repeat(indent), leaf(item));
-        }
+/// A value of a dump, where numbers that JSON does not have are texts.
+fn setting(value: &Json) -> String {
+    match value.as_str() {
+        Some("NaN") => ".nan".to_owned(),
+        Some("+Inf") => ".inf".to_owned(),
+        Some("-Inf") => "-.inf".to_owned(),
+        _ => leaf(value),
     }
 }
 
@@ -102,12 +123,7 @@ fn leaf(value: &Json) -> String {
         Json::Null => "null".to_owned(),
         Json::Bool(value) => value.to_string(),
         Json::Number(number) => number.to_string(),
-        Json::String(text) => match text.as_str() {
-            "NaN" => ".nan".to_owned(),
-            "+Inf" => ".inf".to_owned(),
-            "-Inf" => "-.inf".to_owned(),
-            text => scalar(text),
-        },
+        Json::String(text) => scalar(text),
         // Empty, or a list within a list.
         value => value.to_string(),
     }

@@ -170,7 +170,7 @@ pub fn not_found() -> Answer {
     text(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// 301 to the cleaned form of a path; GET and HEAD get the one-line HTML body. (spec: http-proxy §2.1)
+/// 301 to the cleaned form of a path; GET gets a one-line page, HEAD only its type. (spec: http-proxy §2.1, §1.5)
 #[must_use]
 pub fn moved(method: &Method, location: &str) -> Answer {
     let mut answer = empty(StatusCode::MOVED_PERMANENTLY);
@@ -179,6 +179,8 @@ pub fn moved(method: &Method, location: &str) -> Answer {
     }
     if method == Method::GET || method == Method::HEAD {
         answer.headers_mut().insert(CONTENT_TYPE, HTML);
+    }
+    if method == Method::GET {
         let page = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", escape_attribute(location));
         *answer.body_mut() = Body::Full(page.into());
     }
@@ -240,6 +242,19 @@ mod tests {
         match answer.body() {
             Body::Full(bytes) => bytes,
             _ => b"",
+        }
+    }
+
+    #[test]
+    fn only_get_is_moved_with_a_page() {
+        for (method, typed, page) in [
+            (Method::GET, true, "<a href=\"/a\">Moved Permanently</a>.\n\n"),
+            (Method::HEAD, true, ""),
+            (Method::POST, false, ""),
+        ] {
+            let answer = moved(&method, "/a");
+            assert_eq!(answer.headers().contains_key(CONTENT_TYPE), typed, "{method}");
+            assert_eq!(body(&answer), page.as_bytes(), "{method}");
         }
     }
 

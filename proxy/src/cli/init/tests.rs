@@ -24,6 +24,7 @@ spec:
                   command: [sh, -c, \"set -e\\nexec agent\\n\"]
                   env:
                       - {name: MODE, value: \"on\"}
+                      - {name: LIMIT, value: \"NaN\"}
                       - {name: NO_PROXY, value: \"localhost,127.0.0.1,.svc,.cluster.local\"}
                 - {name: pipelock, image: old}
 ";
@@ -108,7 +109,7 @@ fn a_workload_gets_a_companion() {
     assert_eq!(template["spec"]["initContainers"][0]["env"], variables);
     assert_eq!(
         containers[0]["env"],
-        json!([{"name": "MODE", "value": "on"}, variables[2], variables[0], variables[1]])
+        json!([{"name": "MODE", "value": "on"}, {"name": "LIMIT", "value": "NaN"}, variables[2], variables[0], variables[1]])
     );
     assert_eq!(containers[0]["command"][2], "set -e\nexec agent\n");
     assert_eq!(containers[1], json!({"name": "pipelock", "image": "old"}));

@@ -95,6 +95,13 @@ pub fn ssrf(config: &mut Config, _: &mut Context<'_>) -> Result<(), String> {
         })?;
         let first = network(address, bits);
         ensure(first == address, || {
+            let (first, bits) = match first {
+                // Written as the IPv4 range that it is.
+                IpAddr::V6(v6) if bits >= 96 => {
+                    v6.to_ipv4_mapped().map_or((first, bits), |v4| (v4.into(), bits - 96))
+                }
+                first => (first, bits),
+            };
             let meant = quoted(&format!("{first}/{bits}"));
             format!("ssrf.ip_allowlist CIDR {shown} has host bits set (did you mean {meant}?)")
         })?;

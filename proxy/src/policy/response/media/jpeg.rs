@@ -51,11 +51,11 @@ fn walk(data: &[u8]) -> Result<Stripped, JpegError> {
         let Some(&marker) = data.get(at) else { return Err(JpegError::TruncatedMarker(start)) };
         at += 1;
         if marker == 0xd9 {
-            if !scan_seen {
-                return Err(JpegError::NoScan);
-            }
             if at < data.len() {
                 return Err(JpegError::Trailing(data.len() - at));
+            }
+            if !scan_seen {
+                return Err(JpegError::NoScan);
             }
             out.body.extend_from_slice(&data[start..at]);
             return Ok(out);

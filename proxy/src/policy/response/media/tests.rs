@@ -52,6 +52,7 @@ fn broken_jpegs_are_refused_with_the_place_of_the_fault() {
     let table = [
         ("FFD8 FFDA0002 01 FFD9 00", ": 1 trailing bytes after EOI"),
         ("FFD8 FFD9", ": no SOS marker before end of stream"),
+        ("FFD8 FFD9 00", ": 1 trailing bytes after EOI"),
         ("FFD8", ""),
         ("", ""),
         ("FFD8 FFE10001 FFD9", ": segment length 1 at offset 4 below minimum 2"),
