@@ -18,7 +18,7 @@ sections! {
         /// Hosts and `*.example.com` patterns; the only reachable ones in strict mode, of no effect on reachability
         /// otherwise.
         api_allowlist: List<String> = "APIAllowlist",
-        /// Findings to ignore: a rule at a place.
+        /// Findings in responses to ignore: a rule at a place. Of no effect on URLs, headers and bodies of requests.
         suppress: List<SuppressEntry> = "Suppress",
         /// The main listener, the `/fetch` endpoint and the URL scanner.
         fetch_proxy: FetchProxy = "FetchProxy",
