@@ -19,9 +19,10 @@ use super::{OutgoingBody, Transport};
 
 /// Longest list of header fields that is taken, bytes.
 const MAX_HEADERS: u32 = 1 << 20;
-/// What an origin may send before it has to wait for us, bytes: on one stream, and on all.
+/// What an origin may send before it has to wait for us, bytes: on one stream, and on all. Answers that wait for room leave what has
+/// come of them unread, and must not keep those that have room from coming.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// Opens a connection whose task ends when the handles are gone and nothing is under way.
 pub(super) async fn open(transport: Transport) -> hyper::Result<SendRequest<OutgoingBody>> {
