@@ -504,6 +504,8 @@ async fn head_of_answer(world: &World, origin: &str, request: &[u8]) -> String {
     let request = request.to_vec();
     let sent = tokio::spawn(async move {
         let _ = write.write_all(&request).await;
+        // The last record waits in the client for room in the socket.
+        let _ = write.flush().await;
         write
     });
     let mut head = Vec::new();
