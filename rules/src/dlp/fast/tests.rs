@@ -409,6 +409,25 @@ fn every_example_is_found_at_every_offset_of_a_block() {
 }
 
 #[test]
+fn a_wallet_key_is_found_among_any_number_of_long_runs() {
+    const KEY: &str = "KwntMbt59tTsj8xqpqYqRRWufyjGunvhSyeMo3NTYpFYzZbXJ5Hp";
+    let scanner = scanner();
+    for runs in 1..=20 {
+        for place in 0..runs {
+            for gap in [1, 40, 200] {
+                let mut parts = vec!["a".repeat(120); runs];
+                parts[place] = KEY.into();
+                let text = parts.join(&" -".repeat(gap));
+                let found = scanner.scan_text(text.as_bytes());
+                let names: Vec<&str> = found.matches.iter().map(|hit| &*hit.name).collect();
+                assert!(names.contains(&"Bitcoin WIF Private Key"), "{place} of {runs}, {gap}: {names:?}");
+                assert_eq!(found, plain::scan_text(&scanner, text.as_bytes()));
+            }
+        }
+    }
+}
+
+#[test]
 fn user_rules_of_every_shape_are_found() {
     let rule = |regex: &str| RuleSpec {
         name: regex.into(),
