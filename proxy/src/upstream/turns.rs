@@ -177,7 +177,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_name_that_was_found_waits_for_no_dead_one_until_it_is_not_found() {
         let lanes = Arc::new(Lanes::new(16));
-        let find = async || Ok::<_, ()>(sleep(MOMENT / 5).await);
+        let find = async || {
+            sleep(MOMENT / 5).await;
+            Ok::<_, ()>(())
+        };
         assert_eq!(lanes.run("live", find()).await, Ok(Ok(())));
         let mut dead = JoinSet::new();
         for n in 0..2000 {

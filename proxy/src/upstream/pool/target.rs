@@ -25,7 +25,7 @@ impl Line {
 }
 
 /// The target for hyper, with what [`PathAndQuery`] does not take percent-encoded: it drops what follows a `#`, and refuses some
-/// characters. Over HTTP/1.1 a [`Line`] goes out in its place; over HTTP/2 this is what an origin sees.
+/// characters. Over HTTP/1.1 a `Line` goes out in its place; over HTTP/2 this is what an origin sees.
 pub fn request_target(target: &[u8]) -> Result<PathAndQuery, http::Error> {
     if !target.contains(&b'#')
         && let Ok(parsed) = PathAndQuery::try_from(target)
