@@ -1,4 +1,5 @@
-//! What a plain request carries along when its origin sends it elsewhere. (spec: http-proxy §5.5; differences D-524 and D-527)
+//! Which headers of a plain request origins get, also when one sends it elsewhere. (spec: http-proxy §5.2, §5.5; differences D-524
+//! and D-527)
 
 use std::net::SocketAddr;
 
@@ -81,5 +82,22 @@ async fn another_host_does_not_learn_the_url_that_led_there() {
         assert!(first.starts_with("get /a?token=b http/1.1\r\n"), "{first}");
         let line = format!("\r\nreferer: http://{here}/{learned}\r\n");
         assert!(last.contains(&line), "{strictness:?} {second} {line}: {last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn origins_are_asked_for_compressed_answers_unless_these_are_unwanted() {
+    for (more, asked) in [("", true), ("muselet: {decompress: true}\n", false)] {
+        let config = [CONFIG, more].concat();
+        let (proxy, _) = muselet_tests::proxy::start(&config, Strictness::Hardened).await;
+        let (there, head) =
+            origin("127.0.0.1", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+        let mut stream = TcpStream::connect(proxy).await.expect("connected");
+        let request =
+            format!("GET http://{there}/ HTTP/1.1\r\nHost: {there}\r\nAccept-Encoding: gzip, br\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        assert!(read_head(&mut stream).await.starts_with("http/1.1 200 "), "{more}");
+        let head = head.await.expect("a request");
+        assert_eq!(head.contains("\r\naccept-encoding: gzip, br\r\n"), asked, "{more}: {head}");
     }
 }

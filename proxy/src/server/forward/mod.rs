@@ -93,7 +93,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         }
     }
     // F16: outbound request.
-    let outbound = request::build(*head, body, shared.fixed.strictness);
+    let outbound =
+        request::build(*head, body, shared.fixed.strictness, exchange.policy.config.muselet.decompress);
     // F17: send, following redirects. The time limit covers the response body too.
     let deadline = Instant::now() + shared.fixed.exchange_timeout;
     let sent = {

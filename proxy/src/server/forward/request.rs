@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, PRAGMA, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue,
+    PRAGMA, USER_AGENT,
 };
 
 use crate::Strictness;
@@ -30,8 +31,14 @@ pub(in crate::server) struct Outbound {
     pub close: bool,
 }
 
-/// Filters the inbound request in the order of §5.2.
-pub(in crate::server) fn build(head: Head, body: OutgoingBody, strictness: Strictness) -> Outbound {
+/// Filters the inbound request in the order of §5.2. `decompress`: `muselet.decompress`, the switch that response-scan's oddity
+/// O-14 asks for; the origin is then not told about codings whose answers would be refused, as in opened tunnels.
+pub(in crate::server) fn build(
+    head: Head,
+    body: OutgoingBody,
+    strictness: Strictness,
+    decompress: bool,
+) -> Outbound {
     let Head { method, mut url, mut headers, keep_alive, .. } = head;
     scrub::strip_identity(&mut headers);
     if let Some(query) = scrub::without_agent(&url.raw_query) {
@@ -43,6 +50,9 @@ pub(in crate::server) fn build(head: Head, body: OutgoingBody, strictness: Stric
     if strictness == Strictness::Hardened {
         // It concerns the connection to us; the reference forwards it. (D-503)
         headers.remove("proxy-connection");
+    }
+    if decompress {
+        headers.remove(ACCEPT_ENCODING);
     }
     if headers.get(PRAGMA).is_some_and(|value| value == "no-cache") && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
