@@ -194,36 +194,50 @@ impl<'a> Strings<'a> {
         self.join(&self.sorted(self.spans.iter().copied()))
     }
 
-    /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none.
-    ///
-    /// Where nothing but its content says that the body is JSON: those that may be pieces of a credential, if they are no more than
-    /// [`MAX_PIECES`]. The names and words of any larger document, sorted and without what parts them, look like a credential or a
-    /// seed phrase sooner or later, and so do many short identifiers.
+    /// The same with the hardened mode's strings among them, and the difference of the first; `None` if there are none, or too many
+    /// [pieces](Self::joined_pieces) of a body that only its content says to be JSON.
     pub(super) fn joined_with_extras(&self) -> Option<(Buffer<u8>, &'static str)> {
-        let extras = || self.extras.iter().filter(|extra| extra.joined);
-        let difference = extras().next()?.difference;
-        let spans = self.spans.iter().copied().chain(extras().map(|extra| extra.span));
-        if difference != JSON_BY_CONTENT {
-            return Some((self.join(&self.sorted(spans)), difference));
+        match self.joined_difference()? {
+            JSON_BY_CONTENT => self.joined_pieces().map(|text| (text, JSON_BY_CONTENT)),
+            difference => Some((self.join(&self.sorted(self.spans_together())), difference)),
         }
-        let pieces = spans.filter(|&span| is_piece(self.get(span)));
-        let sorted = self.sorted(pieces.take(MAX_PIECES + 1));
-        (sorted.len() <= MAX_PIECES).then(|| (self.join(&sorted), difference))
     }
 
-    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, and all of both lists. True is certain; false says only that they have to be scanned one by one.
+    /// The strings of both lists that may be pieces of a credential, if they are no more than [`MAX_PIECES`]. The names and words of
+    /// any larger document, sorted and without what parts them, look like a credential or a seed phrase sooner or later, and so do
+    /// many short identifiers.
+    fn joined_pieces(&self) -> Option<Buffer<u8>> {
+        let pieces = self.spans_together().filter(|&span| is_piece(self.get(span)));
+        let sorted = self.sorted(pieces.take(MAX_PIECES + 1));
+        (sorted.len() <= MAX_PIECES).then(|| self.join(&sorted))
+    }
+
+    /// The difference of the first string that only the hardened mode joins with others.
+    fn joined_difference(&self) -> Option<&'static str> {
+        self.extras.iter().find(|extra| extra.joined).map(|extra| extra.difference)
+    }
+
+    /// Spans of all strings that the hardened mode joins.
+    fn spans_together(&self) -> impl Iterator<Item = Span> {
+        let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
+        self.spans.iter().copied().chain(extras)
+    }
+
+    /// Whether a scan finds nothing in any of the texts: every string, all of them joined, all of both lists, and those that may be
+    /// pieces of a credential where these are scanned. True is certain; false says only that they have to be scanned one by one.
     pub(super) fn are_clean(&self, scanner: &Scanner) -> bool {
-        let extras = |joined: bool| self.extras.iter().filter(move |extra| extra.joined == joined);
-        let apart = extras(false).map(|extra| self.get(extra.span));
+        let apart = self.extras.iter().filter(|extra| !extra.joined).map(|extra| self.get(extra.span));
         let sorted = self.sorted(self.spans.iter().copied());
-        if extras(true).next().is_none() {
+        let Some(difference) = self.joined_difference() else {
             let strings = sorted.iter().map(|&(_, span)| self.get(span));
             return scanner.finds_nothing(&self.join(&sorted), strings, apart);
-        }
-        let all = self.sorted(self.spans.iter().copied().chain(extras(true).map(|extra| extra.span)));
+        };
+        let is_clean = |text: &[u8]| scanner.scan_text(text) == TextResult::default();
+        let all = self.sorted(self.spans_together());
         let strings = all.iter().map(|&(_, span)| self.get(span));
         scanner.finds_nothing(&self.join(&all), strings, apart)
-            && scanner.scan_text(&self.join(&sorted)) == TextResult::default()
+            && is_clean(&self.join(&sorted))
+            && (difference != JSON_BY_CONTENT || self.joined_pieces().is_none_or(|text| is_clean(&text)))
     }
 
     /// Number of strings of both kinds.

@@ -243,6 +243,16 @@ fn ordinary_bodies_of_every_kind_pass_the_hardened_mode() {
 }
 
 #[test]
+fn pieces_in_json_under_another_type_are_found_whatever_is_sorted_between_them() {
+    let hardened = policy(&config(Strictness::Hardened));
+    let body = br#"[0,"NN7EXAMPLE","AKIAIOSFOD","Content-Disposition: form-data"]"#;
+    for content_type in ["text/plain", "application/json; a=1; a=2", ""] {
+        assert!(reason(&hardened, content_type, body).is_some(), "{content_type}");
+    }
+    assert!(hardened.secrets_in_json(body).is_some());
+}
+
+#[test]
 fn names_and_words_of_json_under_other_types_are_no_credential_together() {
     // Sorted and without what parts them, these are a seed phrase by its checksum, or a key by its first letters.
     let schema = "code color column craft cycle detail device digital distance document east economy"
