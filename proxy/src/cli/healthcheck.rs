@@ -85,32 +85,12 @@ fn parse(url: &str) -> Result<Uri, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::{SocketAddr, TcpListener};
-    use std::thread::JoinHandle;
-
     use super::*;
+    use crate::upstream::client::tests::origin;
     use crate::upstream::proxies::Proxies;
 
-    /// Answers as many requests as there are answers; gives their request lines.
-    fn origin(answers: &'static [&'static str]) -> (SocketAddr, JoinHandle<Vec<String>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = std::thread::spawn(move || {
-            let answer = |answer: &&str| {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") {
-                    assert_eq!(stream.read(&mut byte).unwrap(), 1, "cut after {}", head.escape_ascii());
-                    head.push(byte[0]);
-                }
-                stream.write_all(answer.as_bytes()).unwrap();
-                String::from_utf8(head).unwrap().lines().next().unwrap_or_default().to_owned()
-            };
-            answers.iter().map(answer).collect()
-        });
-        (address, asked)
+    fn request_lines(heads: Vec<String>) -> Vec<String> {
+        heads.iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -121,7 +101,7 @@ mod tests {
             origin(&["HTTP/1.1 301 Moved Permanently\r\nLocation: /a?b\r\nContent-Length: 0\r\n\r\n", OK]);
         let client = Client::through(Proxies::of(|_| None)).unwrap();
         assert_eq!(check(&client, &address.to_string()), Ok(200));
-        assert_eq!(asked.join().unwrap(), ["GET /health HTTP/1.1", "GET /a?b HTTP/1.1"]);
+        assert_eq!(request_lines(asked.join().unwrap()), ["GET /health HTTP/1.1", "GET /a?b HTTP/1.1"]);
     }
 
     #[test]
@@ -132,7 +112,7 @@ mod tests {
         });
         let client = Client::through(proxies).unwrap();
         assert_eq!(check(&client, "sidecar.example:8888"), Ok(503));
-        assert_eq!(asked.join().unwrap(), ["GET http://sidecar.example:8888/health HTTP/1.1"]);
+        assert_eq!(request_lines(asked.join().unwrap()), ["GET http://sidecar.example:8888/health HTTP/1.1"]);
     }
 
     #[test]
@@ -141,7 +121,7 @@ mod tests {
         let proxies = Proxies::of(|name| (name == "HTTP_PROXY").then(|| "http://127.0.0.1:1".to_owned()));
         let client = Client::through(proxies).unwrap();
         assert_eq!(check(&client, &format!(":{}", address.port())), Ok(200));
-        assert_eq!(asked.join().unwrap(), ["GET /health HTTP/1.1"]);
+        assert_eq!(request_lines(asked.join().unwrap()), ["GET /health HTTP/1.1"]);
     }
 
     #[test]

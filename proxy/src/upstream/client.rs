@@ -181,29 +181,32 @@ async fn exchange(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::thread::JoinHandle;
 
     use super::*;
 
-    /// Takes the head of one request, and answers it.
-    fn proxy(answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
+    /// Answers as many requests as there are answers; gives their heads.
+    pub(crate) fn origin(answers: &'static [&'static str]) -> (SocketAddr, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let head = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") {
-                assert_eq!(stream.read(&mut byte).unwrap(), 1, "cut after {}", head.escape_ascii());
-                head.push(byte[0]);
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(head).unwrap()
+        let heads = std::thread::spawn(move || {
+            let answer = |answer: &&str| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") {
+                    assert_eq!(stream.read(&mut byte).unwrap(), 1, "cut after {}", head.escape_ascii());
+                    head.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+                String::from_utf8(head).unwrap()
+            };
+            answers.iter().map(answer).collect()
         });
-        (address, head)
+        (address, heads)
     }
 
     fn asked(url: &str, proxy: String) -> Result<u16, String> {
@@ -220,9 +223,9 @@ mod tests {
 
     #[test]
     fn plain_requests_go_to_the_proxy_whole() {
-        let (address, head) = proxy("HTTP/1.1 204 No Content\r\n\r\n");
+        let (address, head) = origin(&["HTTP/1.1 204 No Content\r\n\r\n"]);
         assert_eq!(asked("http://collector.example:8080/a?b", format!("http://u:p@{address}")), Ok(204));
-        let head = head.join().unwrap().to_lowercase();
+        let head = head.join().unwrap().concat().to_lowercase();
         assert!(head.starts_with("post http://collector.example:8080/a?b http/1.1\r\n"), "{head}");
         assert!(head.contains("\r\nhost: collector.example:8080\r\n"), "{head}");
         assert!(head.contains("\r\nproxy-authorization: basic dtpw\r\n"), "{head}");
@@ -230,14 +233,14 @@ mod tests {
 
     #[test]
     fn secret_requests_go_through_a_tunnel() {
-        let (address, head) = proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        let (address, head) = origin(&["HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"]);
         let refused = asked("https://collector.example/a", format!("http://{address}"));
         let why = "proxyconnect tcp: the proxy answered 407 Proxy Authentication Required";
         assert_eq!(refused, Err(why.to_owned()));
-        let head = head.join().unwrap();
+        let head = head.join().unwrap().concat();
         assert!(head.starts_with("CONNECT collector.example:443 HTTP/1.1\r\n"), "{head}");
         // What the client says next is a handshake.
-        let (address, _) = proxy("HTTP/1.1 200 OK\r\n\r\n");
+        let (address, _) = origin(&["HTTP/1.1 200 OK\r\n\r\n"]);
         let cut = asked("https://collector.example/a", format!("http://{address}")).unwrap_err();
         assert!(cut.starts_with("tls: "), "{cut}");
     }
