@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Strictness;
+
 /// The layer that decided, as the reference names it. (spec: url-scan §2.2)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Label {
@@ -145,6 +147,32 @@ impl Label {
             }
             Self::CoreSsrf => "Core SSRF protection blocked this URL. Private IP ranges are always blocked.",
             Self::All => "",
+        }
+    }
+
+    /// The same in hardened mode, where it names what the program obeys. (D-611)
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Allowlist => "In strict mode only the hosts in api_allowlist are reachable.",
+            Self::CoreSsrf => {
+                "Internal addresses are refused. One that should be reachable belongs in ssrf.ip_allowlist."
+            }
+            Self::Dlp => {
+                "What must not leave is in this URL. A pattern can be defined again under its name in dlp.patterns, with exempt_domains or action: warn."
+            }
+            Self::Entropy => {
+                "A part of the URL looks random. For paths list the host in fetch_proxy.monitoring.subdomain_entropy_exclusions; for queries raise fetch_proxy.monitoring.entropy_threshold."
+            }
+            Self::SubdomainEntropy => {
+                "A part of the host name looks random. List the host in fetch_proxy.monitoring.subdomain_entropy_exclusions, or raise fetch_proxy.monitoring.subdomain_entropy_threshold."
+            }
+            Self::Ssrf => {
+                "The host leads to an internal address, or was not found. A name that may belongs in trusted_domains, an address in ssrf.ip_allowlist."
+            }
+            Self::Length => "The URL is longer than fetch_proxy.monitoring.max_url_length.",
+            Self::DataBudget => "The bytes of fetch_proxy.monitoring.max_data_per_minute are used up.",
+            _ => self.hint(),
         }
     }
 
@@ -286,6 +314,15 @@ impl UrlVerdict {
         }
     }
 
+    /// The hint as it is told in a mode: a specific one, or the label's.
+    #[must_use]
+    pub fn hint_in(&self, strictness: Strictness) -> &str {
+        if strictness == Strictness::Hardened && self.hint == self.label.hint() {
+            return self.label.remedy();
+        }
+        &self.hint
+    }
+
     /// The request was already cancelled (or has no context) when the scan began.
     #[must_use]
     pub fn context_unavailable() -> Self {
@@ -330,6 +367,23 @@ impl UrlVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hardened_hints_name_what_is_obeyed() {
+        let verdict = UrlVerdict::block(Label::Dlp, "");
+        assert!(verdict.hint_in(Strictness::Reference).contains("suppress"));
+        for label in Label::EVERY {
+            let verdict = UrlVerdict::block(label, "");
+            assert_eq!(verdict.hint_in(Strictness::Reference), label.hint());
+            let hint = verdict.hint_in(Strictness::Hardened);
+            assert!(
+                !hint.contains("suppress") && hint.is_empty() == label.hint().is_empty(),
+                "{label}: {hint}"
+            );
+            let specific = verdict.with_hint("this one");
+            assert_eq!(specific.hint_in(Strictness::Hardened), "this one");
+        }
+    }
 
     #[test]
     fn every_label_but_all_has_a_hint_a_score_and_a_technique() {

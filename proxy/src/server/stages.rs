@@ -51,7 +51,7 @@ impl Exchange {
         }
         self.record(&Event::Blocked { ctx, scanner, reason: &reason });
         let explains = config.enforces() && config.explains_blocks();
-        let hint = explains.then_some(&*verdict.hint);
+        let hint = explains.then(|| verdict.hint_in(self.shared.fixed.strictness));
         Some(UrlRefusal { status: answer::block_status(verdict), scanner, reason, hint })
     }
 

@@ -44,7 +44,13 @@ pub(super) fn literal_or_lookup(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Ste
         return Step::Pass;
     }
     let shown = host.split('%').next().unwrap_or(host);
-    let hint = || format!("add \"{shown}\" to ssrf.ip_allowlist to allow this internal IP");
+    // Nothing but a range loads there. (D-611)
+    let bits = match literal {
+        _ if !pipeline.is_hardened() => "",
+        IpAddr::V4(_) => "/32",
+        IpAddr::V6(_) => "/128",
+    };
+    let hint = || format!("add \"{shown}{bits}\" to ssrf.ip_allowlist to allow this internal IP");
     Step::Block(internal(pipeline, host, shown, hint))
 }
 

@@ -225,7 +225,7 @@ impl Fetch {
                     reason: &reason,
                 });
                 exchange.count_blocked(&self.host, scanner);
-                let hint = if exchange.policy.config.explains_blocks() { redirect::HINT } else { "" };
+                let hint = redirect::hint(exchange, &verdict);
                 return self.blocked(StatusCode::FORBIDDEN, &reason, hint);
             }
         };

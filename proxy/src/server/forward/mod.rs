@@ -139,7 +139,7 @@ fn failed(exchange: &Exchange, host: &str, failure: Failure) -> Answer {
             exchange.record(&Event::Blocked { ctx: exchange.context_of(&verdict), scanner, reason: &reason });
             exchange.count_blocked(host, scanner);
             let refusal = answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}"));
-            let hint = exchange.policy.config.explains_blocks().then_some(redirect::HINT);
+            let hint = Some(redirect::hint(exchange, &verdict)).filter(|hint| !hint.is_empty());
             return answer::with_hint(refusal, hint);
         }
     }

@@ -19,8 +19,18 @@ use crate::server::exchange::{Exchange, display};
 use crate::upstream::SendError;
 use crate::upstream::pool::{IncomingBody, OutgoingBody};
 
-/// Hint for every refused redirect, whatever refused it.
-pub(in crate::server) const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
+/// Hint for a refused redirect, whatever refused it. Hardened, that of what did (D-611).
+pub(in crate::server) fn hint<'v>(exchange: &Exchange, verdict: &'v UrlVerdict) -> &'v str {
+    if !exchange.policy.config.explains_blocks() {
+        return "";
+    }
+    match exchange.shared.fixed.strictness {
+        Strictness::Reference => HINT,
+        strictness => verdict.hint_in(strictness),
+    }
+}
+
+const HINT: &str = "Request was redirected to a different origin. Cross-origin redirects are blocked to prevent open redirect attacks.";
 
 /// Requests in one chain.
 const MAX_REQUESTS: u32 = 5;

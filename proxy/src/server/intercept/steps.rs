@@ -212,6 +212,7 @@ impl<'t> Case<'t> {
     fn enforces(&self) -> bool {
         self.exchange.policy.config.enforces()
     }
+            called,
 
     /// Step 4: what a quarantined session may still do.
     fn airlock(&self) -> Result<(), Answer> {
