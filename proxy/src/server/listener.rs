@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::wire::{self, Connection, Limits, Request};
 use crate::config::grammar::host_port;
 use crate::descriptors::{Seat, is_shortage};
+use crate::events::{Context, Event};
 use crate::upstream::Resolver;
 use crate::upstream::dial::tune;
 
@@ -138,7 +139,13 @@ impl Server {
                     let connection = self.connection(&stream, peer);
                     let seat = descriptors.seat(&connection.slot, &stop.drain);
                     descriptors.accepted(&stream);
-                    connections.spawn(run(stream, connection, seat, handler.clone()));
+                    connections.spawn(run(
+                        Arc::clone(&self.shared),
+                        stream,
+                        connection,
+                        seat,
+                        handler.clone(),
+                    ));
                 }
                 // The client has gone again.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -183,7 +190,7 @@ impl Server {
 
 type BoxedAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-async fn run<H, F>(stream: TcpStream, connection: Connection, seat: Seat, handler: H)
+async fn run<H, F>(shared: Arc<Shared>, stream: TcpStream, connection: Connection, seat: Seat, handler: H)
 where
     H: Fn(Arc<str>, Request) -> F + Send + Sync,
     F: Future<Output = Answer> + Send,
@@ -193,7 +200,12 @@ where
     }
     let client_ip: Arc<str> = client_ip(connection.peer).into();
     let leave = seat.leave.clone();
+    let slot = Arc::clone(&connection.slot);
     wire::serve(stream, connection, leave, |request| handler(Arc::clone(&client_ip), request)).await;
+    if let Some(foreign) = slot.foreign() {
+        let ctx = Context { client_ip: &client_ip, ..Context::default() };
+        shared.events.record(&Event::Error { ctx, error: foreign.remark() });
+    }
 }
 
 /// Go's reading of a listen address: an empty host listens on both families.

@@ -25,7 +25,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::chunks::Chunks;
 use super::deadline::Deadline;
-use super::head::{self, Expect, Framing, Head, Refusal};
+use super::head::{self, Expect, Foreign, Framing, Head, Refusal};
 use super::inflow::Inflow;
 use super::minimal::minimal;
 use super::slot::Slot;
@@ -238,6 +238,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.phase = Phase::Head;
                 self.request_began = Instant::now();
                 self.read_deadline.set(self.request_began + self.limits.head);
+            }
+            if self.searched == 0
+                && let Some(foreign) = self.inbox.first().and_then(|first| Foreign::of(*first))
+                && !self.inner
+                && self.strictness == Strictness::Hardened
+            {
+                self.slot.set_foreign(foreign);
+                self.refuse(Refusal::Foreign(foreign));
+                return Poll::Ready(Ok(()));
             }
             if let Some(end) = head_end(&self.inbox, self.searched) {
                 if end > head::MAX_HEAD {

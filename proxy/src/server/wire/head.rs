@@ -82,6 +82,34 @@ pub enum Refusal {
     TransferEncoding,
     /// Longer than [`MAX_HEAD`].
     TooLarge,
+    /// Another protocol.
+    Foreign(Foreign),
+}
+
+/// What clients speak to a proxy that they take for one of another kind. None of it begins like a request. (D-610)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    Tls,
+    Socks,
+}
+
+impl Foreign {
+    /// Told by the first byte: of a TLS record with a handshake, or of a SOCKS request of version 4 or 5.
+    pub fn of(first: u8) -> Option<Self> {
+        match first {
+            0x16 => Some(Self::Tls),
+            4 | 5 => Some(Self::Socks),
+            _ => None,
+        }
+    }
+
+    /// What the log says.
+    pub fn remark(self) -> &'static str {
+        match self {
+            Self::Tls => "a client speaks TLS to the proxy itself: its proxy URL must begin with http://",
+            Self::Socks => "a client speaks SOCKS to the proxy, which is an HTTP proxy",
+        }
+    }
 }
 
 macro_rules! refusal {
@@ -114,6 +142,12 @@ impl Refusal {
                 "505 HTTP Version Not Supported: unsupported protocol version"
             ),
             Self::TransferEncoding => refusal!("501 Not Implemented", "Unsupported transfer encoding"),
+            Self::Foreign(Foreign::Tls) => {
+                refusal!("400 Bad Request", "400 Bad Request: the URL of this proxy begins with http://")
+            }
+            Self::Foreign(Foreign::Socks) => {
+                refusal!("400 Bad Request", "400 Bad Request: this is an HTTP proxy, not one for SOCKS")
+            }
             Self::TooLarge => {
                 refusal!("431 Request Header Fields Too Large", "431 Request Header Fields Too Large")
             }

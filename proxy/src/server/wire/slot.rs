@@ -4,13 +4,13 @@
 //! answer has ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::head::Head;
+use super::head::{Foreign, Head};
 use super::inflow::Inflow;
 
 /// An answer is under way.
@@ -32,6 +32,7 @@ pub struct Slot {
     awaited: AtomicBool,
     opens_tunnel: AtomicBool,
     unread: AtomicBool,
+    foreign: OnceLock<Foreign>,
 }
 
 impl Default for Slot {
@@ -47,6 +48,7 @@ impl Default for Slot {
             awaited: AtomicBool::new(false),
             opens_tunnel: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            foreign: OnceLock::new(),
         }
     }
 }
@@ -84,6 +86,16 @@ impl Slot {
     /// The guard: whether there is more to write than the client takes.
     pub(super) fn set_unread(&self, unread: bool) {
         self.unread.store(unread, Ordering::Relaxed);
+    }
+
+    /// The guard: the client speaks another protocol.
+    pub(super) fn set_foreign(&self, foreign: Foreign) {
+        let _ = self.foreign.set(foreign);
+    }
+
+    /// What the client spoke instead of HTTP.
+    pub(crate) fn foreign(&self) -> Option<Foreign> {
+        self.foreign.get().copied()
     }
 
     /// The guard: ready when no answer is under way, with the time since when. `wake`: whether the end of the answer wakes the

@@ -72,6 +72,20 @@ fn first_line(answer: &str) -> &str {
     answer.lines().next().unwrap_or("")
 }
 
+/// D-610
+#[tokio::test]
+async fn who_speaks_another_protocol_is_told_at_once() {
+    for (sent, answer) in [
+        (&[0x16, 3, 1, 2, 0][..], "400 Bad Request: the URL of this proxy begins with http://"),
+        (&[5, 1, 0], "400 Bad Request: this is an HTTP proxy, not one for SOCKS"),
+        (&[4, 1, 0, 80], "400 Bad Request: this is an HTTP proxy, not one for SOCKS"),
+    ] {
+        let told = talk(sent, Strictness::Hardened, false).await;
+        assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\n") && told.ends_with(answer), "{told}");
+        assert_eq!(talk(sent, Strictness::Reference, false).await, "");
+    }
+}
+
 #[tokio::test]
 async fn heads_are_judged_as_the_reference_does() {
     const BAD: &str = "HTTP/1.1 400 Bad Request";
