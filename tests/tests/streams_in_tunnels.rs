@@ -260,8 +260,31 @@ async fn grpc_unary_call_with_trailers() {
     let whole = response.into_body().collect().await.expect("a whole answer");
     assert_eq!(whole.trailers().expect("trailers")["grpc-status"], "0");
     assert_eq!(whole.to_bytes(), message(b"a harmless message"));
+}
+
+/// D-707
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_grpc_call_says_why() {
+    let world = World::intercepting().await;
+    let refused = post_http2(&world, "/grpc/unary", message(SECRET.as_bytes())).await;
+    assert_eq!(refused.status(), 200);
+    assert_eq!(refused.headers()["grpc-status"], "7");
+    assert_eq!(refused.headers()["grpc-message"], "blocked: request body contains secret: AWS Access ID");
+    assert_eq!(refused.headers()[CONTENT_TYPE], "application/grpc");
+    assert!(refused.body().is_end_stream());
+    let world = World::intercepting_with("muselet: {strictness: reference}\n").await;
     let refused = post_http2(&world, "/grpc/unary", message(SECRET.as_bytes())).await;
     assert_eq!(refused.status(), 403);
+    assert!(!refused.headers().contains_key("grpc-status"));
+}
+
+/// D-707
+#[track_caller]
+fn assert_refused(end: Option<Result<hyper::body::Frame<Bytes>, hyper::Error>>) {
+    let trailers = end.expect("an end that says why").expect("no reset").into_trailers().expect("trailers");
+    assert_eq!(trailers["grpc-status"], "7");
+    let told = trailers["grpc-message"].to_str().expect("text");
+    assert!(told.starts_with("blocked: response contains "), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,8 +311,7 @@ async fn grpc_server_stream_message_by_message() {
         assert_eq!(next(&mut body).await.expect("a message"), whole);
     }
     world.events.send.send(message(INJECTION.as_bytes())).expect("open");
-    let end = body.frame().await.expect("the stream is reset");
-    assert!(end.is_err(), "{end:?}");
+    assert_refused(body.frame().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -415,8 +437,7 @@ async fn a_refused_grpc_message_is_evidence_against_the_session() {
     let response = post_http2(&world, "/grpc/stream", message(b"a question")).await;
     let mut body = response.into_body();
     world.events.send.send(message(INJECTION.as_bytes())).expect("open");
-    let end = body.frame().await.expect("the stream is reset");
-    assert!(end.is_err(), "{end:?}");
+    assert_refused(body.frame().await);
     assert_eq!(world.shared.sessions.list(None)[0].threat_score, 3.0);
 }
 

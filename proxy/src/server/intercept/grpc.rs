@@ -5,13 +5,17 @@
 //! that is refused, compressed or larger than `tls_interception.max_response_bytes` ends the stream with an error. Requests need no
 //! such care: they are judged as bodies like all others, and their trailers with them. A call whose client waits for answers
 //! before it has sent all its messages therefore does not work.
+//!
+//! gRPC clients show their users nothing of an answer but its status and its message, so a refusal is told in those (D-707).
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
-use http::{Response, StatusCode};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 
@@ -27,6 +31,8 @@ use crate::upstream::pool::IncomingBody;
 /// Compression flag and length of a message.
 const PREFIX: usize = 5;
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// `application/grpc`, alone or with a suffix or parameters.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -37,8 +43,60 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The answer whose body judges messages as they come.
-pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answer {
+/// How a refusal is told to the client of a call.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    content_type: HeaderValue,
+}
+
+impl Caller {
+    /// Who calls by this request, if it is a call: one of gRPC over HTTP/2, or one of gRPC-Web.
+    pub(super) fn of(version: Version, headers: &HeaderMap) -> Option<Self> {
+        let content_type = headers.get(CONTENT_TYPE)?;
+        let calls = is_web(content_type) || version == Version::HTTP_2 && is_grpc(headers);
+        calls.then(|| Self { content_type: content_type.clone() })
+    }
+
+    /// A refusal in headers that end the call.
+    pub(super) fn tell(self, refusal: Answer) -> Answer {
+        let (mut parts, body) = refusal.into_parts();
+        let Body::Full(text) = body else { return Response::from_parts(parts, body) };
+        parts.headers.extend(status(parts.status, &text));
+        parts.headers.insert(CONTENT_TYPE, self.content_type);
+        parts.headers.remove(X_CONTENT_TYPE_OPTIONS);
+        parts.status = StatusCode::OK;
+        Response::from_parts(parts, Body::Empty)
+    }
+}
+
+fn is_web(content_type: &HeaderValue) -> bool {
+    const TYPE: &[u8] = b"application/grpc-web";
+    content_type.as_bytes().get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
+}
+
+/// What clients make of a status of HTTP, and the line that says why.
+fn status(status: StatusCode, text: &[u8]) -> [(HeaderName, HeaderValue); 2] {
+    let code = match status.as_u16() {
+        400 => "13",
+        403 => "7",
+        429 | 502..=504 => "14",
+        _ => "2",
+    };
+    let mut message = Vec::with_capacity(text.len());
+    for &byte in text.trim_ascii_end() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => message.push(byte),
+            _ => message.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    // Only printable bytes are left.
+    let message =
+        HeaderValue::from_maybe_shared(Bytes::from(message)).unwrap_or(HeaderValue::from_static(""));
+    [(GRPC_STATUS, HeaderValue::from_static(code)), (GRPC_MESSAGE, message)]
+}
+
+/// The answer whose body judges messages as they come, or the refusal.
+pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Result<Answer, Answer> {
     let (parts, body) = response.into_parts();
     let messages = Messages {
         exchange: case.exchange.clone(),
@@ -50,6 +108,7 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
         lease: case.tunnel.room.lease(),
         delivered: 0,
         state: State::Open,
+        called: case.called,
     };
     let refused = match messages.buffering() {
         Ok(_) if is_compressed(&parts.headers) => Some(compressed()),
@@ -58,7 +117,7 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
     };
     if let Some(refusal) = refused {
         deliver::record_refusal(&messages.exchange, Transport::Connect, &messages.host, &refusal);
-        return answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", refusal.reason));
+        return Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", refusal.reason)));
     }
     let mut headers = parts.headers;
     scrub::strip_hop_by_hop(&mut headers);
@@ -77,7 +136,7 @@ pub(super) fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answ
     let mut answer = Response::new(Body::Stream(body));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers;
-    answer
+    Ok(answer)
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {
@@ -100,6 +159,8 @@ struct Messages {
     /// Bytes of the messages that went to the client.
     delivered: u64,
     state: State,
+    /// The client takes trailers for the end of its call.
+    called: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -144,7 +205,8 @@ impl Messages {
                 Err(refusal) => {
                     self.state = State::Done;
                     deliver::record_refusal(&self.exchange, Transport::Connect, &self.host, &refusal);
-                    return Some(Err(io::Error::other("message refused")));
+                    let text = format!("blocked: {}", refusal.reason);
+                    return Some(self.end(StatusCode::FORBIDDEN, &text, "message refused"));
                 }
             }
             let frame = match self.lease.unless_given_up(self.source.frame()).await {
@@ -180,7 +242,15 @@ impl Messages {
     fn no_room(&mut self, why: NoRoom) -> Option<Result<Frame<Bytes>, io::Error>> {
         self.state = State::Done;
         deliver::record_error(&self.exchange, &why.to_string());
-        Some(Err(io::Error::other("no room for the message")))
+        Some(self.end(StatusCode::SERVICE_UNAVAILABLE, answer::NO_ROOM, "no room for the message"))
+    }
+
+    /// The end of a stream that is not let finish. Without trailers only an error tells it from a whole one.
+    fn end(&self, code: StatusCode, text: &str, error: &'static str) -> Result<Frame<Bytes>, io::Error> {
+        if self.called {
+            return Ok(Frame::trailers(HeaderMap::from_iter(status(code, text.as_bytes()))));
+        }
+        Err(io::Error::other(error))
     }
 
     /// Judges the first held message if it is whole.
@@ -246,6 +316,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_refusal_is_told_to_those_who_call_only() {
+        let refused = || answer::text(StatusCode::FORBIDDEN, "blocked: 100% ü");
+        let cases = [
+            (Version::HTTP_2, "application/grpc", true),
+            (Version::HTTP_11, "application/grpc", false),
+            (Version::HTTP_11, "application/grpc-web-text", true),
+            (Version::HTTP_2, "application/json", false),
+        ];
+        for (version, kind, calls) in cases {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            let caller = Caller::of(version, &headers);
+            assert_eq!(caller.is_some(), calls, "{version:?} {kind}");
+            let Some(caller) = caller else { continue };
+            let told = caller.tell(answer::with_hint(refused(), Some("why")));
+            assert_eq!(told.status(), 200);
+            assert!(http_body::Body::is_end_stream(told.body()));
+            let wanted = [
+                ("content-type", kind),
+                ("grpc-status", "7"),
+                ("grpc-message", "blocked: 100%25 %C3%BC"),
+                ("x-pipelock-hint", "why"),
+            ];
+            for (name, value) in wanted {
+                assert_eq!(told.headers()[name], value);
+            }
+            assert_eq!(told.headers().len(), wanted.len());
+        }
+    }
+
+    #[test]
     fn only_grpc_types_are_taken_message_by_message() {
         let cases = [
             ("application/grpc", true),
@@ -255,7 +355,7 @@ mod tests {
             ("application/json", false),
         ];
         for (value, want) in cases {
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(value))]);
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
             assert_eq!(is_grpc(&headers), want, "{value}");
         }
     }

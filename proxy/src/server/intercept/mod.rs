@@ -50,7 +50,8 @@ pub(crate) const NOT_TLS: &str = "tls: first record does not look like a TLS han
 const TLS_HANDSHAKE: u8 = 0x16;
 /// What is told to a client that speaks HTTP where a handshake was to come. (D-620)
 const PLAIN_HTTP: &str = "blocked: plain HTTP in a tunnel that is opened for inspection: \
-                          send http:// requests to the proxy itself, or list the host in tls_interception.passthrough_domains";
+                          send http:// requests to the proxy itself (undici: proxyTunnel: false), \
+                          or list the host in tls_interception.passthrough_domains";
 /// "No limit of its own": the tunnel's deadline comes first.
 const UNLIMITED: Duration = Duration::from_secs(366 * 24 * 3600);
 

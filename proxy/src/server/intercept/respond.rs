@@ -9,7 +9,8 @@ use crate::server::answer::Answer;
 use crate::server::deliver::{self, Delivery, Kind};
 use crate::upstream::pool::IncomingBody;
 
-pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Answer {
+/// The answer, or the refusal.
+pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -> Result<Answer, Answer> {
     let exchange = &case.exchange;
     if case.hardened() && grpc::is_grpc(response.headers()) {
         return grpc::deliver(case, response);
@@ -25,11 +26,14 @@ pub(super) async fn deliver(case: &Case<'_>, response: Response<IncomingBody>) -
     };
     // A stream that ends cleanly is neither counted nor budgeted.
     let delivered = delivery.run(response, |_| {}, |_| {}).await;
+    if delivered.kind == Kind::Refused {
+        return Err(delivered.answer);
+    }
     if let Kind::Whole { received: bytes, .. } = delivered.kind {
         deliver::account(exchange, &case.tunnel.host, bytes);
         // The reference counts these under the agent `anonymous`, whoever asked.
         exchange.shared.events.metrics().request_allowed("anonymous", exchange.elapsed());
         exchange.clean();
     }
-    delivered.answer
+    Ok(delivered.answer)
 }

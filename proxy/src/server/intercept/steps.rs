@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use muselet_rules::dlp::Match;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::grpc::Caller;
 use super::request::{Inner, InnerBody};
 use super::{Tunnel, forward, grpc, respond, websocket};
 use crate::Strictness;
@@ -54,6 +55,8 @@ pub(super) struct Case<'t> {
     pub target: Vec<u8>,
     pub host: http::HeaderValue,
     pub framing: Framing,
+    /// It is a gRPC call whose client takes trailers for its end.
+    pub called: bool,
 }
 
 /// The body of a request at its stages.
@@ -71,12 +74,16 @@ pub(super) async fn handle<C>(tunnel: &Arc<Tunnel>, request: Inner) -> Answer
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match run::<C>(tunnel, request).await {
-        Ok(answer) | Err(answer) => answer,
+    let hardened = tunnel.exchange.shared.fixed.strictness == Strictness::Hardened;
+    let caller = hardened.then(|| Caller::of(request.version, &request.headers)).flatten();
+    let called = caller.is_some() && request.version == Version::HTTP_2;
+    match (run::<C>(tunnel, request, called).await, caller) {
+        (Err(refusal), Some(caller)) => caller.tell(refusal),
+        (Ok(answer) | Err(answer), _) => answer,
     }
 }
 
-async fn run<C>(tunnel: &Arc<Tunnel>, mut request: Inner) -> Result<Answer, Answer>
+async fn run<C>(tunnel: &Arc<Tunnel>, mut request: Inner, called: bool) -> Result<Answer, Answer>
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -84,7 +91,7 @@ where
     kill_switch(tunnel, &request)?; //                                   2
     authority(tunnel, &request)?; //                                     3
     hierarchical(tunnel, &request)?;
-    let (mut case, takeover) = Case::new(tunnel, request); //            5
+    let (mut case, takeover) = Case::new(tunnel, request, called); //            5
     case.airlock()?; //                                                  4
     case.url().await?; //                                                6
     let upgrade = websocket::wanted(&case, takeover.is_some());
@@ -104,7 +111,7 @@ where
             }
         };
     }
-    Ok(respond::deliver(&case, response).await) //                      16
+    respond::deliver(&case, response).await //                          16
 }
 
 /// Step 2. No exemption by path; the metric's label is bounded where the reference's is the raw path (D-704).
@@ -178,7 +185,11 @@ fn equal_fold(a: &str, b: &str) -> bool {
 
 impl<'t> Case<'t> {
     /// Step 5: the URL under which everything else is judged and logged names the CONNECT's host and port, always.
-    fn new(tunnel: &'t Arc<Tunnel>, request: Inner) -> (Self, Option<crate::server::wire::Takeover>) {
+    fn new(
+        tunnel: &'t Arc<Tunnel>,
+        request: Inner,
+        called: bool,
+    ) -> (Self, Option<crate::server::wire::Takeover>) {
         let connect = request.method == Method::CONNECT;
         let target = if connect { tunnel.authority().into_bytes() } else { request.url.request_uri() };
         let path = if connect { &[][..] } else { &target };
@@ -190,7 +201,7 @@ impl<'t> Case<'t> {
         exchange.began = Instant::now();
         exchange.findings = Arc::default();
         // An HTTP/2 request is taken to have a body even when it ended with its header: its headers are judged like one's.
-        let bodyless = request.version != http::Version::HTTP_2 && request.framing == Framing::None;
+        let bodyless = request.version != Version::HTTP_2 && request.framing == Framing::None;
         let case = Self {
             tunnel,
             exchange,
@@ -201,6 +212,7 @@ impl<'t> Case<'t> {
             target,
             host: request.host,
             framing: if request.ended { Framing::None } else { request.framing },
+            called,
         };
         (case, request.takeover)
     }
@@ -212,7 +224,6 @@ impl<'t> Case<'t> {
     fn enforces(&self) -> bool {
         self.exchange.policy.config.enforces()
     }
-            called,
 
     /// Step 4: what a quarantined session may still do.
     fn airlock(&self) -> Result<(), Answer> {
@@ -276,7 +287,8 @@ impl<'t> Case<'t> {
         exchange.record(&Event::Blocked { ctx, scanner, reason: &verdict.reason });
         exchange.shared.events.metrics().tls_request_blocked("url_scan");
         let refusal = answer::text(StatusCode::FORBIDDEN, &format!("blocked: {}", verdict.reason));
-        let hint = config.explains_blocks().then_some(&*verdict.hint).filter(|hint| !hint.is_empty());
+        let hint = verdict.hint_in(exchange.shared.fixed.strictness);
+        let hint = Some(hint).filter(|hint| config.explains_blocks() && !hint.is_empty());
         Err(answer::with_hint(refusal, hint))
     }
 
