@@ -88,4 +88,8 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_a_failure() {
         let answer = ask(proxy, request).await;
         assert!(answer.starts_with("HTTP/1.1 502 ") && !answer.contains("hello"), "{answer}");
     }
+    let fetch = format!("GET /fetch?url=http://{origin}/ HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n");
+    let answer = ask(proxy, fetch).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert!(answer.contains("origin switched protocols unasked\",\"blocked\":false"), "{answer}");
 }

@@ -20,6 +20,7 @@ use super::room::NoRoom;
 use super::shared::Shared;
 use super::wire::Request;
 use super::{deliver, scrub};
+use crate::Strictness;
 use crate::events::Event;
 use crate::policy::cross_request::Payload;
 use crate::policy::headers::HeaderFinding;
@@ -138,6 +139,11 @@ impl Fetch {
             () = exchange.shared.stop.cut.cancelled() => Err(Failure::of("context canceled")),
         };
         let (response, final_url) = sent.map_err(|failure| self.failed(target, failure))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && exchange.shared.fixed.strictness == Strictness::Hardened
+        {
+            return Err(self.failed(target, Failure::of(deliver::UNASKED_SWITCH)));
+        }
         // 11–15: the response.
         let final_host = String::from_utf8_lossy(final_url.host_name()).into_owned();
         self.respond(response, &final_url, final_host, deadline).await

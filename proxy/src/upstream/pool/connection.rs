@@ -33,9 +33,9 @@ use super::usual::{self, Other};
 use super::{OutgoingBody, Transport};
 
 /// Longest response head, bytes (spec: http-proxy §6).
-const MAX_HEAD: usize = 10 << 20;
+pub(super) const MAX_HEAD: usize = 10 << 20;
 /// Room for reading beyond a head.
-const READ_AHEAD: usize = 64 * 1024;
+pub(super) const READ_AHEAD: usize = 64 * 1024;
 /// Most header lines of a response.
 const MAX_LINES: usize = 512;
 

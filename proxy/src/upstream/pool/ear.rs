@@ -14,11 +14,15 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Transport;
+use super::connection::{MAX_HEAD, READ_AHEAD};
 use super::target::Line;
 use super::usual::Other;
 
 /// Room for what is remembered of an answer, kept between two of them.
 const USUAL_READ: usize = 4096;
+/// Most that is read before the head of a response is whole, bytes, interim ones before it among them: what is longer than one
+/// head may be ends the exchange.
+const MOST_READ: usize = MAX_HEAD + 4 * READ_AHEAD;
 
 /// Hears that the work can go on, and passes it on to the task that drove it last.
 #[derive(Debug, Default)]
@@ -98,10 +102,16 @@ impl Socket {
         Some((std::mem::take(&mut record.read), transport))
     }
 
-    fn record(&self, read: &[u8]) {
-        if self.records.load(Ordering::Acquire) {
-            self.lock().read.extend_from_slice(read);
+    fn record(&self, read: &[u8]) -> io::Result<()> {
+        if !self.records.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let mut record = self.lock();
+        if record.read.len() > MOST_READ {
+            return Err(io::Error::other("too many 1xx informational responses"));
+        }
+        record.read.extend_from_slice(read);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Record> {
@@ -259,8 +269,7 @@ impl AsyncRead for Listening {
                 let n = again.other.read.len().min(buf.remaining());
                 let read = again.other.read.split_to(n);
                 buf.put_slice(&read);
-                self.socket.record(&read);
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(self.socket.record(&read));
             }
             Some(_) => {
                 if let Some(error) = self.again.take().and_then(|again| again.other.failed) {
@@ -278,7 +287,7 @@ impl AsyncRead for Listening {
         let polled = self.call(cx, |transport, cx| transport.poll_read(cx, buf));
         if polled.is_ready() {
             self.socket.silent.store(false, Ordering::Release);
-            self.socket.record(&buf.filled()[before..]);
+            self.socket.record(&buf.filled()[before..])?;
         }
         polled
     }

@@ -100,6 +100,22 @@ async fn a_full_pool_closes_the_connection_that_has_waited_longest() {
 }
 
 #[tokio::test]
+async fn an_origin_that_never_comes_to_its_answer_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let flood = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(1000);
+        while socket.write_all(&flood).await.is_ok() {}
+    });
+    let pool = Pool::new(PoolSettings::default());
+    let connect = || async move { Ok::<_, io::Error>(Transport::Plain(TcpStream::connect(address).await?)) };
+    let sent = pool.send(&key(), get("/"), || None, connect).await;
+    let error = sent.map(|response| response.status()).expect_err("no end").to_string();
+    assert!(error.ends_with("too many 1xx informational responses"), "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_read_to_its_end_costs_the_connection() {
     let (address, connections) = origin(usize::MAX).await;
     let pool = Pool::new(PoolSettings::default());
