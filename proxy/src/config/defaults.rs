@@ -7,7 +7,7 @@ use super::patterns;
 use super::schema::*;
 use super::value::List;
 
-const ALLOWED_WITHOUT_FILE: &[&str] = &[
+pub const ALLOWED_WITHOUT_FILE: &[&str] = &[
     "*.anthropic.com",
     "*.openai.com",
     "api.telegram.org",

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::Context;
 use super::quoted;
 use crate::Strictness;
+use crate::config::defaults::ALLOWED_WITHOUT_FILE;
 use crate::config::schema::Config;
 
 /// A remark: on which key, when, and what to say.
@@ -14,6 +15,24 @@ type Remark = (&'static str, fn(&Config) -> bool, &'static str);
 
 const REMARKS: &[Remark] = &[
     ("version", |config| config.version != 1, "not interpreted - this is version 1 of the layout"),
+    (
+        "api_allowlist",
+        |config| {
+            let listed = &config.api_allowlist;
+            !config.is_strict() && !listed.is_empty() && !listed.iter().eq(ALLOWED_WITHOUT_FILE)
+        },
+        "other hosts are reachable, too - only mode: strict keeps to it",
+    ),
+    (
+        "kill_switch.api_token",
+        |config| config.kill_switch.api_token.expose().starts_with("${"),
+        "variables are not substituted - PIPELOCK_KILLSWITCH_API_TOKEN sets it from the environment",
+    ),
+    (
+        "request_body_scanning.sensitive_headers",
+        |config| config.request_body_scanning.sensitive_headers.iter().any(|name| !is_header(name)),
+        "no header has such a name - write names alone, such as Authorization",
+    ),
     (
         "mode",
         |config| config.mode == "audit" && config.enforces(),
@@ -62,20 +81,27 @@ const REMARKS: &[Remark] = &[
     ("redaction.strict_reload", |config| config.redaction.strict_reload, "has no effect"),
 ];
 
+fn is_header(name: &str) -> bool {
+    http::HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
 fn any_wildcard(hosts: &[String]) -> bool {
     hosts.iter().any(|host| host.contains('*'))
 }
 
-/// Whether an address to listen on has a port.
+/// Whether it is an address to listen on, with a port.
 fn is_address(listen: &str) -> bool {
-    listen.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    let is_port = |(host, port): (&str, &str)| !host.contains('/') && port.parse::<u16>().is_ok();
+    listen.rsplit_once(':').is_some_and(is_port)
 }
 
 /// Why an entry of a host list that the reference does not check can match nothing; none when it can.
 fn never_matches(entry: &str) -> Option<&'static str> {
     let name = entry.strip_prefix("*.").unwrap_or(entry);
     let is_address = name.parse::<IpAddr>().is_ok();
-    if name.contains(['/', '@', '[', ']']) || (name.contains(':') && !is_address) {
+    if name.contains(['$', '{', '}']) {
+        Some("variables are not substituted here")
+    } else if name.contains(['/', '@', '[', ']']) || (name.contains(':') && !is_address) {
         Some("write the name alone, without scheme, port, path or range")
     } else if name.contains(['*', '?']) {
         Some("the only wildcard is a leading *.")
