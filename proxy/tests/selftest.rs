@@ -161,10 +161,11 @@ fn simulate_grades_the_scanners() {
 
 #[test]
 fn simulate_tells_what_passes_from_what_another_layer_stops() {
-    let strict = with_config("mode: strict\napi_allowlist: [only.example]\n", &["simulate", "--json"]).json();
-    let limitation = &strict["scenarios"][0]["limitation"];
-    assert_eq!(limitation, "stopped by allowlist before dlp could look at it");
-    assert_eq!((&strict["failed"], &strict["passed"]), (&0.into(), &13.into()));
+    let blocked = "fetch_proxy: {monitoring: {blocklist: [evil.com]}}\n";
+    let blocked = with_config(blocked, &["simulate", "--json"]).json();
+    let limitation = &blocked["scenarios"][0]["limitation"];
+    assert_eq!(limitation, "stopped by blocklist before dlp could look at it");
+    assert_eq!((&blocked["failed"], &blocked["passed"]), (&0.into(), &18.into()));
     let open = "dlp: {include_defaults: false}\ninternal: []\n";
     let ran = with_config(open, &["simulate"]);
     assert_eq!(ran.code, 0);
@@ -173,6 +174,21 @@ fn simulate_tells_what_passes_from_what_another_layer_stops() {
         "{}",
         ran.stderr
     );
+}
+
+/// An agent can send to the hosts of an allowlist what it would else send elsewhere.
+#[test]
+fn simulate_grades_what_guards_the_hosts_of_an_allowlist() {
+    let strict = "mode: strict\napi_allowlist: [only.example]\n";
+    for (more, passed, grade) in [("", 24, "A"), ("dlp: {include_defaults: false}\n", 20, "B")] {
+        let document = with_config(&format!("{strict}{more}"), &["simulate", "--json"]).json();
+        assert_eq!(
+            (&document["passed"], &document["grade"]),
+            (&passed.into(), &grade.into()),
+            "{document:#}"
+        );
+        assert_eq!(document["mode"], "strict");
+    }
 }
 
 #[test]
