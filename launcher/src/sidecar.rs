@@ -32,7 +32,8 @@ pub fn spec(plan: &Plan, labels: BTreeMap<String, String>) -> ContainerSpec {
         name: plan.names.sidecar.clone(),
         image: plan.sidecar_image.clone(),
         command: ["run", "--config", path::CONFIG, "--listen", &listen].map(str::to_owned).to_vec(),
-        env: vec!["MUSELET_DNS_LISTEN=0.0.0.0:53".to_owned()],
+        // Our image has a resolver, and looks into compressed requests, as git sends them for a dozen branches.
+        env: ["MUSELET_DNS_LISTEN=0.0.0.0:53", "MUSELET_DECOMPRESS=1"].map(str::to_owned).to_vec(),
         network: plan.names.internal.clone(),
         aliases: vec![ALIAS.to_owned()],
         // The resolver that refuses listens on port 53, and the sidecar has no capability to open a low port with.

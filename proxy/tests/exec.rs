@@ -57,7 +57,8 @@ fn every_way_to_name_roots_names_the_run_s_own() {
         ("APT_CONFIG", apt.as_path()),
     ];
     let script = "for f in $npm_config_cafile $AWS_CA_BUNDLE $NODE_EXTRA_CA_CERTS $SYSTEM_WGETRC $APT_CONFIG; do \
-        echo \"== $f\"; cat $f; done; echo $NODE_USE_ENV_PROXY $HTTPS_PROXY";
+        echo \"== $f\"; cat $f; done; echo $NODE_USE_ENV_PROXY $HTTPS_PROXY; \
+        [ $HTTPS_PROXY = $YARN_HTTPS_PROXY ] && [ $PERL_LWP_SSL_CA_FILE = $AWS_CA_BUNDLE ] && echo same";
     let said = stdout(&exec(&["sh", "-c", script], &env));
     let parts: Vec<&str> = said.split("== ").skip(1).collect();
     let [npm, aws, node, wget, apt] = parts[..] else { panic!("{said}") };
@@ -68,6 +69,6 @@ fn every_way_to_name_roots_names_the_run_s_own() {
     }
     assert!(wget.contains(&format!("ca_certificate = {bundle}\n")), "{wget}");
     assert!(apt.contains(&format!("Quiet \"1\";\nAcquire::https::CAInfo \"{bundle}\";\n")), "{apt}");
-    assert!(apt.contains("\n1 http://127.0.0.1:"), "{apt}");
+    assert!(apt.contains("\n1 http://127.0.0.1:") && apt.ends_with("\nsame\n"), "{apt}");
     assert!(!Path::new(bundle).exists(), "the files outlive the run");
 }

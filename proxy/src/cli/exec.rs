@@ -35,6 +35,17 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+/// Variables that name the proxy. Yarn from version 2 on follows its own only.
+const PROXY_VARIABLES: [&str; 8] = [
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "YARN_HTTPS_PROXY",
+    "YARN_HTTP_PROXY",
+];
 /// Variables that name a bundle of roots.
 const BUNDLE_VARIABLES: [&str; 13] = [
     "SSL_CERT_FILE",
@@ -48,9 +59,9 @@ const BUNDLE_VARIABLES: [&str; 13] = [
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "HTTPLIB2_CA_CERTS",
     "NIX_SSL_CERT_FILE",
+    "PERL_LWP_SSL_CA_FILE",
     // A `cafile` in some npmrc would replace Node's roots and what is added to them.
     "npm_config_cafile",
-    "YARN_HTTPS_CA_FILE_PATH",
 ];
 /// Variables that name further roots.
 const CERTIFICATE_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
@@ -119,6 +130,8 @@ fn built_in() -> Config {
     config.request_body_scanning.max_body_bytes = BODY_BYTES;
     config.fetch_proxy.timeout_seconds = ANSWER_SECONDS;
     config.fetch_proxy.monitoring.max_requests_per_minute = REQUESTS_PER_MINUTE;
+    // git compresses its request for a dozen branches.
+    config.muselet.decompress = true;
     config.websocket_proxy.enabled = true;
     config.websocket_proxy.max_connection_seconds = TUNNEL_SECONDS;
     config.forward_proxy.max_tunnel_seconds = TUNNEL_SECONDS;
@@ -162,7 +175,7 @@ async fn behind_a_proxy(
     let mut child = tokio::process::Command::new(program);
     child.args(args);
     let url = format!("http://{}", proxy.address());
-    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in PROXY_VARIABLES {
         child.env(name, &url);
     }
     for name in ["NO_PROXY", "no_proxy"] {

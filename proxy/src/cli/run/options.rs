@@ -8,6 +8,9 @@ use crate::cli::Failure;
 use crate::cli::grammar::{extra, flag, text};
 use crate::config::grammar::url_with_host;
 
+/// Sets `muselet.decompress` where the configuration must stay one that the reference loads too: in launched bottles.
+const DECOMPRESS_VARIABLE: &str = "MUSELET_DECOMPRESS";
+
 /// Parsed and checked flags.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Options {
@@ -18,13 +21,14 @@ pub(in crate::cli) struct Options {
     pub(super) agent: Vec<String>,
 }
 
-/// What the command line changes in a configuration.
+/// What the command line, or the environment, changes in a configuration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overrides {
     pub(super) mode: Option<String>,
     pub(super) listen: Option<String>,
     /// Upstream and listen address.
     pub(super) reverse: Option<(String, String)>,
+    pub(super) decompress: bool,
 }
 
 impl Overrides {
@@ -74,6 +78,7 @@ impl Options {
                 mode: text(matches, "mode").map(str::to_owned),
                 listen: text(matches, "listen").map(str::to_owned),
                 reverse,
+                decompress: std::env::var_os(DECOMPRESS_VARIABLE).is_some_and(|value| !value.is_empty()),
             },
             agent,
         })

@@ -93,6 +93,7 @@ pub(super) fn apply(overrides: &Overrides, config: &mut Config) {
         config.reverse_proxy.upstream.clone_from(upstream);
         config.reverse_proxy.listen.clone_from(listen);
     }
+    config.muselet.decompress |= overrides.decompress;
 }
 
 /// Without a file and without any flag but a loopback address, the program is a useful forward proxy; the reference's

@@ -58,10 +58,15 @@ fn only_a_plain_local_start_forwards() {
 
 #[test]
 fn overrides_hold_after_a_reload() {
-    let overrides =
-        Overrides { mode: Some("strict".into()), listen: Some("127.0.0.1:1".into()), reverse: None };
+    let overrides = Overrides {
+        mode: Some("strict".into()),
+        listen: Some("127.0.0.1:1".into()),
+        reverse: None,
+        decompress: true,
+    };
     let mut reloaded = Config::defaults();
     apply(&overrides, &mut reloaded);
+    assert!(reloaded.muselet.decompress);
     assert_eq!((reloaded.mode.as_str(), reloaded.fetch_proxy.listen.as_str()), ("strict", "127.0.0.1:1"));
 }
 
