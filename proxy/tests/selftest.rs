@@ -189,6 +189,9 @@ fn simulate_grades_what_guards_the_hosts_of_an_allowlist() {
         );
         assert_eq!(document["mode"], "strict");
     }
+    let reference = with_config(&format!("{strict}{REFERENCE}"), &["simulate", "--json"]).json();
+    let limitation = &reference["scenarios"][0]["limitation"];
+    assert_eq!(limitation, "stopped by allowlist before dlp could look at it");
 }
 
 #[test]
