@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::scratch::Buffer;
-use crate::text::Views;
+use crate::text::{Again, Views};
 use crate::{Strictness, goregex};
 
 mod blocks;
@@ -53,8 +53,8 @@ use plain::Matcher;
 /// The vector kernels that others than the scan use: for the normalisation, the decoders and the search for instructions.
 pub(crate) mod vector {
     pub(crate) use super::fast::{
-        Class, Marks, Needles, base64, class_masks, compresses, each_run, fold, folded_entry, hex, printable,
-        printable_by_words, translate, unescape, without, without_replacements,
+        Class, Marks, Needles, base64, class_masks, compresses, each_run, fold, folded_entry, hex, is_utf8,
+        printable, printable_by_words, translate, unescape, without, without_replacements,
     };
 }
 
@@ -285,7 +285,8 @@ impl Scanner {
         let views = views.as_ref();
         overview.note_keys(norm);
         let digits = fast::Survey::new(norm);
-        let texts = fast::Texts { input: text, norm, views };
+        let again = Again::new(norm);
+        let texts = fast::Texts { input: text, norm, views, again: &again };
         let seen = fast::look(self, &texts, &digits, &overview, for_silence);
         if for_silence && seen.noisy || is_part && !seen.clean {
             return None;
@@ -302,6 +303,7 @@ impl Scanner {
             digits: &digits,
             overview: &overview,
             views,
+            again: &again,
             no_words: seen.no_words,
             no_secret: !seen.found.known,
             part: is_part.then_some(&spent),

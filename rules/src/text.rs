@@ -6,6 +6,7 @@
 //! change. A normalised text is always valid UTF-8: invalid bytes become U+FFFD first, one each (§7.1).
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::OnceLock;
 
 use unicode_normalization::UnicodeNormalization;
@@ -41,6 +42,12 @@ pub(crate) fn parts_lines(b: u8) -> bool {
 /// The bytes of a text, with a space for each tab and line end.
 pub(crate) fn lines_spaced(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
     text.iter().map(|&b| if parts_lines(b) { b' ' } else { b })
+}
+
+/// Whether a text is UTF-8.
+#[must_use]
+pub fn is_utf8(text: &[u8]) -> bool {
+    vector::is_utf8(text)
 }
 
 /// UTF-8 with every byte that is not part of a valid sequence replaced by U+FFFD, one per *byte* (spec: dlp §7.1).
@@ -282,6 +289,41 @@ impl Views {
     }
 }
 
+/// A normalised text, which is normalised once more where that is asked.
+pub(crate) struct Again<'t> {
+    norm: &'t [u8],
+    made: OnceCell<(Buffer<u8>, Noted)>,
+}
+
+impl<'t> Again<'t> {
+    pub(crate) fn new(norm: &'t [u8]) -> Again<'t> {
+        Again { norm, made: OnceCell::new() }
+    }
+
+    /// [`norm_dlp`] of the text, and what that is like.
+    pub(crate) fn get(&self) -> (&[u8], Noted) {
+        let (again, noted) = self.made.get_or_init(|| {
+            let mut again = Buffer::new();
+            let noted = norm_dlp_noting(self.norm, &mut again);
+            (again, noted)
+        });
+        (again, *noted)
+    }
+
+    /// Makes `out` [`norm_dlp`] of the text without its dots. False, and nothing is done, where that may not be the same as the
+    /// other way round: what comes together may compose, and characters may become dots.
+    pub(crate) fn without_dots(&self, out: &mut Vec<u8>) -> bool {
+        let dots = |text: &[u8]| memchr::memchr_iter(b'.', text).count();
+        let (again, noted) = self.get();
+        let same = !noted.composed && dots(again) == dots(self.norm);
+        if same {
+            out.clear();
+            vector::without([b'.'], again, out);
+        }
+        same
+    }
+}
+
 /// Whether all ways to normalise a text give the same: with the vector kernel and without, and at once.
 #[cfg(test)]
 pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
@@ -305,7 +347,16 @@ pub(crate) fn every_way_normalises_alike(text: &[u8]) -> bool {
                 }
                 && (!noted.settled || is_settled(norm.as_bytes(), |_| false))
                 && (noted.unseen || !norm.contains(is_unseen))
+                && without_dots_alike(&norm)
+                && without_dots_alike(&norm.chars().flat_map(|c| [c, '.']).collect::<String>())
         })
+}
+
+#[cfg(test)]
+fn without_dots_alike(norm: &str) -> bool {
+    let mut again = Vec::new();
+    !Again::new(norm.as_bytes()).without_dots(&mut again)
+        || again == norm_dlp_by_steps(norm.replace('.', "").as_bytes()).as_bytes()
 }
 
 /// Whether the normalisation of any of these texts one after the other, in this order or with some left out, is the

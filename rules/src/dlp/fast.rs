@@ -16,7 +16,9 @@ use super::seed::{
 use super::{Encoding, Scanner, SeedSettings};
 use crate::decode;
 use crate::scratch::Buffer;
-use crate::text::{Views, is_printable, norm_dlp_quick, norm_match_quick, parts_lines, percent_decode_all};
+use crate::text::{
+    Again, Views, is_printable, norm_dlp_quick, norm_match_quick, parts_lines, percent_decode_all,
+};
 
 mod decoded;
 mod decodings;
@@ -46,7 +48,7 @@ pub(super) use overview::Overview;
 pub(crate) use runs::{Class, each as each_run, end_of_run};
 pub(super) use simd::{LANES, words};
 pub(crate) use simd::{
-    Marks, base64, class_masks, compresses, fold, folded_entry, hex, printable, printable_by_words,
+    Marks, base64, class_masks, compresses, fold, folded_entry, hex, is_utf8, printable, printable_by_words,
     translate, unescape, without, without_replacements,
 };
 
@@ -104,6 +106,8 @@ pub(super) struct Texts<'t> {
     pub(super) norm: &'t [u8],
     /// Other normalisations, where they were made together.
     pub(super) views: Option<&'t Views>,
+    /// The normalised text, normalised once more.
+    pub(super) again: &'t Again<'t>,
 }
 
 /// Looks what there is. `for_silence`: not further than to a match that enforces, but also at what plus signs become in parts of
@@ -174,7 +178,7 @@ impl Search<'_> {
         };
         self.spaced = spaced;
         let dotless = match overview.holds_dots(bytes) {
-            true => self.hits_without_dots(bytes, overview),
+            true => self.hits_without_dots(texts, overview),
             false => Hits::new(),
         };
         let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
@@ -460,11 +464,17 @@ impl Search<'_> {
         self.s.kernel.hits(&self.rules, norm)
     }
 
-    fn hits_without_dots(&mut self, norm: &[u8], overview: &Overview) -> Hits {
+    fn hits_without_dots(&mut self, texts: &Texts<'_>, overview: &Overview) -> Hits {
         let mut joined = Buffer::new();
-        without([b'.'], norm, &mut joined);
-        match overview.settled {
-            true => self.s.kernel.hits_and_keys(&self.rules, &joined, overview.keys),
+        without([b'.'], texts.norm, &mut joined);
+        if overview.settled {
+            return self.s.kernel.hits_and_keys(&self.rules, &joined, overview.keys);
+        }
+        if !self.possible(&joined).rule {
+            return Hits::new();
+        }
+        match texts.again.without_dots(&mut joined) {
+            true => self.s.kernel.hits(&self.rules, &joined),
             false => self.hits_in_decoded(&joined),
         }
     }

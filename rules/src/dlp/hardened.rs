@@ -16,7 +16,7 @@ use super::{
     seed,
 };
 use crate::scratch::Buffer;
-use crate::text::{self, Views, is_unseen};
+use crate::text::{self, Again, Views, is_unseen};
 
 /// A rule is evaluated although the reference's literal gate, wrongly derived, rules it out (Oddity 1).
 pub(super) const GATE: &str = "D-100";
@@ -63,6 +63,8 @@ pub(super) struct Looked<'t> {
     pub(super) digits: &'t Survey<'t>,
     pub(super) overview: &'t Overview,
     pub(super) views: Option<&'t Views>,
+    /// The normalised text, normalised once more.
+    pub(super) again: &'t Again<'t>,
     /// There are no words of a seed phrase in a row, whatever stands between them. False says nothing.
     pub(super) no_words: bool,
     /// No known secret is in the normalised text. False says nothing.
@@ -88,7 +90,7 @@ pub(super) fn add(
         extra.lines(input, looked);
     }
     if !overview.ascii {
-        extra.settled(input, norm, looked.views);
+        extra.settled(input, norm, looked);
         extra.unnormalised(input);
     }
     let percents = overview.holds_percents(norm);
@@ -146,21 +148,26 @@ pub(super) fn expanding(text: &[u8], norm: &[u8], part: bool) -> Option<Match> {
     grows.then(|| Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) })
 }
 
-/// A normalised text, normalised until it stays. `seen`: it holds no character without a glyph; else those go first.
-fn settle(norm: &[u8], settled: bool, seen: bool) -> Buffer<u8> {
+/// A normalised text, normalised until it stays. It holds no character without a glyph where it is given `again`; else those go
+/// first.
+fn settle(norm: &[u8], settled: bool, again: Option<&Again<'_>>) -> Buffer<u8> {
     let (mut current, mut next) = (Buffer::new(), Buffer::new());
-    match seen {
-        true => current.extend_from_slice(norm),
-        false => text::without_unseen(norm, &mut current),
+    let mut rounds = if settled { 0 } else { MAX_ROUNDS };
+    match again {
+        None => text::without_unseen(norm, &mut current),
+        Some(_) if settled => current.extend_from_slice(norm),
+        Some(again) => {
+            let (again, noted) = again.get();
+            current.extend_from_slice(again);
+            rounds = if noted.settled || *again == *norm { 0 } else { rounds - 1 };
+        }
     }
-    if !settled {
-        for _ in 0..MAX_ROUNDS {
-            let noted = text::norm_dlp_noting(&current, &mut next);
-            let stays = *next == *current;
-            std::mem::swap(&mut *current, &mut *next);
-            if stays || noted.settled {
-                break;
-            }
+    for _ in 0..rounds {
+        let noted = text::norm_dlp_noting(&current, &mut next);
+        let stays = *next == *current;
+        std::mem::swap(&mut *current, &mut *next);
+        if stays || noted.settled {
+            break;
         }
     }
     current
@@ -271,13 +278,13 @@ impl Extra<'_, '_> {
         });
     }
 
-    fn settled(&mut self, input: &[u8], norm: &[u8], views: Option<&Views>) {
-        let noted = views.map(|views| views.noted());
+    fn settled(&mut self, input: &[u8], norm: &[u8], looked: &Looked<'_>) {
+        let noted = looked.views.map(|views| views.noted());
         let (settled, seen) = noted.map_or((false, false), |noted| (noted.settled, !noted.unseen));
         if settled && seen || !settled && text::is_settled(norm, is_unseen) {
             return;
         }
-        let settled = settle(norm, settled, seen);
+        let settled = settle(norm, settled, seen.then_some(looked.again));
         if *settled == *norm {
             return;
         }
@@ -287,7 +294,7 @@ impl Extra<'_, '_> {
         }
         // Fields of binary data are no text together.
         let apart = text::fields_apart(input).map(|apart| {
-            let settled = settle(text::norm_dlp(&apart).as_bytes(), false, false);
+            let settled = settle(text::norm_dlp(&apart).as_bytes(), false, None);
             text::lossy(&settled).into_owned()
         });
         let text = || std::str::from_utf8(&settled).ok().map(Cow::from);

@@ -42,6 +42,8 @@ pub(crate) struct Noted {
     pub(crate) special: bool,
     /// Characters may have been removed before any other step.
     pub(crate) gone: bool,
+    /// What becomes of some character may depend on those beside it.
+    pub(crate) composed: bool,
     /// Marks may compose across white space that one of the normalisations removes.
     pub(super) torn: bool,
 }
@@ -226,7 +228,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
     let mut apart = false;
     // Where the last character that was kept begins, in the text and in what was made of it, if it is not solid.
     let (mut base, mut base_out) = (0, 0);
-    let mut torn = false;
+    let (mut torn, mut composed) = (false, false);
     let mut flags = 0;
     // Characters before this place are taken one by one.
     let mut by_one = 0;
@@ -251,7 +253,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
         }
         if wide && at >= by_one && !(lines && word[0] < b' ') {
             let special = [characters::STRAY, characters::GONE].map(Entry::bits);
-            let folded = fold(&input[at..], lines, special, |c| entry(c).bits(), out);
+            let folded = fold(&input[at..], lines, special, characters::page_of, out);
             flags |= folded.flags;
             if let Some((from, place)) = folded.last {
                 (base, base_out) = (at + from, place);
@@ -314,7 +316,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
                 push(out, bytes, length);
             }
             Sort::Mark | Sort::Hard if !(solid && entry.sort() == Sort::Mark) => {
-                torn |= apart;
+                (torn, composed) = (torn | apart, true);
                 if solid {
                     (base, base_out) = (at, from);
                 }
@@ -328,7 +330,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
             }
             sort => {
                 match (sort, kind) {
-                    (Sort::Mark, _) => torn |= apart,
+                    (Sort::Mark, _) => (torn, composed) = (torn | apart, true),
                     (Sort::Space, Kind::Match) => out.push(b' '),
                     (Sort::Space, Kind::Both) => out.push(GAP),
                     _ => {}
@@ -352,6 +354,7 @@ pub(super) fn normalise_with(kind: Kind, input: &[u8], out: &mut Vec<u8>, vector
         unseen: has(Entry::UNSEEN),
         special: has(Entry::SPECIAL),
         gone: has(Entry::GONE),
+        composed,
         torn,
     }
 }

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
+use muselet_rules::text::is_utf8;
 
 use super::difference;
 use super::strings::Strings;
@@ -61,7 +62,7 @@ const RECENT: usize = 64;
 impl<'a> Walk<'a> {
     fn new(body: &'a [u8], hardened: bool) -> Self {
         let parser = Parser::new(body);
-        let utf8 = parser.is_ascii() || std::str::from_utf8(body).is_ok();
+        let utf8 = parser.is_ascii() || is_utf8(body);
         Walk { parser, names: Names::default(), utf8, hardened, recent: None }
     }
 

@@ -7,7 +7,7 @@ impl Search<'_> {
     /// were looked at together with the rules; here is what differs because line ends are kept.
     pub(super) fn no_phrase(
         &mut self,
-        &Texts { input, norm, views }: &Texts<'_>,
+        &Texts { input, norm, views, .. }: &Texts<'_>,
         overview: &Overview,
         settings: SeedSettings,
         no_words: &mut bool,

@@ -16,6 +16,7 @@ mod fold;
 mod masks;
 mod outline;
 mod translate;
+mod utf8;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
@@ -36,6 +37,7 @@ pub(super) use outline::{Bytes, MOST_DIGITS, Outlined, outline, outline_of_digit
 #[cfg(test)]
 pub(super) use outline::{bytes_of, narrow_outline, narrow_outline_of_digits};
 pub(crate) use translate::translate;
+pub(crate) use utf8::is_utf8;
 
 /// A candidate's owner has seen enough.
 pub(super) struct Stopped;

@@ -14,6 +14,7 @@ use super::runs::{self, Class};
 use super::shape::Set;
 use super::windows::Windows;
 use crate::Strictness;
+use crate::text::Again;
 
 mod gates;
 mod noise;
@@ -145,6 +146,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
     let looked = hardened::Looked {
         digits: &digits,
         views: None,
+        again: &Again::new(norm.as_bytes()),
         overview: &Overview::of_nothing(text),
         no_words: false,
         no_secret: false,

@@ -145,7 +145,8 @@ pub(super) fn of_byte(byte: u8, lines: bool) -> Entry {
 }
 
 struct Page {
-    entries: [Entry; 256],
+    /// The bits of each [`Entry`].
+    entries: [u32; 256],
     /// What long entries stand for.
     texts: Vec<Box<str>>,
 }
@@ -155,33 +156,38 @@ static TABLES: [OnceLock<Box<Page>>; PAGES] = [const { OnceLock::new() }; PAGES]
 /// The entry of a character that is not ASCII.
 #[inline]
 pub(super) fn entry(c: u32) -> Entry {
-    page(c).map_or(Entry::of(Sort::Kept), |page| page.entries[(c & 0xff) as usize])
+    page(c >> 8).map_or(Entry::of(Sort::Kept), |page| Entry(page.entries[(c & 0xff) as usize]))
 }
 
 /// The text of a character whose entry is long.
 pub(super) fn text(c: u32) -> &'static str {
-    page(c).map_or("", |page| {
-        let index = page.entries[(c & 0xff) as usize].0 & 0xff_ffff;
+    page(c >> 8).map_or("", |page| {
+        let index = page.entries[(c & 0xff) as usize] & 0xff_ffff;
         page.texts.get(index as usize).map_or("", |text| text)
     })
 }
 
+/// The bits of the entries of 256 characters; `None` where all of these stay.
 #[inline]
-fn page(c: u32) -> Option<&'static Page> {
-    let number = (c >> 8) as usize;
-    let slot = match number {
-        0..PLAIN_PAGES => number,
-        0x2F8..=0x2FA => PLAIN_PAGES + number - 0x2F8,
-        0xE00 | 0xE01 => PLAIN_PAGES + 3 + number - 0xE00,
+pub(super) fn page_of(number: u32) -> Option<&'static [u32; 256]> {
+    page(number).map(|page| &page.entries)
+}
+
+#[inline]
+fn page(number: u32) -> Option<&'static Page> {
+    let slot = match number as usize {
+        plain @ 0..PLAIN_PAGES => plain,
+        compatible @ 0x2F8..=0x2FA => PLAIN_PAGES + compatible - 0x2F8,
+        unseen @ (0xE00 | 0xE01) => PLAIN_PAGES + 3 + unseen - 0xE00,
         // Ideographs, private characters and none.
         _ => return None,
     };
-    Some(TABLES[slot].get_or_init(|| Page::new(number as u32)))
+    Some(TABLES[slot].get_or_init(|| Page::new(number)))
 }
 
 impl Page {
     fn new(number: u32) -> Box<Page> {
-        let mut page = Box::new(Page { entries: [Entry::of(Sort::Kept); 256], texts: Vec::new() });
+        let mut page = Box::new(Page { entries: [Entry::of(Sort::Kept).bits(); 256], texts: Vec::new() });
         for low in 0..256 {
             let Some(c) = char::from_u32(number << 8 | low) else { continue };
             let entry = match sort_of(c) {
@@ -198,7 +204,7 @@ impl Page {
                 Sort::Kept => Entry(Entry::of(Sort::Kept).0 | flags_of(c.encode_utf8(&mut [0; 4]))),
                 sort => Entry::of(sort),
             };
-            page.entries[low as usize] = entry;
+            page.entries[low as usize] = entry.bits();
         }
         page
     }

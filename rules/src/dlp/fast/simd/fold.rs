@@ -31,21 +31,22 @@ pub(crate) mod entry {
 }
 
 /// Appends what becomes of the characters and stray bytes that a text begins with, as long as that is short; of tabs and line ends
-/// themselves if `lines`. Ends early before 32 bytes of ASCII. `entry_of` gives the entry of a character that is not ASCII, and
-/// `stray` is that of a byte which belongs to none, `gone` that of a control character.
+/// themselves if `lines`. Ends early before 32 bytes of ASCII. `page_of` gives the entries of the 256 characters whose codes have
+/// such upper bits, of which none is ASCII; where there are none, all stay. `stray` is the entry of a byte that belongs to no
+/// character, `gone` that of a control character.
 pub(crate) fn fold(
     text: &[u8],
     lines: bool,
     [stray, gone]: [u32; 2],
-    entry_of: impl Fn(u32) -> u32,
+    page_of: impl Fn(u32) -> Option<&'static [u32; 256]>,
     out: &mut Vec<u8>,
 ) -> Folded {
     #[cfg(target_arch = "x86_64")]
     if super::wide::available() && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the kernels and BMI2 are available.
-        return unsafe { x86::fold(text, lines, [stray, gone], entry_of, out) };
+        return unsafe { x86::fold(text, lines, [stray, gone], page_of, out) };
     }
-    let _ = (text, lines, stray, gone, entry_of, out);
+    let _ = (text, lines, stray, gone, page_of, out);
     Folded::default()
 }
 
@@ -97,7 +98,7 @@ mod x86 {
         text: &[u8],
         lines: bool,
         [stray, gone]: [u32; 2],
-        entry_of: impl Fn(u32) -> u32,
+        page_of: impl Fn(u32) -> Option<&'static [u32; 256]>,
         out: &mut Vec<u8>,
     ) -> Folded {
         let dwords = |value: u32| _mm512_set1_epi32(value as i32);
@@ -159,16 +160,43 @@ mod x86 {
                 code = _mm512_mask_mov_epi32(code, three, third);
                 code = _mm512_mask_mov_epi32(code, four, fourth);
                 let is_long = two | three | four;
-                let mut looked_up = [0u32; 16];
-                // SAFETY: 64 bytes are written to an array of as many, and read from it; no alignment needed.
-                let mut entries = unsafe {
-                    let packed = _mm512_maskz_compress_epi32(is_long, code);
-                    _mm512_storeu_si512(looked_up.as_mut_ptr().cast(), packed);
-                    for entry in looked_up.iter_mut().take(is_long.count_ones() as usize) {
-                        *entry = entry_of(*entry);
+                // The letters of most scripts are of one page; ideographs are of many.
+                let (pages, places_in_page) = (_mm512_srli_epi32::<8>(code), low(code, 8));
+                let (mut left, mut entries) = (is_long, dwords(entry::KEPT << entry::CODE));
+                let number =
+                    _mm_cvtsi128_si32(_mm512_castsi512_si128(_mm512_maskz_compress_epi32(is_long, pages)));
+                let here = _mm512_mask_cmpeq_epi32_mask(is_long, pages, dwords(number as u32));
+                if 4 * here.count_ones() >= 3 * is_long.count_ones() {
+                    if let Some(page) = page_of(number as u32) {
+                        // SAFETY: what is read has an index below 256, and a page has as many entries.
+                        entries = unsafe {
+                            _mm512_mask_i32gather_epi32::<4>(
+                                entries,
+                                here,
+                                places_in_page,
+                                page.as_ptr().cast(),
+                            )
+                        };
                     }
-                    _mm512_maskz_expand_epi32(is_long, _mm512_loadu_si512(looked_up.as_ptr().cast()))
-                };
+                    left &= !here;
+                }
+                if left != 0 {
+                    let mut looked_up = [0u32; 16];
+                    let entry_of = |code: u32| match page_of(code >> 8) {
+                        Some(page) => page[(code & 0xFF) as usize],
+                        None => entry::KEPT << entry::CODE,
+                    };
+                    // SAFETY: 64 bytes are written to an array of as many, and read from it; no alignment needed.
+                    entries = unsafe {
+                        let packed = _mm512_maskz_compress_epi32(left, code);
+                        _mm512_storeu_si512(looked_up.as_mut_ptr().cast(), packed);
+                        for entry in looked_up.iter_mut().take(left.count_ones() as usize) {
+                            *entry = entry_of(*entry);
+                        }
+                        let looked_up = _mm512_loadu_si512(looked_up.as_ptr().cast());
+                        _mm512_mask_expand_epi32(entries, left, looked_up)
+                    };
+                }
                 let single = _mm512_or_si512(low(word, 8), dwords(1 << entry::CODE));
                 let kept_ascii = ascii & (of(printable) | line);
                 let stray_or_same =
