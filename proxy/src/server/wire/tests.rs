@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::server::answer::{self, Body};
 
+/// Nobody waits for them: time stands still while anything is to be done.
 const QUICK: Limits = Limits {
     head: Duration::from_millis(150),
     request: Duration::from_millis(300),
@@ -73,7 +74,7 @@ fn first_line(answer: &str) -> &str {
 }
 
 /// D-610
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_speaks_another_protocol_is_told_at_once() {
     for (sent, answer) in [
         (&[0x16, 3, 1, 2, 0][..], "400 Bad Request: the URL of this proxy begins with http://"),
@@ -86,7 +87,7 @@ async fn who_speaks_another_protocol_is_told_at_once() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn heads_are_judged_as_the_reference_does() {
     const BAD: &str = "HTTP/1.1 400 Bad Request";
     const OK: &str = "HTTP/1.1 200 OK";
@@ -168,7 +169,7 @@ async fn heads_are_judged_as_the_reference_does() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn pipelined_requests_are_answered_in_order() {
     let sent = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabPOST /3 HTTP/1.1\r\nHost: \
         x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: v\r\n\r\nGET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -178,16 +179,16 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(seen.matches("Connection: close").count(), 1, "{seen}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_idles_after_a_slow_answer_is_closed_in_time() {
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let request = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
     let seen = talk(request.as_bytes(), Strictness::Hardened, false).await;
     assert!(first_line(&seen).ends_with("200 OK"), "{seen}");
     assert!(began.elapsed() >= Duration::from_millis(30) + QUICK.idle, "{:?}", began.elapsed());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_that_comes_while_another_is_answered_waits_for_its_turn() {
     for split in [0, 10, 33] {
         let (mut client, server) = tokio::io::duplex(1 << 20);
@@ -207,7 +208,7 @@ async fn a_request_that_comes_while_another_is_answered_waits_for_its_turn() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_request_after_good_ones_is_refused_after_their_answers() {
     let seen =
         talk(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", Strictness::Reference, false)
@@ -219,7 +220,7 @@ async fn a_refused_request_after_good_ones_is_refused_after_their_answers() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn unread_bodies_are_drained_or_end_the_connection() {
     let small =
         [b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".as_slice(), &[b'a'; 1000]]
@@ -236,7 +237,7 @@ async fn unread_bodies_are_drained_or_end_the_connection() {
     assert!(!seen.contains("/next") && seen.contains("Connection: close"), "{seen}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn continue_is_sent_when_the_body_is_read_and_not_before() {
     let head = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\nConnection: close\r\n\r\na";
     let seen = talk(head.as_bytes(), Strictness::Hardened, false).await;
@@ -245,7 +246,7 @@ async fn continue_is_sent_when_the_body_is_read_and_not_before() {
     assert!(seen.starts_with("HTTP/1.1 403") && seen.contains("Connection: close"), "{seen}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn slow_senders_are_cut_without_a_byte() {
     for sent in ["", "GET /a HTTP/1.1\r\nHost: x\r\n", "GET /a HTT"] {
         assert_eq!(talk(sent.as_bytes(), Strictness::Hardened, false).await, "", "{sent:?}");
@@ -256,7 +257,7 @@ async fn slow_senders_are_cut_without_a_byte() {
     assert!(seen.contains("read tcp 127.0.0.1:1->127.0.0.1:1: i/o timeout"), "{seen}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn broken_bodies_are_errors() {
     let cases = [
         (
@@ -274,7 +275,7 @@ async fn broken_bodies_are_errors() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn long_answers_go_out_in_chunks_and_short_ones_with_a_length() {
     let seen = talk(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", Strictness::Hardened, false).await;
     assert!(
@@ -290,7 +291,7 @@ async fn long_answers_go_out_in_chunks_and_short_ones_with_a_length() {
     assert!(!seen.contains("Content-Length") && !seen.contains("Transfer-Encoding"), "{seen}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn heads_beyond_the_limit_are_refused_and_large_ones_are_not() {
     let pad = |n: usize| {
         format!(
@@ -304,7 +305,7 @@ async fn heads_beyond_the_limit_are_refused_and_large_ones_are_not() {
     assert_eq!(first_line(&seen), "HTTP/1.1 431 Request Header Fields Too Large");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bodies_arrive_whole_whether_they_come_with_their_heads_or_later() {
     for length in [1, 100, 16_384, 65_536, 69_600, 69_632, 100_000, 262_144, 262_145, 600_000] {
         let head = format!("POST /{length} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
@@ -336,7 +337,7 @@ async fn bodies_arrive_whole_whether_they_come_with_their_heads_or_later() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tunnel_opens_with_the_same_bytes_whatever_the_request_asked_for() {
     for fields in [
         "HTTP/1.0\r\n",
@@ -351,7 +352,7 @@ async fn a_tunnel_opens_with_the_same_bytes_whatever_the_request_asked_for() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn reason_phrases_are_the_reference_s() {
     let cases = [
         (203, "Non-Authoritative Information"),
