@@ -3,7 +3,7 @@
 mod tunnels;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tunnels::World;
 
 /// Sends a request of the last kind on a connection, and reads all that comes.
@@ -20,10 +20,12 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
-/// An address at which nobody listens.
-async fn nowhere() -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    listener.local_addr().expect("an address")
+/// An address at which nobody listens, for as long as the socket lives.
+fn nowhere() -> (TcpSocket, std::net::SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("bound");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
 }
 
 const SECRET: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -32,7 +34,7 @@ const SECRET: &str = "AKIAIOSFODNN7EXAMPLE";
 async fn a_number_sign_hides_nothing() {
     let world = World::intercepting().await;
     let random = "aB3xK9mQ7pR2wE5tY8uI0oL4hG6fD1sZvC";
-    let plain = nowhere().await;
+    let (_bound, plain) = nowhere();
     for query in ["?a#{}", "?#{}", "?a=b#c={}&d=1"] {
         for (hidden, refused) in
             [(escaped(SECRET), true), (random.to_owned(), true), ("top".to_owned(), false)]
@@ -54,7 +56,7 @@ async fn a_number_sign_hides_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_info_is_scanned_like_the_header_that_it_becomes() {
     let world = World::intercepting().await;
-    let plain = nowhere().await;
+    let (_bound, plain) = nowhere();
     let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     for (user, refused) in [
         (format!("user:{hex}"), true),

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 
 /// Forwarding to loopback is allowed, and nothing is counted against a client.
@@ -40,10 +40,15 @@ fn limited(descriptors: usize) -> Command {
     command
 }
 
-/// Free a moment ago: good enough, and a health check says when it is not.
+/// An address that is given to nobody else while the test runs: a socket stays bound to it, and only who asks for this very port
+/// may share it. Until somebody does, connections are refused.
 pub fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    listener.local_addr().expect("an address").to_string()
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("shared");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("bound");
+    let address = socket.local_addr().expect("an address").to_string();
+    std::mem::forget(socket);
+    address
 }
 
 /// A running proxy; it ends with the value.

@@ -112,7 +112,10 @@ fn otlp_sends_one_record_with_every_field_as_text() {
 
 #[test]
 fn an_unreachable_syslog_collector_is_an_error_at_once() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, and nobody listens.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let closed = socket.local_addr().unwrap().as_socket().unwrap();
     let mut config = Config::defaults().emit;
     config.syslog.address = format!("tcp://{closed}");
     assert!(Emitters::connect(&config, "i").is_err());
