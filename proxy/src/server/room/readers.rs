@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) const SLOW: Duration = Duration::from_secs(2);
 /// Between two that are given up: what the first gave back may be enough.
 const AGAIN: Duration = Duration::from_millis(50);
+/// The same where the first has not left yet, as on a busy machine.
+const LEAVES: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -39,10 +41,12 @@ impl Readers {
     pub(super) fn give_up_slowest(&self) -> Duration {
         let now = Instant::now();
         let mut state = self.lock();
-        if let Some(early) = state.last.and_then(|last| AGAIN.checked_sub(now - last))
+        let leaving = state.bodies.iter().any(|body| body.given_up.is_cancelled());
+        let pause = if leaving { LEAVES } else { AGAIN };
+        if let Some(early) = state.last.and_then(|last| pause.checked_sub(now - last))
             && !early.is_zero()
         {
-            return early;
+            return early.min(AGAIN);
         }
         let slow = state.bodies.iter().filter(|body| {
             now.saturating_duration_since(body.began) >= SLOW && !body.given_up.is_cancelled()

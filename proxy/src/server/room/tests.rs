@@ -1,5 +1,8 @@
 use super::*;
 
+/// A task that was woken may take so long to run on a busy machine.
+const LATE: Duration = Duration::from_millis(300);
+
 fn taken(room: &Room) -> Vec<u32> {
     room.levels.iter().map(|level| level.all - level.free.available_permits() as u32).collect()
 }
@@ -94,6 +97,30 @@ async fn the_slowest_of_those_that_come_are_given_up_for_those_that_wait() {
     assert_eq!(waited, (Ok(()), true));
     assert_eq!((a, b, c), ((Err(NoRoom::Slow), true), (Err(NoRoom::Slow), true), (Ok(()), false)));
     assert_eq!((taken(&room), readers(&room)), (vec![0], vec![0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_else_is_given_up_while_one_who_was_is_about_to_leave() {
+    for (leaves_after, both) in [(LATE, false), (PATIENCE, true)] {
+        let room = Room::new(100 << 20);
+        let mut coming = Vec::new();
+        for came in [2 * UNIT, 3 * UNIT] {
+            let mut lease = room.lease();
+            assert_eq!(lease.reserve(50 << 20).await, Ok(()));
+            assert_eq!(lease.cover(came).await, Ok(()));
+            coming.push(lease);
+        }
+        let one = async |lease: Lease| {
+            let ended = lease.unless_given_up(tokio::time::sleep(PATIENCE * 2)).await;
+            tokio::time::sleep(leaves_after).await;
+            ended
+        };
+        let waiting = async { room.lease().reserve(40 << 20).await };
+        let [slower, slow] = <[Lease; 2]>::try_from(coming).expect("two");
+        let (slower, slow, waited) = tokio::join!(one(slower), one(slow), waiting);
+        assert_eq!(slower, Err(NoRoom::Slow));
+        assert_eq!((slow.is_err(), waited.is_err()), (both, both), "{leaves_after:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
