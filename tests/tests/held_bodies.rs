@@ -17,11 +17,12 @@ use tunnels::World;
 
 const ROOM: &str = "muselet: {held_mb: 16}\n";
 /// Longer than a body waits for room.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_of_one_tunnel_take_turns() {
-    const NUMBER: usize = 24;
+    // More than there is room for, and no more: each waits five seconds at most, on a busy machine too.
+    const NUMBER: usize = 8;
     const PIECE: usize = 10_000;
     const PIECES: usize = 150;
     let world = World::intercepting_with(ROOM).await;
