@@ -10,8 +10,8 @@ use raw::World;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longer than every deadline of the listener.
-const PATIENCE: Duration = Duration::from_secs(14);
+/// Longer than every deadline of the listener for a request that has begun.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Want {

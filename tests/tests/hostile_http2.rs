@@ -23,12 +23,12 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// How long each attack goes on.
+/// How long each attack goes on that need not end.
 const TIME: Duration = Duration::from_secs(2);
 /// How much memory one may take, KiB.
 const MEMORY: u64 = 64 << 10;
 /// An honest request is answered within this time, whatever else goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
@@ -49,7 +49,7 @@ fn stream(number: u32) -> u32 {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Want {
-    /// The proxy closes the connection.
+    /// The proxy closes the connection, however long that takes a busy machine.
     Ended,
     /// That, or it goes on, or it stops reading.
     Anything,
@@ -189,11 +189,11 @@ async fn attack(world: &World, attack: &Attack) -> bool {
         while reads && !matches!(read.read(&mut buffer).await, Ok(0) | Err(_)) {}
         read
     });
-    let end = Instant::now() + TIME;
+    let end = Instant::now() + if attack.want == Want::Ended { PATIENCE } else { TIME };
     let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
     let mut sent = timeout_at(end, write.write_all(&start)).await;
     let mut number = 0;
-    while matches!(sent, Ok(Ok(()))) && Instant::now() < end {
+    while matches!(sent, Ok(Ok(()))) && Instant::now() < end && !(reads && reader.is_finished()) {
         let bytes = (attack.sends)(&world.origin, number);
         number += 1;
         sent = timeout_at(end, async {

@@ -70,7 +70,7 @@ async fn pip_downloads_a_wheel_and_finds_its_hash_right() {
 fn pip_download(world: &World, name: &str, into: &Path) -> Command {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "-vvv", "--isolated", "--no-cache-dir", "--disable-pip-version-check"])
-        .args(["--retries", "0", "--proxy", &world.proxy_url(), "--cert"])
+        .args(["--retries", "0", "--timeout", "120", "--proxy", &world.proxy_url(), "--cert"])
         .arg(world.ca())
         .args([
             "download",

@@ -13,7 +13,7 @@ const SECRET: &str = "AKIAIOSFODNN7EXAMPLE";
 fn curl(world: &World, args: &[&str]) -> Command {
     let mut command = Command::new("curl");
     command
-        .args(["-sS", "--max-time", "20", "-x", &world.proxy_url(), "--cacert"])
+        .args(["-sS", "--max-time", "120", "-x", &world.proxy_url(), "--cacert"])
         .arg(world.ca())
         .args(args);
     command
@@ -61,7 +61,7 @@ proxy, ca, url = sys.argv[1:]
 opener = urllib.request.build_opener(
     urllib.request.ProxyHandler({'https': proxy}),
     urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
-print(opener.open(url, timeout=20).read().decode(), end='')
+print(opener.open(url, timeout=120).read().decode(), end='')
 ";
     const REQUESTS: &str = "
 import requests, sys
@@ -69,7 +69,7 @@ proxy, ca, url = sys.argv[1:]
 session = requests.Session()
 session.trust_env = False
 for n in range(3):
-    answer = session.get(url, proxies={'https': proxy}, verify=ca, timeout=20)
+    answer = session.get(url, proxies={'https': proxy}, verify=ca, timeout=120)
 print(answer.text, end='')
 ";
     let world = World::intercepting().await;
@@ -248,7 +248,7 @@ async fn a_client_that_does_not_trust_the_ca_gets_no_answer() {
     }
     let world = World::intercepting().await;
     let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "20", "-x", &world.proxy_url()]);
+    command.args(["-sS", "--max-time", "120", "-x", &world.proxy_url()]);
     command.arg(format!("https://{}/page", world.origin));
     let output = run(command).await;
     assert_eq!(output.status.code(), Some(60), "{}", String::from_utf8_lossy(&output.stderr));

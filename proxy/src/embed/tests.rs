@@ -97,7 +97,8 @@ async fn a_redirect_whose_body_never_ends_is_reported_before_the_time_is_up() {
         // Nothing more, until the proxy gives up.
         stream.read(&mut head).await
     });
-    let yaml = format!("{OPEN}fetch_proxy: {{timeout_seconds: 1}}\n");
+    // Longer than it takes a busy machine to get the first answer.
+    let yaml = format!("{OPEN}fetch_proxy: {{timeout_seconds: 4}}\n");
     let proxy = Proxy::start(config(&yaml), Options::default()).await.unwrap();
     let mut decisions = proxy.events();
     let answer = get(&proxy, &format!("http://{origin}/")).await;

@@ -258,7 +258,7 @@ mod tests {
         let began = std::time::Instant::now();
         let name = Name::from_ascii("half.test.").expect("a name");
         assert_eq!(ask(&dns, name).await.expect("an answer"), [IpAddr::from([192, 0, 2, 7])]);
-        assert!(began.elapsed() < LOOKUP_TIMEOUT / 2, "{:?}", began.elapsed());
+        assert!(began.elapsed() < TRY_TIMEOUT, "{:?}", began.elapsed());
     }
 
     #[tokio::test]
