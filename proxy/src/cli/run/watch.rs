@@ -98,3 +98,30 @@ fn changes(kind: &EventKind) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The system tells of a renaming twice, and may do so late: the events here are the test's own.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_an_event_told_of_is_not_found_again_by_looking() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.yaml");
+        std::fs::write(&path, "a").unwrap();
+        let (sender, events) = mpsc::unbounded_channel();
+        let content = Content { path: path.clone(), seen: state(&path) };
+        let watcher = notify::recommended_watcher(|_| {}).unwrap();
+        let mut watch = Watch { events, _watcher: watcher, content: Some(content) };
+        let again = async |watch: &mut Watch| tokio::time::timeout(LOOK * 30, watch.changed()).await.is_ok();
+        std::fs::write(dir.path().join("new"), "b").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        sender.send(()).unwrap();
+        sender.send(()).unwrap();
+        watch.changed().await;
+        assert!(!again(&mut watch).await, "once for both events and the look");
+        std::fs::write(&path, "bb").unwrap();
+        assert!(again(&mut watch).await, "a change without an event");
+        assert!(!again(&mut watch).await);
+    }
+}
