@@ -2,12 +2,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use muselet_launcher::engine::Engine;
 
 use super::MANIFEST;
 use super::support::{AGENT_IMAGE, Place, engine, left};
+
+/// After what time the engine has surely done what it was asked for.
+const LATE: Duration = Duration::from_secs(30);
 
 /// `bottle start` of an agent that sleeps, its announcements in a pipe.
 fn started(place: &Place, slug: &str) -> Child {
@@ -73,11 +76,17 @@ async fn cleanup_finds_everything_after_sigkill_during_any_step() {
             panic!("no step {step}")
         };
         child.wait().unwrap();
-        // A request that was on its way may still be worked on by the engine.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let output = place.bottle().arg("cleanup").output().unwrap();
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(left(&engine, &slug).await, Vec::<String>::new(), "{line}");
+        let began = Instant::now();
+        loop {
+            let output = place.bottle().arg("cleanup").output().unwrap();
+            let rest = left(&engine, &slug).await;
+            if output.status.success() && rest.is_empty() {
+                break;
+            }
+            // A request that was on its way may still have been worked on by the engine.
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert!(began.elapsed() < LATE, "{line}: {rest:?} {err}");
+        }
         assert_eq!(
             std::fs::read_dir(place.runtime_dir().join("bottle")).map_or(0, Iterator::count),
             0,
@@ -165,31 +174,32 @@ async fn a_missing_image_is_an_error_that_says_how_to_build_it() {
 async fn two_starts_at_once_get_two_slugs() {
     let Some(engine) = engine().await else { return };
     let place = Place::new(&MANIFEST.replace("\"a\":", "\"twin\":"));
+    // Each agent runs until the end of its input: none ends before both run.
     let start = || {
         place
             .bottle()
-            .args(["start", "twin", "--yes", "--", "sleep", "1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .args(["start", "twin", "--yes", "--", "cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
     };
-    let (first, second) = (start(), start());
     let mut slugs = Vec::new();
-    for child in [first, second] {
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{err}");
-        slugs.push(
-            err.lines()
-                .rfind(|l| l.contains("creating the agent"))
-                .unwrap()
-                .rsplit(' ')
-                .next()
-                .unwrap()
-                .to_owned(),
-        );
+    let running = [start(), start()].map(|mut child| {
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut said: Vec<String> = Vec::new();
+        while !said.last().is_some_and(|line| line.contains("running the agent")) {
+            said.push(lines.next().unwrap_or_else(|| panic!("{said:?}")));
+        }
+        let agent = said.iter().rfind(|line| line.contains("creating the agent")).unwrap();
+        slugs.push(agent.rsplit(' ').next().unwrap().to_owned());
+        (child, lines)
+    });
+    for (mut child, lines) in running {
+        drop(child.stdin.take());
+        let rest: Vec<String> = lines.collect();
+        assert!(child.wait().unwrap().success(), "{rest:?}");
     }
     slugs.sort();
     assert_eq!(slugs, ["claude-bottle-twin", "claude-bottle-twin-2"]);

@@ -294,6 +294,9 @@ pub async fn origin(engine: &Docker, slug: &str, sidecar: &str, names: &[&str]) 
     engine.create_container(&spec).await.unwrap();
     engine.put_files(&container, &files).await.unwrap();
     engine.start_container(&container).await.unwrap();
+    let listens = "until exec 3<>/dev/tcp/127.0.0.1/443; do sleep 0.1; done 2>/dev/null";
+    let (code, output) = sh(engine, &container, listens).await;
+    assert_eq!(code, 0, "{output}");
     engine.connect(&network, sidecar).await.unwrap();
     (container, network)
 }
@@ -330,9 +333,9 @@ pub fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::Refused(what())) }
 }
 
-/// Waits, five seconds at most, for a log line that holds all these words, and gives the whole log either way.
+/// Waits, half a minute at most, for a log line that holds all these words, and gives the whole log either way.
 pub async fn log_with(engine: &Docker, container: &str, words: &[&str]) -> String {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let log = engine.last_logs(container, 1000).await.unwrap();
         let found = log.lines().any(|line| words.iter().all(|word| line.contains(word)));

@@ -21,13 +21,13 @@ async fn allowed_hosts_work_with_interception_and_everything_else_is_refused_and
             origin(&engine, "traffic", &names.sidecar, &["allowed.test", "www.wild.test", &encoded]).await;
         let result = async {
             for host in ["allowed.test", "www.wild.test"] {
-                let script = format!("curl -sS -m 10 -v https://{host}/ 2>&1");
+                let script = format!("curl -sS -m 60 -v https://{host}/ 2>&1");
                 let (code, output) = sh(&engine, &names.agent, &script).await;
                 expect(code == 0 && output.contains("s_server"), || format!("{host}: {code} {output}"))?;
                 expect(output.contains("Pipelock CA"), || format!("not intercepted: {output}"))?;
             }
             let status = |url: &str, more: &str| {
-                format!("curl -sS -m 10 -o /dev/null -w '%{{http_connect}} %{{http_code}}' {more} {url} 2>/dev/null")
+                format!("curl -sS -m 60 -o /dev/null -w '%{{http_connect}} %{{http_code}}' {more} {url} 2>/dev/null")
             };
             let (_, refused) = sh(&engine, &names.agent, &status("https://other.test/", "")).await;
             expect(refused.starts_with("403"), || format!("an unlisted host: {refused}"))?;
