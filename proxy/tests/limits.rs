@@ -122,7 +122,7 @@ async fn bodies_that_share_little_room_take_turns() {
     // More than there is room for, and no more: each waits five seconds at most, on a busy machine too. What does not say how long
     // it is takes room for five megabytes.
     for (name, request, number) in [
-        ("uploads with a length", stated, 32),
+        ("uploads with a length", stated, 20),
         ("uploads in chunks", chunked, 10),
         ("downloads", get.into_bytes(), 10),
     ] {
