@@ -54,7 +54,7 @@ impl<B> Debug for Inspected<B> {
 
 /// Takes a body through gate, reading and scan.
 ///
-/// `room`: where its memory is counted; `carries` and `declared` as in [`BodyPolicy::gate`]; `headers` and `host` as in [`BodyPolicy::scan`].
+/// `room`: where its memory is counted; `carries` and `declared` as in [`BodyPolicy::gate`]; `headers` and `host` as in [`BodyPolicy::recall_or_scan`].
 pub async fn inspect<B>(
     policy: &Arc<BodyPolicy>,
     offload: &Offload,
@@ -83,11 +83,11 @@ where
     let kept = lease.keep();
     let body = kept.tie(body);
     let scanned = if Offload::is_in_place(body.len()) {
-        Ok(policy.scan(&body, headers, host))
+        Ok(policy.recall_or_scan(&body, headers, host))
     } else {
         let (policy, body) = (Arc::clone(policy), body.clone());
         let (headers, host) = (headers.clone(), host.to_owned());
-        offload.run(body.len(), move || policy.scan(&body, &headers, &host)).await
+        offload.run(body.len(), move || policy.recall_or_scan(&body, &headers, &host)).await
     };
     match scanned {
         Ok(mut verdict) => {

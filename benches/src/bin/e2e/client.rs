@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use muselet_benches::corpus;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::material::{HOST, Material};
-use crate::origin::{self, Origin};
+use crate::origin::Origin;
 
 /// What one operation is.
 #[derive(Debug, Clone, Copy)]
@@ -19,14 +21,47 @@ pub enum Load {
     /// A GET of this many bytes, on a connection that is kept.
     ForwardGet(usize),
     /// A POST of this many bytes.
-    ForwardPost(usize),
+    ForwardPost(usize, Bodies),
     /// The same inside an intercepted tunnel that is kept.
     TunnelGet(usize),
-    TunnelPost(usize),
+    TunnelPost(usize, Bodies),
     /// Connect, CONNECT, a full handshake, one small GET.
     NewTunnel,
     /// A megabyte through an open tunnel.
     Bulk,
+}
+
+/// What is sent, time after time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// Each body differs from all before it.
+    New,
+    /// One body, as when a request is tried again.
+    Same,
+}
+
+/// A request to send again and again.
+struct Request {
+    bytes: Vec<u8>,
+    /// Where in its body a number of its own stands, if it has one.
+    number: Option<usize>,
+}
+
+impl From<Arc<[u8]>> for Request {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self { bytes: bytes.to_vec(), number: None }
+    }
+}
+
+impl Request {
+    fn next(&mut self) -> &[u8] {
+        static SENT: AtomicU64 = AtomicU64::new(0);
+        if let Some(at) = self.number {
+            let number = format!("{:016x}", SENT.fetch_add(1, Ordering::Relaxed));
+            self.bytes[at..at + number.len()].copy_from_slice(number.as_bytes());
+        }
+        &self.bytes
+    }
 }
 
 /// Runs `connections` workers for `time`; the number of operations.
@@ -39,7 +74,7 @@ pub async fn drive(
     connections: usize,
 ) -> anyhow::Result<f64> {
     let trusted = match load {
-        Load::NewTunnel | Load::TunnelGet(_) | Load::TunnelPost(_) => {
+        Load::NewTunnel | Load::TunnelGet(_) | Load::TunnelPost(..) => {
             Some(trust(material, proxy, origin).await?)
         }
         _ => None,
@@ -76,22 +111,19 @@ async fn work(
     match load {
         Load::ForwardGet(size) => {
             let request = get(&format!("http://{HOST}:{}/{size}", origin.plain.port()), origin.plain.port());
-            repeat(dial(proxy).await?, &request, end).await
+            repeat(dial(proxy).await?, request, end).await
         }
-        Load::ForwardPost(size) => {
-            let request = post(&format!("http://{HOST}:{}/", origin.plain.port()), origin.plain.port(), size);
-            repeat(dial(proxy).await?, &request, end).await
+        Load::ForwardPost(size, bodies) => {
+            let target = format!("http://{HOST}:{}/", origin.plain.port());
+            repeat(dial(proxy).await?, post(&target, origin.plain.port(), size, bodies), end).await
         }
         Load::TunnelGet(size) => {
-            repeat(
-                encrypted(trusted, proxy, &origin).await?,
-                &get(&format!("/{size}"), origin.tls.port()),
-                end,
-            )
-            .await
+            let request = get(&format!("/{size}"), origin.tls.port());
+            repeat(encrypted(trusted, proxy, &origin).await?, request, end).await
         }
-        Load::TunnelPost(size) => {
-            repeat(encrypted(trusted, proxy, &origin).await?, &post("/", origin.tls.port(), size), end).await
+        Load::TunnelPost(size, bodies) => {
+            let request = post("/", origin.tls.port(), size, bodies);
+            repeat(encrypted(trusted, proxy, &origin).await?, request, end).await
         }
         Load::NewTunnel => {
             let request = get("/128", origin.tls.port());
@@ -119,14 +151,15 @@ async fn work(
     }
 }
 
-async fn repeat<S>(mut stream: S, request: &[u8], end: Instant) -> anyhow::Result<f64>
+async fn repeat<S>(mut stream: S, request: impl Into<Request>, end: Instant) -> anyhow::Result<f64>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut request = request.into();
     let mut buffer = Vec::new();
     let mut operations = 0.0;
     while Instant::now() < end {
-        exchange(&mut stream, request, &mut buffer).await?;
+        exchange(&mut stream, request.next(), &mut buffer).await?;
         operations += 1.0;
     }
     Ok(operations)
@@ -167,11 +200,16 @@ pub fn get(target: &str, port: u16) -> Arc<[u8]> {
         .into()
 }
 
-fn post(target: &str, port: u16, size: usize) -> Arc<[u8]> {
+/// A POST of a chat of about so many bytes.
+fn post(target: &str, port: u16, size: usize, bodies: Bodies) -> Request {
+    const ID: &str = r#"{"id":""#;
+    let body = format!(r#"{ID}{:016x}",{}"#, 0, &String::from_utf8_lossy(&corpus::chat(size))[1..]);
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+        "POST {target} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
     );
-    [head.as_bytes(), origin::json(size).as_bytes()].concat().into()
+    let number = (bodies == Bodies::New).then_some(head.len() + ID.len());
+    Request { bytes: (head + &body).into_bytes(), number }
 }
 
 /// One request and its response, which must have a length.

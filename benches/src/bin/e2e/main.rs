@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use client::Load;
+use client::{Bodies, Load};
 use material::Material;
 use peer::{Kind, Peer};
 
@@ -30,12 +30,15 @@ use peer::{Kind, Peer};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Name, load, and whether tunnels are opened up.
-const ROWS: [(&str, Load, bool); 8] = [
+const ROWS: [(&str, Load, bool); 11] = [
     ("forward GET 1 KiB", Load::ForwardGet(1024), false),
-    ("forward POST 64 KiB", Load::ForwardPost(64 << 10), false),
-    ("forward POST 1 MiB", Load::ForwardPost(1 << 20), false),
+    ("forward POST 64 KiB", Load::ForwardPost(64 << 10, Bodies::New), false),
+    ("... the same again", Load::ForwardPost(64 << 10, Bodies::Same), false),
+    ("forward POST 1 MiB", Load::ForwardPost(1 << 20, Bodies::New), false),
+    ("... the same again", Load::ForwardPost(1 << 20, Bodies::Same), false),
     ("intercepted GET 1 KiB", Load::TunnelGet(1024), true),
-    ("intercepted POST 64 KiB", Load::TunnelPost(64 << 10), true),
+    ("intercepted POST 64 KiB", Load::TunnelPost(64 << 10, Bodies::New), true),
+    ("... the same again", Load::TunnelPost(64 << 10, Bodies::Same), true),
     ("intercepted new tunnel", Load::NewTunnel, true),
     ("new tunnel", Load::NewTunnel, false),
     ("bulk, per MB", Load::Bulk, false),

@@ -15,6 +15,7 @@ mod form;
 mod joints;
 mod json;
 mod media_type;
+mod memory;
 mod mime;
 mod multipart;
 mod packed;
@@ -30,6 +31,7 @@ use muselet_rules::dlp::{Match, Scanner};
 
 use self::addresses::AddressGuard;
 use self::encoding::Coding;
+use self::memory::{Known, Memory};
 pub use self::redaction::RedactionError;
 use self::redaction::RedactionPolicy;
 use self::strings::Strings;
@@ -49,6 +51,8 @@ pub struct BodyPolicy {
     redaction: Option<RedactionPolicy>,
     addresses: Option<AddressGuard>,
     scanner: Arc<Scanner>,
+    /// Absent where bodies may be rewritten.
+    memory: Option<Memory>,
 }
 
 /// What to do with a body, judged by the headers.
@@ -73,13 +77,15 @@ impl BodyPolicy {
     /// The redaction profile cannot be compiled.
     pub fn new(config: &Config, scanner: Arc<Scanner>) -> Result<Self, RedactionError> {
         let section = &config.request_body_scanning;
+        let redaction = RedactionPolicy::new(&config.redaction)?;
         Ok(Self {
             enabled: section.enabled,
             action: Action::from_config(&section.action),
             max_body_bytes: u64::try_from(section.max_body_bytes).unwrap_or_default(),
             strictness: config.muselet.strictness,
             decompress: config.muselet.decompress,
-            redaction: RedactionPolicy::new(&config.redaction)?,
+            memory: if redaction.is_none() { Memory::new() } else { None },
+            redaction,
             addresses: AddressGuard::new(&config.address_protection),
             scanner,
         })
@@ -124,6 +130,21 @@ impl BodyPolicy {
     /// A redacted body could not be sent under the coding of the original, so redaction keeps compressed bodies out.
     fn decompresses(&self) -> bool {
         self.decompress && self.redaction.is_none()
+    }
+
+    /// The same as [`Self::scan`], but not for a body that was found clean and comes again: it is known by a tag over all of its bytes.
+    pub fn recall_or_scan(&self, body: &[u8], headers: &HeaderMap, host: &str) -> BodyVerdict {
+        let known = self.memory.as_ref().map_or(Known::No, |memory| memory.look_up(body, headers));
+        if matches!(known, Known::Clean) {
+            return BodyVerdict::default();
+        }
+        let verdict = self.scan(body, headers, host);
+        if let (Known::Seen(seen), Some(memory)) = (known, &self.memory)
+            && verdict.is_clean()
+        {
+            memory.remember(seen);
+        }
+        verdict
     }
 
     /// Inspects a whole body that the gate let through. `host`: of the target, for exemption lists.

@@ -181,6 +181,14 @@ pub struct BodyVerdict {
     pub redaction: Option<Redaction>,
 }
 
+impl BodyVerdict {
+    /// Whether there is nothing to say of the body, and nothing was changed in it.
+    pub fn is_clean(&self) -> bool {
+        let Self { finding, warnings, replacement, redaction } = self;
+        finding.is_none() && warnings.is_empty() && replacement.is_none() && redaction.is_none()
+    }
+}
+
 impl std::fmt::Debug for BodyVerdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BodyVerdict")
