@@ -16,7 +16,6 @@ const UNIMPLEMENTED: &[Entry] = &[
     ("mediation_envelope", |config| config.mediation_envelope.enabled),
     ("flight_recorder", |config| config.flight_recorder.enabled),
     ("a2a_scanning", |config| config.a2a_scanning.enabled),
-    ("behavioral_baseline", |config| config.behavioral_baseline.enabled),
     ("agents", |config| !config.agents.is_empty()),
 ];
 

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod answer;
+mod baseline;
 pub mod connect;
 mod cross_request;
 mod deliver;

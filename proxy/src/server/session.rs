@@ -251,7 +251,7 @@ impl Exchange {
                         request_id,
                     });
                 }
-                Effect::Released { .. } | Effect::Evicted | Effect::Count(_) => {}
+                Effect::Released { .. } | Effect::Evicted | Effect::Count(_) | Effect::Ended(_) => {}
             }
         }
     }
@@ -280,6 +280,7 @@ fn count(shared: &Shared, effect: &Effect) {
         Effect::Released { from, to } => tier_changed(shared, *from, *to, "timer"),
         Effect::Evicted => metrics.session_evicted(),
         Effect::Count(sessions) => metrics.set_sessions_active(*sessions),
+        Effect::Ended(sample) => shared.baseline.learn(sample, &shared.events),
         Effect::Anomaly { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admin::AdminCalls;
+use super::baseline::Baseline;
 use super::kill_switch::KillSwitch;
 use super::offload::Offload;
 use super::room::Room;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub kill_switch: Arc<KillSwitch>,
     /// What is remembered about clients.
     pub sessions: Sessions,
+    /// What is learned from sessions that end.
+    pub baseline: Baseline,
     /// Rate windows of the admin endpoints.
     pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
@@ -108,6 +111,8 @@ impl Shared {
         let upstream = upstream.reporting_to(events.clone());
         let room = Room::of_process(config.muselet.held_mb);
         let sessions = Sessions::new(session::Settings::of(config));
+        let baseline = Baseline::default();
+        baseline.configure(config);
         Arc::new(Self {
             fixed: Fixed {
                 exchange_timeout,
@@ -122,6 +127,7 @@ impl Shared {
             upstream,
             kill_switch,
             sessions,
+            baseline,
             admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
             room,
@@ -142,6 +148,7 @@ impl Shared {
         self.policy.store(policy);
         self.kill_switch.configure(&config, kill_switch_token);
         self.sessions.configure(session::Settings::of(&config));
+        self.baseline.configure(&config);
         if !self.sessions.is_on() {
             self.events.metrics().forget_sessions();
         }

@@ -140,25 +140,25 @@ sections! {
         reason: String = "Reason",
     }
 
-    /// Learned behaviour of sessions.
+    /// Profiles of what sessions of an agent are like, written when they end. Nothing is compared with them.
     BehavioralBaseline("config.BehavioralBaseline") {
-        /// Whether it is learned and compared.
+        /// Whether they are learned; needs `session_profiling.enabled`.
         enabled: bool = "Enabled",
-        /// Sessions that are learned from.
+        /// Sessions of an agent that make its profile.
         learning_window: i64 = "LearningWindow",
-        /// What a deviation does: `warn`, `ask` or `block`.
+        /// `warn`, `ask` or `block`; no effect.
         deviation_action: String = "DeviationAction",
-        /// Directory of the profiles.
+        /// Directory of the profiles, one JSON file an agent; made if it is missing.
         profile_dir: String = "ProfileDir",
-        /// Whether profiles take effect without being confirmed.
+        /// Whether profiles are marked as confirmed.
         auto_ratify: bool = "AutoRatify",
-        /// Deviation in standard deviations.
+        /// No effect.
         sensitivity_sigma: f64 = "SensitivitySigma",
-        /// Dimensions that do not learn on.
+        /// No effect.
         lock_dimensions: List<String> = "LockDimensions",
-        /// Whether outliers are left out of learning.
+        /// Whether sessions more than three standard deviations from the mean are left out.
         poison_resistance: bool = "PoisonResistance" [secure],
-        /// `none`, `labeled` or `time`.
+        /// `none`; with `labeled` or `time` nothing is learned.
         seasonality_mode: String = "SeasonalityMode",
     }
 }

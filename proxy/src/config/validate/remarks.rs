@@ -78,6 +78,24 @@ const REMARKS: &[Remark] = &[
         },
         "clients begin another session under another X-Pipelock-Agent - where there is one agent, set default_agent_identity and true",
     ),
+    (
+        "behavioral_baseline",
+        |config| config.behavioral_baseline.enabled && !config.session_profiling.enabled,
+        "nothing is learned without session_profiling.enabled",
+    ),
+    (
+        "behavioral_baseline.deviation_action",
+        |config| config.behavioral_baseline.enabled,
+        "has no effect - profiles are written for you to read, and nothing is compared with them",
+    ),
+    (
+        "behavioral_baseline.seasonality_mode",
+        |config| {
+            let baseline = &config.behavioral_baseline;
+            baseline.enabled && baseline.seasonality_mode != "none"
+        },
+        "nothing is learned in this mode - only in none",
+    ),
     ("redaction.strict_reload", |config| config.redaction.strict_reload, "has no effect"),
 ];
 

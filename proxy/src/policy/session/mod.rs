@@ -5,6 +5,7 @@
 //! State survives reloads; [`Settings`] are swapped.
 
 mod admin;
+pub mod baseline;
 mod level;
 mod settings;
 mod sweep;
@@ -30,6 +31,7 @@ pub use level::{Action, Level, Signal};
 pub use settings::Settings;
 pub use taint::{AUTHORITY, Judgement, Observation, Target};
 
+use baseline::Sample;
 use table::{Session, Table};
 
 /// Quarantine tiers, weakest first.
@@ -84,6 +86,8 @@ pub enum Effect {
     Evicted,
     /// A session appeared or went; the number now.
     Count(usize),
+    /// A session ended of which something is learned.
+    Ended(Sample),
 }
 
 /// Outcome of recording one request.

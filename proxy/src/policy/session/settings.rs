@@ -47,6 +47,8 @@ pub struct Settings {
     /// Time in a tier before it ends; `None`: never. Soft, hard, drain.
     pub(super) timers: [Option<Duration>; 3],
     pub(super) taint: TaintSettings,
+    /// Sessions that end are told of.
+    pub(super) learns: bool,
 }
 
 impl Settings {
@@ -91,6 +93,7 @@ impl Settings {
                 drain.into_iter().flatten().min(),
             ],
             taint: TaintSettings::of(&config.taint),
+            learns: profiling.enabled && config.behavioral_baseline.enabled,
         }
     }
 

@@ -42,9 +42,20 @@ pub(super) fn sweep(table: &mut Table, now: Instant) -> Vec<(String, Effect)> {
 /// Removes idle sessions that are not quarantined.
 pub(super) fn expire(table: &mut Table, now: Instant) -> Vec<Effect> {
     let ttl = table.settings.ttl;
+    let learns = table.settings.learns;
     let before = table.sessions.len();
-    table.sessions.retain(|_, s| s.tier != Tier::None || now.saturating_duration_since(s.last) <= ttl);
+    let mut effects = Vec::new();
+    table.sessions.retain(|key, session| {
+        let stays = session.tier != Tier::None || now.saturating_duration_since(session.last) <= ttl;
+        if !stays && learns {
+            effects.push(Effect::Ended(session.sample(key)));
+        }
+        stays
+    });
     table.forget_addresses(now);
     let left = table.sessions.len();
-    if left == before { Vec::new() } else { vec![Effect::Count(left)] }
+    if left != before {
+        effects.push(Effect::Count(left));
+    }
+    effects
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::baseline::Sample;
 use super::level::{Level, Signal};
 use super::settings::Settings;
 use super::taint::Taint;
@@ -65,6 +66,8 @@ pub(super) struct Remembered {
 pub(super) struct Session {
     pub(super) agent: String,
     pub(super) client_ip: String,
+    created: Instant,
+    requests: u64,
     pub(super) last: Instant,
     pub(super) last_wall: OffsetDateTime,
     pub(super) score: f64,
@@ -89,6 +92,8 @@ impl Session {
         Session {
             agent: if seeing.agent == "anonymous" { String::new() } else { seeing.agent.to_owned() },
             client_ip: seeing.client_ip.to_owned(),
+            created: now,
+            requests: 0,
             last: now,
             last_wall: OffsetDateTime::now_utc(),
             score: 0.0,
@@ -127,6 +132,16 @@ impl Session {
             severity,
             score,
         });
+    }
+
+    /// What is learned from the session when it ends.
+    pub(super) fn sample(&self, key: &str) -> Sample {
+        Sample {
+            agent: key.split_once('|').map_or(key, |(agent, _)| agent).to_owned(),
+            hosts: self.burst.hosts.len(),
+            seconds: self.last.saturating_duration_since(self.created).as_secs_f64(),
+            requests: self.requests,
+        }
     }
 
     pub(super) fn hook(&mut self) -> CancellationToken {
@@ -189,9 +204,11 @@ impl Table {
                     .filter(|(_, s)| s.tier == Tier::None)
                     .min_by_key(|(_, s)| s.last)
                     .map(|(key, _)| key.clone());
-                if let Some(oldest) = oldest {
-                    self.sessions.remove(&oldest);
+                if let Some((key, session)) = oldest.and_then(|key| self.sessions.remove_entry(&key)) {
                     effects.push(Effect::Evicted);
+                    if self.settings.learns {
+                        effects.push(Effect::Ended(session.sample(&key)));
+                    }
                 }
             }
             effects.push(Effect::Count(self.sessions.len() + 1));
@@ -216,6 +233,7 @@ impl Table {
             (hosts >= settings.domain_burst).then(|| (hosts, burst.score(3.0, settings.window, now)))
         };
         let session = self.session(seeing, now, effects);
+        session.requests += 1;
         if !session.block_all {
             session.last = now;
             session.last_wall = OffsetDateTime::now_utc();

@@ -37,7 +37,11 @@ impl Write for Log {
 }
 
 fn start(log: Log) -> Arc<Shared> {
-    let config = Config::parse(CONFIG.as_bytes(), std::path::Path::new("/")).unwrap();
+    start_with(CONFIG, log)
+}
+
+fn start_with(yaml: &str, log: Log) -> Arc<Shared> {
+    let config = Config::parse(yaml.as_bytes(), std::path::Path::new("/")).unwrap();
     let options = LogOptions {
         format: LogFormat::Json,
         output: LogOutput::Writer(Box::new(log)),
@@ -102,4 +106,80 @@ async fn a_reload_changes_how_often_idle_sessions_are_looked_for() {
     shared.adopt(Arc::new(policy), None);
     tokio::time::sleep(minutes(2)).await;
     assert_eq!(shared.sessions.count(), 0);
+}
+
+/// Has an agent make a session that asks for so many hosts, one a second, and waits until the session is gone.
+async fn session_of(shared: &Arc<Shared>, agent: &'static str, hosts: usize) {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-pipelock-agent", http::HeaderValue::from_static(agent));
+    let exchange = Exchange::begin(shared, &"10.0.0.5".into(), &headers, b"");
+    for host in 0..hosts {
+        exchange.record_session(&format!("{host}.example"), &UrlVerdict::allow(Vec::new()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(minutes(25)).await;
+    assert_eq!(shared.sessions.count(), 0);
+}
+
+async fn written(path: &std::path::Path) -> Option<serde_json::Value> {
+    for _ in 0..2000 {
+        if let Ok(text) = std::fs::read(path) {
+            return Some(serde_json::from_slice(&text).unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_end_make_a_profile_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let profiles = dir.path().join("new/profiles");
+    let yaml = format!(
+        "{CONFIG}behavioral_baseline: {{enabled: true, learning_window: 2, profile_dir: {}}}",
+        profiles.display()
+    );
+    for (hosts, again) in [(3, false), (4, true)] {
+        let log = Log::default();
+        let shared = start_with(&yaml, log.clone());
+        let keeper = tokio::spawn(keep(Arc::clone(&shared)));
+        for agent in ["bot", "bot", "a..b", "a..b", "bot"] {
+            session_of(&shared, agent, hosts).await;
+        }
+        let profile = written(&profiles.join("bot.json")).await.unwrap();
+        assert_eq!(profile["metrics"]["domains_per_session"]["mean"], 3, "again: {again}");
+        assert_eq!(profile["metrics"]["session_duration_sec"]["max"], 2);
+        assert_eq!(profile["metrics"]["requests_per_session"]["min"], 3);
+        keeper.abort();
+        shared.events.flush();
+        assert!(!String::from_utf8_lossy(&log.0.lock().unwrap()).contains("behavioral baseline"));
+    }
+    let names: Vec<_> =
+        std::fs::read_dir(&profiles).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["bot.json"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_that_cannot_be_written_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let yaml = format!(
+        "{CONFIG}behavioral_baseline: {{enabled: true, learning_window: 1, profile_dir: {}}}",
+        file.display()
+    );
+    let log = Log::default();
+    let shared = start_with(&yaml, log.clone());
+    tokio::spawn(keep(Arc::clone(&shared)));
+    session_of(&shared, "bot", 1).await;
+    for _ in 0..2000 {
+        shared.events.flush();
+        if String::from_utf8_lossy(&log.0.lock().unwrap()).contains("behavioral baseline: writing") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        tokio::task::yield_now().await;
+    }
+    panic!("nothing was logged");
 }
