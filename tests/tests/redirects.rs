@@ -1,5 +1,5 @@
-//! Which headers of a plain request origins get, also when one sends it elsewhere. (spec: http-proxy §5.2, §5.5; differences D-524
-//! and D-527)
+//! Which headers of a plain request origins get, also when one sends it elsewhere. (spec: http-proxy §5.2, §5.5; differences D-524,
+//! D-527 and D-528)
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 const CONFIG: &str = "
 internal: []
 ssrf: {ip_allowlist: [127.0.0.0/8]}
-fetch_proxy: {monitoring: {max_requests_per_minute: 100000}}
+fetch_proxy: {monitoring: {max_requests_per_minute: 100000, blocklist: [refused.test]}}
 forward_proxy: {enabled: true}
 ";
 
@@ -45,7 +45,7 @@ async fn follow(strictness: Strictness, second: &str) -> (SocketAddr, [String; 2
     let mut stream = TcpStream::connect(proxy).await.expect("connected");
     let request = format!(
         "GET http://{here}/a?token=b HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer a\r\nX-Api-Key: b\r\nx-goog-api-key: c\r\n\
-         Accept: d\r\n\r\n"
+         Private-Token: e\r\nX-Session: f\r\nAccept: d\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("sent");
     assert!(read_head(&mut stream).await.starts_with("http/1.1 200 "), "{second}");
@@ -54,20 +54,76 @@ async fn follow(strictness: Strictness, second: &str) -> (SocketAddr, [String; 2
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_do_not_follow_to_another_host() {
+    const LINES: [&str; 6] = [
+        "authorization: bearer a",
+        "x-api-key: b",
+        "x-goog-api-key: c",
+        "private-token: e",
+        "x-session: f",
+        "accept: d",
+    ];
     for (strictness, second, kept) in [
         (Strictness::Hardened, "127.0.0.2", &["accept: d"][..]),
-        (
-            Strictness::Hardened,
-            "127.0.0.1",
-            &["authorization: bearer a", "x-api-key: b", "x-goog-api-key: c", "accept: d"],
-        ),
-        (Strictness::Reference, "127.0.0.2", &["x-api-key: b", "x-goog-api-key: c", "accept: d"]),
+        (Strictness::Hardened, "127.0.0.1", &LINES[..]),
+        (Strictness::Reference, "127.0.0.2", &LINES[1..]),
     ] {
         let (_, [first, last]) = follow(strictness, second).await;
-        for line in ["authorization: bearer a", "x-api-key: b", "x-goog-api-key: c", "accept: d"] {
+        for line in LINES {
             assert!(first.contains(line), "{line}: {first}");
             assert_eq!(last.contains(line), kept.contains(&line), "{strictness:?} {second} {line}: {last}");
         }
+    }
+}
+
+fn moved(location: &str) -> String {
+    format!("HTTP/1.1 307 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
+}
+
+/// The head of the answer to an upload.
+async fn upload(strictness: Strictness, here: SocketAddr) -> String {
+    let (proxy, _) = muselet_tests::proxy::start(CONFIG, strictness).await;
+    let mut stream = TcpStream::connect(proxy).await.expect("connected");
+    let request = format!("POST http://{here}/ HTTP/1.1\r\nHost: {here}\r\nContent-Length: 4\r\n\r\nbody");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    read_head(&mut stream).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_does_not_follow_to_another_host() {
+    for (strictness, second, followed) in [
+        (Strictness::Hardened, "127.0.0.2", false),
+        (Strictness::Hardened, "127.0.0.1", true),
+        (Strictness::Reference, "127.0.0.2", true),
+    ] {
+        let (there, last) = origin(second, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+        let (here, _) = origin("127.0.0.1", moved(&format!("http://{there}/"))).await;
+        let head = upload(strictness, here).await;
+        if followed {
+            assert!(head.starts_with("http/1.1 200 "), "{strictness:?} {second}: {head}");
+            assert!(last.await.expect("a request").contains("content-length: 4"), "{strictness:?} {second}");
+        } else {
+            let location = format!("\r\nlocation: http://{there}/\r\n");
+            assert!(head.starts_with("http/1.1 307 ") && head.contains(&location), "{head}");
+            assert!(!last.is_finished(), "nobody asked the other host");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_gets_an_absolute_location_where_the_proxy_has_followed_before() {
+    let (second, last) = origin("127.0.0.1", moved("//127.0.0.2:1/b?c#d")).await;
+    let (here, _) = origin("127.0.0.1", moved(&format!("http://{second}/"))).await;
+    let head = upload(Strictness::Hardened, here).await;
+    assert!(last.await.expect("a request").contains("content-length: 4"), "the same host");
+    assert!(head.contains("\r\nlocation: http://127.0.0.2:1/b?c#d\r\n"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_refused_where_its_next_host_is() {
+    for strictness in [Strictness::Hardened, Strictness::Reference] {
+        let (here, _) = origin("127.0.0.1", moved("http://refused.test/")).await;
+        let head = upload(strictness, here).await;
+        assert!(head.starts_with("http/1.1 403 "), "{strictness:?}: {head}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sending, and following redirects as Go's client does. (spec: http-proxy §5.5)
 //!
 //! Every hop is a new URL and goes through the URL scan; nothing else is evaluated again. Go's client keeps `X-Api-Key` and its
-//! kind on the way to another host; hardened, what the configuration calls sensitive stays behind as well (D-524), and so do path
-//! and query of the URL that sent it there (D-527).
+//! kind on the way to another host; hardened, what the configuration or the name calls sensitive stays behind as well (D-524), and
+//! so do path and query of the URL that sent it there (D-527). A body stays, too: the client gets the redirect itself (D-528).
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, LOCATION, REFERER, WWW_AUTHENTICATE,
@@ -41,6 +41,10 @@ const DRAIN: u64 = 2048;
 const CREDENTIALS: [HeaderName; 4] =
     [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), WWW_AUTHENTICATE];
 
+/// Parts of the names of headers that carry a credential of the host they were sent to.
+const SECRET_NAMES: [&str; 10] =
+    ["token", "key", "auth", "secret", "passw", "credential", "session", "cookie", "jwt", "bearer"];
+
 /// Why there is no response.
 pub(in crate::server) enum Failure {
     /// The origin, the network, or the time limit.
@@ -75,10 +79,10 @@ pub(in crate::server) async fn send(
 ) -> Result<(Response<IncomingBody>, Box<GoUrl<'static>>), Failure> {
     // Of the first request, once there is a second one.
     let mut first = None;
-    let mut credentials_gone = false;
+    let (mut credentials_gone, mut secrets_gone) = (false, false);
     let mut hop = 1;
     loop {
-        let response = send_one(exchange, &mut outbound).await?;
+        let mut response = send_one(exchange, &mut outbound).await?;
         let Some((method, keep_body)) = redirects(response.status(), &outbound) else {
             return Ok((response, outbound.url));
         };
@@ -95,24 +99,41 @@ pub(in crate::server) async fn send(
             return Err(Failure::Location { url: shown, error: "too many redirects (max 5)".to_owned() });
         }
         judge(exchange, &next, hop).await?;
-        drain(response).await;
+        let hardened = exchange.shared.fixed.strictness == Strictness::Hardened;
         let (first_host, client_referer) =
             first.get_or_insert_with(|| (host_of(&outbound.url), outbound.headers.get(REFERER).cloned()));
-        let hardened = exchange.shared.fixed.strictness == Strictness::Hardened;
+        let next_host = host_of(&next);
+        let leaves_tls = &*outbound.url.scheme == "https" && &*next.scheme == "http";
+        let elsewhere = !is_same_or_below(&next_host, first_host);
+        credentials_gone |= elsewhere || hardened && leaves_tls;
+        secrets_gone |= hardened && (leaves_tls || elsewhere && !is_without_www(&next_host, first_host));
+        if secrets_gone && keep_body && !matches!(outbound.body, OutgoingBody::Empty) {
+            // The client knows nothing of the URL that a relative one is relative to.
+            if hop > 1
+                && let Ok(absolute) = HeaderValue::from_bytes(&next.to_bytes())
+            {
+                response.headers_mut().insert(LOCATION, absolute);
+            }
+            return Ok((response, outbound.url));
+        }
+        drain(response).await;
         let referer = referer(&outbound.url, &next, client_referer.as_ref(), hardened);
         outbound.headers.remove(REFERER);
         if let Some(referer) = referer {
             outbound.headers.insert(REFERER, referer);
         }
-        credentials_gone |= !is_same_or_below(&host_of(&next), first_host);
         if credentials_gone {
             for name in &CREDENTIALS {
                 outbound.headers.remove(name);
             }
-            if hardened {
-                for name in &exchange.policy.config.request_body_scanning.sensitive_headers {
-                    outbound.headers.remove(name.as_str());
-                }
+        }
+        if secrets_gone {
+            for name in &exchange.policy.config.request_body_scanning.sensitive_headers {
+                outbound.headers.remove(name.as_str());
+            }
+            let named: Vec<_> = outbound.headers.keys().filter(|name| is_secret(name)).cloned().collect();
+            for name in named {
+                outbound.headers.remove(name);
             }
         }
         outbound.method = method;
@@ -205,6 +226,12 @@ async fn drain(response: Response<IncomingBody>) {
     }
 }
 
+/// Whether a header is a credential by its name. The handshake of a WebSocket has a key that is none.
+fn is_secret(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name != "sec-websocket-key" && SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
 fn host_of(url: &GoUrl<'_>) -> String {
     String::from_utf8_lossy(url.host_name()).to_lowercase()
 }
@@ -215,6 +242,11 @@ fn is_same_or_below(host: &str, first: &str) -> bool {
     }
     let is_address = host.contains([':', '%']);
     !is_address && host.strip_suffix(first).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Whether it is the host that the other one is below as `www`: one site under two names.
+fn is_without_www(host: &str, first: &str) -> bool {
+    first.strip_prefix("www.") == Some(host)
 }
 
 #[cfg(test)]
@@ -232,6 +264,19 @@ mod tests {
         ];
         for (host, first, want) in cases {
             assert_eq!(is_same_or_below(host, first), want, "{host} {first}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_the_same_without_its_www() {
+        let cases = [
+            ("up.test", "www.up.test", true),
+            ("a.up.test", "www.up.test", false),
+            ("www.up.test", "www.www.up.test", true),
+            ("up.test", "api.up.test", false),
+        ];
+        for (host, first, want) in cases {
+            assert_eq!(is_without_www(host, first), want, "{host} {first}");
         }
     }
 
