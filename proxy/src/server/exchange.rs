@@ -89,9 +89,13 @@ impl Exchange {
             &config.default_agent_identity,
             config.bind_default_agent_identity,
         );
+        let counts = shared.fixed.strictness == Strictness::Hardened
+            && (policy.cross_request.is_some() || shared.sessions.is_on())
+            && agent != identity::ANONYMOUS;
         let identity = Identity {
             client_ip: Arc::clone(client_ip),
             request_id: shared.next_request_id().text(),
+            surplus: counts && !shared.names.has_own_session(client_ip, &agent, Instant::now()),
             agent: agent.into(),
         };
         // The empty text is one for all.

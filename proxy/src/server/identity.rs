@@ -55,13 +55,24 @@ pub struct Identity {
     pub request_id: Arc<str>,
     /// Cleaned agent name, `anonymous` when there is none.
     pub agent: Arc<str>,
+    /// The address uses so many names that this one shares a session with others of them (D-541).
+    pub surplus: bool,
 }
 
 impl Identity {
+    /// The agent that the session is one of; empty where it is nobody's or that of several.
+    #[must_use]
+    pub fn session_agent(&self) -> &str {
+        if self.surplus || &*self.agent == ANONYMOUS { "" } else { &self.agent }
+    }
+
     /// Session key: `name|client_ip`, or only the address for anonymous clients. (spec: http-proxy §3.4)
     #[must_use]
     pub fn session_key(&self) -> String {
-        if &*self.agent == ANONYMOUS {
+        if self.surplus {
+            // No name has an asterisk.
+            format!("*|{}", self.client_ip)
+        } else if &*self.agent == ANONYMOUS {
             self.client_ip.to_string()
         } else {
             format!("{}|{}", self.agent, self.client_ip)

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
-use super::identity::ANONYMOUS;
 use super::shared::Shared;
 use crate::events::Event;
 use crate::policy::cross_request;
@@ -48,7 +47,7 @@ impl Exchange {
         let recorded = self.shared.sessions.record(
             &Seeing {
                 key: &self.identity.session_key(),
-                agent: if &*self.identity.agent == ANONYMOUS { "" } else { &self.identity.agent },
+                agent: self.identity.session_agent(),
                 client_ip: &self.identity.client_ip,
                 host,
                 seen,

@@ -20,7 +20,7 @@ use crate::ca::LeafCache;
 use crate::descriptors;
 use crate::events::Events;
 use crate::policy::Policy;
-use crate::policy::session::{self, Sessions};
+use crate::policy::session::{self, Names, Sessions};
 use crate::upstream::Upstream;
 
 /// Simultaneous CONNECT handlers, intercepted ones included. (spec: http-proxy §6.2 C13)
@@ -47,6 +47,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What is learned from sessions that end.
     pub baseline: Baseline,
+    /// The names that they go by.
+    pub names: Names,
     /// Rate windows of the admin endpoints.
     pub admin_calls: AdminCalls,
     /// The CA's leaves, where tunnels are intercepted. A reload may bring another CA.
@@ -128,6 +130,7 @@ impl Shared {
             kill_switch,
             sessions,
             baseline,
+            names: Names::default(),
             admin_calls: AdminCalls::default(),
             leaves: ArcSwapOption::new(leaves),
             room,

@@ -42,7 +42,7 @@ sections! {
         git_protection: GitProtection = "GitProtection",
         /// The decision log.
         logging: Logging = "Logging",
-        /// What is remembered about each client.
+        /// What is remembered about each client. Hardened, the agent names of an address beyond 32 in half an hour share one session.
         session_profiling: SessionProfiling = "SessionProfiling",
         /// Stricter treatment of clients that keep being blocked.
         adaptive_enforcement: AdaptiveEnforcement = "AdaptiveEnforcement",

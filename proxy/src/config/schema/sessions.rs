@@ -4,7 +4,7 @@ use crate::config::value::{List, sections};
 use crate::config::yaml::Timestamp;
 
 sections! {
-    /// What is remembered about each client.
+    /// What is remembered about each client. Hardened, the agent names of an address beyond 32 in half an hour share one session.
     SessionProfiling("config.SessionProfiling") {
         /// Whether anything is.
         enabled: bool = "Enabled",

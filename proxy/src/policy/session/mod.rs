@@ -7,6 +7,7 @@
 mod admin;
 pub mod baseline;
 mod level;
+mod names;
 mod settings;
 mod sweep;
 mod table;
@@ -28,6 +29,7 @@ pub use admin::{
     AdminError, Explanation, Inspection, Reset, Snapshot, TaskChange, Terminated, TierChange, Trust,
 };
 pub use level::{Action, Level, Signal};
+pub use names::Names;
 pub use settings::Settings;
 pub use taint::{AUTHORITY, Judgement, Observation, Target};
 

@@ -183,3 +183,21 @@ async fn a_profile_that_cannot_be_written_is_told_of() {
     }
     panic!("nothing was logged");
 }
+
+#[tokio::test]
+async fn names_without_end_share_one_session() {
+    let shared = start(Log::default());
+    let key = |name: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = name {
+            headers.insert(crate::server::identity::AGENT_HEADER, name.parse().unwrap());
+        }
+        Exchange::begin(&shared, &"10.0.0.5".into(), &headers, b"").identity.session_key()
+    };
+    for number in 0..32 {
+        assert_eq!(key(Some(&format!("n{number}"))), format!("n{number}|10.0.0.5"));
+    }
+    assert_eq!(key(Some("one-more")), "*|10.0.0.5");
+    assert_eq!(key(Some("another")), "*|10.0.0.5");
+    assert_eq!((key(Some("n0")), key(None)), ("n0|10.0.0.5".to_owned(), "10.0.0.5".to_owned()));
+}
