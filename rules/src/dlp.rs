@@ -132,6 +132,13 @@ pub struct Match {
 }
 
 impl Match {
+    /// Whether the rule asks for more than digits and separators in places that figures have by chance: its severity is above
+    /// `medium`.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        !matches!(&*self.severity, "low" | "medium")
+    }
+
     fn special(name: impl Into<Arc<str>>, encoded: Encoding) -> Match {
         Match {
             name: name.into(),

@@ -39,5 +39,7 @@ pub(crate) const QUOTED_PRINTABLE: &str = "D-818";
 pub(crate) const JOINTS: &str = "D-819";
 /// What a compressed body carries beside its content is scanned.
 pub(crate) const BESIDE_CONTENT: &str = "D-820";
+/// Lists of character codes in JSON are also scanned as the text that they spell.
+pub(crate) const CHARACTER_CODES: &str = "D-821";
 /// Character references of XML and HTML are also scanned decoded.
 pub(crate) const CHARACTER_REFERENCES: &str = "D-814";

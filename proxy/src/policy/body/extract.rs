@@ -161,8 +161,12 @@ fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
     }
     for line in body.split(|&byte| byte == b'\n') {
         let Ok(reading) = json::sorted(line, true) else { continue };
-        for text in reading.iter().chain(reading.extras().map(|(text, _)| text)) {
+        for text in reading.iter() {
             strings.push_extra(text.to_vec(), difference::JSON_BY_CONTENT, false);
+        }
+        for (text, id) in reading.extras() {
+            let is_spelt = id == difference::CHARACTER_CODES;
+            strings.push_extra(text.to_vec(), if is_spelt { id } else { difference::JSON_BY_CONTENT }, false);
         }
     }
     true

@@ -6,7 +6,7 @@
 //! that the reference reads differently from others: repeated names, deep nesting, numbers out of range.
 //! [`walk_lines`] is the first way for bodies of one value on each line.
 //!
-//! spec: tls-and-request-bodies §13.5; differences D-801 to D-804
+//! spec: tls-and-request-bodies §13.5; differences D-801 to D-804, D-821
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ use std::io::Write;
 use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
 use muselet_rules::text::is_utf8;
 
+use super::codes::Codes;
 use super::difference;
 use super::strings::Strings;
 
@@ -27,7 +28,9 @@ const MAX_DEPTH: usize = 64;
 /// Not one valid JSON value.
 pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, Invalid> {
     let mut strings = Strings::new(body);
-    let regular = Walk::new(body, hardened).value(&mut strings)?;
+    let mut walk = Walk::new(body, hardened);
+    let regular = walk.value(&mut strings)?;
+    walk.codes.give(&mut strings);
     Ok(regular.then_some(strings))
 }
 
@@ -38,12 +41,16 @@ pub(super) fn walk_lines<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool 
     walk.recent = Some([b""; RECENT]);
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', body).chain([body.len()]);
-    ends.into_iter().all(|end| {
+    let regular = ends.into_iter().all(|end| {
         walk.names.clear();
         walk.parser.restart(start..end);
         start = end + 1;
-        walk.value(strings) != Ok(false)
-    })
+        let read = walk.value(strings);
+        walk.codes.end();
+        read != Ok(false)
+    });
+    walk.codes.give(strings);
+    regular
 }
 
 /// A pass over values of one text.
@@ -54,6 +61,7 @@ struct Walk<'a> {
     hardened: bool,
     /// Strings that were met, which are left out where they come again.
     recent: Option<[&'a [u8]; RECENT]>,
+    codes: Codes,
 }
 
 /// As many strings are remembered, for the names that every record has.
@@ -63,7 +71,7 @@ impl<'a> Walk<'a> {
     fn new(body: &'a [u8], hardened: bool) -> Self {
         let parser = Parser::new(body);
         let utf8 = parser.is_ascii() || is_utf8(body);
-        Walk { parser, names: Names::default(), utf8, hardened, recent: None }
+        Walk { parser, names: Names::default(), utf8, hardened, recent: None, codes: Codes::default() }
     }
 
     /// Adds the strings of one value; false if only [`sorted`] can tell which are scanned.
@@ -77,12 +85,14 @@ impl<'a> Walk<'a> {
             match event {
                 Event::ObjectStart => self.names.open(),
                 Event::ObjectEnd => regular = !self.names.close(self.utf8),
-                Event::ArrayStart | Event::ArrayEnd | Event::Null => {}
+                Event::ArrayStart | Event::ArrayEnd => {}
+                Event::Null => self.codes.end(),
                 Event::Key(text) | Event::String(text) => {
                     let key = matches!(event, Event::Key(_));
                     regular = self.parser.depth() <= MAX_DEPTH + usize::from(key);
-                    if key {
-                        self.names.push(text);
+                    match key {
+                        true => self.names.push(text),
+                        false => self.codes.end(),
                     }
                     match (self.utf8, text.is_escaped()) {
                         (true, false) if self.was_met(text.raw()) => {}
@@ -93,9 +103,13 @@ impl<'a> Walk<'a> {
                 }
                 Event::Number(text) => {
                     regular = self.parser.depth() <= MAX_DEPTH && push_number(text, strings, self.hardened);
+                    if self.hardened {
+                        self.codes.number(text);
+                    }
                 }
                 Event::Bool(value) => {
                     regular = self.parser.depth() <= MAX_DEPTH;
+                    self.codes.end();
                     let text = bool_text(value);
                     if !self.was_met(text) {
                         strings.push(text);
@@ -178,6 +192,17 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
             }
             Kind::Null => {}
         }
+    }
+    if hardened {
+        let mut codes = Codes::default();
+        for node in document.nodes() {
+            match node.kind() {
+                Kind::Number => codes.number(node.raw()),
+                Kind::Object | Kind::Array | Kind::Key => {}
+                Kind::String | Kind::True | Kind::False | Kind::Null => codes.end(),
+            }
+        }
+        codes.give(&mut strings);
     }
     Ok(strings)
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use muselet_rules::dlp::{Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
-use super::difference::JSON_BY_CONTENT;
+use super::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
 
 /// Strings that are put together at most as pieces of one credential.
 const MAX_PIECES: usize = 32;
@@ -148,8 +148,13 @@ impl<'a> Strings<'a> {
             0 => span,
             _ => Span { start: span.start + shift as u32, ..span },
         };
-        let all = other.spans.iter().copied().chain(other.extras.iter().map(|extra| extra.span));
-        self.extras.extend(all.map(|span| Extra { span: shifted(span), difference, joined }));
+        let extra = |span| Extra { span: shifted(span), difference, joined };
+        self.extras.extend(other.spans.iter().map(|&span| extra(span)));
+        // What codes spell is no string of the body in any reading.
+        self.extras.extend(other.extras.iter().map(|of| match of.difference {
+            CHARACTER_CODES => Extra { span: shifted(of.span), ..*of },
+            _ => extra(of.span),
+        }));
         self.packed.extend(other.packed.iter().copied().map(shifted));
         self.overflowed |= other.overflowed;
     }

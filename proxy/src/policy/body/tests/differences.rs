@@ -68,6 +68,19 @@ fn cases() -> Vec<Case> {
             let (others, first, last) = (others.join(","), &v[..10], &v[10..]);
             format!(r#"{{"a":"{first}","b":"{last}","c":[{others}],"n":1e999}}"#).into_bytes()
         }),
+        case("D-821", JSON, |v| {
+            let codes: Vec<String> = v.bytes().map(|byte| byte.to_string()).collect();
+            format!(r#"{{"type":"Buffer","data":[{}]}}"#, codes.join(",")).into_bytes()
+        }),
+        case("D-821", &["text/plain"], |v| {
+            let members: Vec<String> =
+                v.bytes().enumerate().map(|(at, b)| format!("\"{at}\": {b}")).collect();
+            format!("{{{}}}", members.join(", ")).into_bytes()
+        }),
+        case("D-821", &["application/x-ndjson"], |v| {
+            let codes: Vec<String> = v.bytes().map(|byte| format!("[{byte}]")).collect();
+            format!("{{\"a\":1}}\n[{}]\n", codes.join(",")).into_bytes()
+        }),
         case("D-804", JSON, |v| format!("{}\"{v}\"{}", "[".repeat(66), "]".repeat(66)).into_bytes()),
         case("D-805", FORM_DATA, |v| {
             [format!("{v}\r\n").into_bytes(), part("A: b".into(), "c".into())].concat()
@@ -239,6 +252,48 @@ fn ordinary_bodies_of_every_kind_pass_the_hardened_mode() {
     for (content_types, body) in rows {
         let found = hardened.scan(body, &headers(content_types), "h").finding;
         assert_eq!(found, None, "{content_types:?} {}", body.escape_ascii());
+    }
+}
+
+/// Numbers without order, the same in each run.
+fn noise() -> impl FnMut(u32) -> u32 {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u32::try_from((state >> 33) % u64::from(below)).expect("small")
+    }
+}
+
+#[test]
+fn d_821_leaves_arrays_of_numbers_alone() {
+    let hardened = policy(&config(Strictness::Hardened));
+    let mut noise = noise();
+    let mut check = |what: &str, mut number: Box<dyn FnMut(&mut dyn FnMut(u32) -> u32, u32) -> String>| {
+        let numbers: Vec<String> = (0..20_000).map(|at| number(&mut noise, at)).collect();
+        let row = numbers.join(",");
+        let rows: Vec<String> = numbers.chunks(16).map(|row| format!("[{}]", row.join(","))).collect();
+        for body in [format!("{{\"data\":[{row}]}}"), format!("[{}]", rows.join(",\n"))] {
+            for content_type in ["application/json", "text/plain"] {
+                let found = hardened.scan(body.as_bytes(), &typed(content_type), "h").finding;
+                assert_eq!(found, None, "{what}");
+            }
+        }
+    };
+    check("an embedding", Box::new(|noise, _| format!("-0.{:08}", noise(100_000_000))));
+    check("the bytes of a picture", Box::new(|noise, _| noise(256).to_string()));
+    check("a gradient", Box::new(|_, at| (at / 16 % 256).to_string()));
+    check("tokens", Box::new(|noise, _| noise(50_257).to_string()));
+    check("a histogram", Box::new(|noise, _| (noise(40) * noise(40)).to_string()));
+    for (from, to) in [(0, 101), (32, 127), (48, 58), (48, 91), (65, 91), (60, 100), (97, 103), (97, 123)] {
+        check("measurements", Box::new(move |noise, _| (from + noise(to - from)).to_string()));
+        let mut last = from;
+        let slow = move |noise: &mut dyn FnMut(u32) -> u32, _| {
+            last = (last + noise(3)).saturating_sub(1).clamp(from, to - 1);
+            last.to_string()
+        };
+        check("measurements that follow each other", Box::new(slow));
     }
 }
 
