@@ -68,6 +68,8 @@ pub const ENV_LEAK: &str = "Environment Variable Leak";
 pub const FILE_LEAK: &str = "Known Secret Leak";
 /// Length of the shortest seed phrase, bytes.
 pub const SHORTEST_PHRASE: usize = seed::MIN_PHRASE;
+/// Shortest piece that a match across pieces begins with, bytes.
+const MIN_PIECE: usize = 4;
 /// Severity of every finding that no rule table names.
 pub const CRITICAL: &str = "critical";
 
@@ -470,13 +472,14 @@ impl Scanner {
     /// Gives what the runs of base64, hex or base32 in `text` decode to, wherever they stand and up to three levels deep, to
     /// `look` until it returns something: only what a rule matches, normalised, or what may hold a seed phrase.
     pub fn look_into_runs<T>(&self, text: &[u8], mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
-        if !fast::may_hold_runs(text) {
+        if !fast::may_hold_runs(text) && !fast::may_hold_groups(text) {
             return None;
         }
         let mut buffer = Buffer::new();
         let norm = crate::text::norm_dlp_quick(text, &mut buffer).unwrap_or(text);
         let mut seen = None;
-        fast::encoded_runs(self, norm, &fast::Survey::new(norm), |found| {
+        let survey = fast::Survey::new(norm);
+        fast::encoded_runs(self, norm, &survey, |found| {
             if seen.is_none() {
                 seen = match found {
                     fast::Encoded::Rules(norm, _) => look(norm.as_bytes()),
@@ -484,7 +487,48 @@ impl Scanner {
                 };
             }
         });
+        if seen.is_none() && !survey.groups.is_empty() {
+            crate::text::each_row_of_hex(norm, |bytes| seen = seen.take().or_else(|| look(bytes)));
+        }
         seen
+    }
+
+    /// What is found where pieces are put together in their order and begins with one of them: the first match, if it enforces. Rules
+    /// with a check, of low severity and about the edges of a text are left out, and so are pieces of three bytes and less: others
+    /// make such matches by chance, as the name of a language and a checksum do (`sk`, 32 hex digits).
+    pub fn scan_pieces(&self, pieces: &[&[u8]]) -> Option<Match> {
+        let rules = || self.core.rules.iter().chain(&self.main.rules);
+        let by_chance = |rule: &Rule| {
+            let spec = rule.spec();
+            spec.validator.is_some() || *spec.severity == *"low" || rule.looks_at_edges()
+        };
+        let counts = |m: &Match| !rules().any(|rule| by_chance(rule) && *rule.spec().name == *m.name);
+        let found =
+            |text: &[u8]| -> Vec<Match> { self.scan_text(text).matches.into_iter().filter(counts).collect() };
+        let all = pieces.concat();
+        if found(&all).is_empty() {
+            return None;
+        }
+        let mut rest = &all[..];
+        pieces.iter().find_map(|piece| {
+            let from = rest;
+            rest = &from[piece.len()..];
+            if piece.len() < MIN_PIECE {
+                return None;
+            }
+            let (here, later) = (found(from), found(&from[1..]));
+            here.into_iter().find(|m| later.iter().all(|other| other.name != m.name))
+        })
+    }
+
+    /// Whether `text` holds a seed phrase, whatever stands between its words; false when detection is off.
+    #[must_use]
+    pub fn holds_phrase(&self, text: &[u8]) -> bool {
+        let Some(settings) = self.seed else { return false };
+        let mut checks = seed::Checks::limited();
+        let between = seed::Between::AnyPunctuation;
+        (seed::possible(text, settings.min_words, between) || seed::holds_disguised_letter(text))
+            && seed::detect_punctuated(&crate::text::norm_match(text), settings, &mut checks)
     }
 
     /// Whether `text` may hold a seed phrase; false is certain.

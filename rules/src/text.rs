@@ -17,6 +17,7 @@ use crate::scratch::Buffer;
 mod confusables;
 mod escapes;
 mod fields;
+mod groups;
 mod parameters;
 mod percent;
 mod quick;
@@ -25,8 +26,9 @@ mod references;
 mod tests;
 
 pub use confusables::confusable;
-pub use escapes::unescaped;
+pub use escapes::{unescaped, unescaped_percent};
 pub(crate) use fields::fields_apart;
+pub(crate) use groups::each_row as each_row_of_hex;
 use quick::Kind;
 pub(crate) use quick::{Alone, Noted, alone, decode as first_char, is_unseen};
 
@@ -187,7 +189,7 @@ const MIN_TAGS: usize = 8;
 
 /// The text with tag characters, which have no glyph, as the ASCII characters that each of them stands for. None where there
 /// is no run of [`MIN_TAGS`] of them. The result holds none.
-pub(crate) fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
+pub fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
     let tag = |at: usize| match text.get(at..at + 4) {
         Some(&[0xf3, 0xa0, page @ (0x80 | 0x81), low @ 0x80..=0xbf]) => Some((page & 1) << 6 | low & 0x3f),
         _ => None,

@@ -79,6 +79,8 @@ pub(super) struct Noted {
     wide: bool,
     /// There are backslashes.
     backslashes: bool,
+    /// There are percent signs.
+    percents: bool,
     pub(super) noise: Noise,
 }
 
@@ -99,8 +101,14 @@ impl Noted {
         self.backslashes
     }
 
-    /// Notes the escapes in a normalised block.
+    /// Whether there is a percent sign in some block.
+    pub(super) fn holds_percents(&self) -> bool {
+        self.percents
+    }
+
+    /// Notes the escapes in a normalised block, in which there may be percent signs.
     pub(super) fn escapes(&mut self, norm: &[u8]) {
+        self.percents = true;
         match percent_decode_once(norm) {
             None => self.malformed = true,
             Some(decoded) => self.again |= memchr::memchr2(b'%', b'+', &decoded).is_some(),

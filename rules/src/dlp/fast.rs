@@ -41,7 +41,7 @@ use decoded::{Possible, Stretches};
 pub use decodings::Decodings;
 use decodings::decode_short;
 use encoded::RUN;
-pub(super) use encoded::{Encoded, Survey, encoded_runs, may_hold_runs, runs_at_line_ends};
+pub(super) use encoded::{Encoded, Survey, encoded_runs, may_hold_groups, may_hold_runs, runs_at_line_ends};
 pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;
@@ -584,8 +584,16 @@ impl Search<'_> {
     }
 
     fn phrase_in(&self, decoded: &[u8]) -> bool {
+        self.phrase_with(decoded, Separators)
+    }
+
+    fn punctuated_phrase_in(&self, decoded: &[u8]) -> bool {
+        self.phrase_with(decoded, AnyPunctuation)
+    }
+
+    fn phrase_with(&self, decoded: &[u8], between: seed::Between) -> bool {
         decoded.len() >= MIN_PHRASE
-            && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, Separators))
+            && self.s.seed.is_some_and(|s| seed::possible(decoded, s.min_words, between))
     }
 }
 

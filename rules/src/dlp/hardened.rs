@@ -48,6 +48,8 @@ const GROWING: &str = "D-111";
 const TAGS: &str = "D-112";
 /// Escapes of programming languages are read as the characters that they stand for.
 const ESCAPES: &str = "D-113";
+/// Hex digits in groups are read as the bytes that they stand for.
+const GROUPS: &str = "D-114";
 
 /// Rounds after which a normalisation is taken as settled.
 const MAX_ROUNDS: usize = 4;
@@ -100,6 +102,11 @@ pub(super) fn add(
     };
     if let Cow::Owned(lenient) = &lenient {
         extra.lenient_percent(norm, lenient, looked.part.is_some());
+        extra.escapes(lenient);
+        extra.seeds(lenient);
+    }
+    if percents {
+        extra.percent_escapes(&lenient);
     }
     let mut complete = extra.overlapping(norm, overview.plain_keys, &looked.digits.cards);
     if !overview.ascii {
@@ -107,6 +114,9 @@ pub(super) fn add(
         complete &= !(extra.tags(input) && looked.part.is_some());
     }
     extra.escapes(input);
+    if !looked.digits.groups.is_empty() {
+        extra.groups(&norm[looked.digits.groups.start..norm.len().min(looked.digits.groups.end)]);
+    }
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     let searched = (!no_other).then_some(input).filter(|&input| input != norm);
@@ -226,12 +236,7 @@ impl Extra<'_, '_> {
     fn encoded(&mut self, found: Encoded<'_>) {
         match found {
             Encoded::Rules(norm, encoded) => self.view(norm.as_bytes(), encoded, ENCODED_RUNS),
-            Encoded::Phrase(decoded, encoded) => {
-                let (seed, checks) = (self.s.seed, &mut self.checks);
-                if seed.is_some_and(|settings| seed::detect_within(&text::lossy(decoded), settings, checks)) {
-                    self.push(Match::special(SEED_PHRASE, encoded), ENCODED_RUNS);
-                }
-            }
+            Encoded::Phrase(decoded, encoded) => self.phrase(&text::lossy(decoded), encoded, ENCODED_RUNS),
         }
     }
 
@@ -318,6 +323,38 @@ impl Extra<'_, '_> {
         found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
     }
 
+    /// As JavaScript's `escape` writes.
+    fn percent_escapes(&mut self, text: &[u8]) {
+        let Some(written) = text::unescaped_percent(text) else { return };
+        let found = self.s.scan_text(&written);
+        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
+    }
+
+    /// Numbers in columns make digits, so rules about numbers are left out.
+    fn groups(&mut self, text: &[u8]) {
+        text::each_row_of_hex(text, |bytes| {
+            let mut buffer = Buffer::new();
+            let norm = text::norm_dlp_quick(bytes, &mut buffer).unwrap_or(bytes);
+            let hits = fast::hits(self.s, norm, true);
+            let text = || std::str::from_utf8(norm).ok().map(Cow::from);
+            let is_number = |validator| matches!(validator, Some(Validator::Luhn | Validator::Aba));
+            self.matching(&hits, &text, Encoding::Hex, GROUPS, |rule| !is_number(rule.spec().validator));
+            self.all_encoded_runs(norm);
+            self.escapes(norm);
+            self.phrase(&text::lossy(bytes), Encoding::Hex, GROUPS);
+        });
+    }
+
+    /// A seed phrase, however its words are separated.
+    fn phrase(&mut self, text: &str, encoded: Encoding, id: &'static str) {
+        let Some(settings) = self.s.seed else { return };
+        if seed::detect_within(text, settings, &mut self.checks)
+            || seed::detect_punctuated(text, settings, &mut self.checks)
+        {
+            self.push(Match::special(SEED_PHRASE, encoded), id);
+        }
+    }
+
     /// Only rules that hold other characters than ASCII: they cannot match a normalised text.
     fn unnormalised(&mut self, input: &[u8]) {
         let rules: Vec<Match> = {
@@ -391,11 +428,12 @@ impl Extra<'_, '_> {
     /// Words may be separated by anything that is not a letter, a few characters at most.
     fn seeds(&mut self, input: &[u8]) {
         let Some(settings) = self.s.seed else { return };
-        let possible = seed::possible(input, settings.min_words, seed::Between::AnyPunctuation);
+        let text = text::norm_match(input);
+        let possible = seed::possible(text.as_bytes(), settings.min_words, seed::Between::AnyPunctuation);
         if !(possible || seed::holds_disguised_letter(input)) {
             return;
         }
-        if seed::detect_punctuated(&text::norm_match(input), settings, &mut self.checks) {
+        if seed::detect_punctuated(&text, settings, &mut self.checks) {
             self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
         }
     }

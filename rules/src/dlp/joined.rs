@@ -143,17 +143,26 @@ impl Scanner {
         }
         let mut noted = Noted::default();
         // What is asked of each string is asked of all of them first: most texts hold neither.
-        let (disabled, ascii, backslashes) = match self.tell_in_blocks(joined, &mut noted) {
-            Told::Nothing => (noted.may_be_escaped(), noted.are_ascii(), noted.holds_backslashes()),
+        let (disabled, ascii, backslashes, percents) = match self.tell_in_blocks(joined, &mut noted) {
+            Told::Nothing => {
+                let noted = &noted;
+                (noted.may_be_escaped(), noted.are_ascii(), noted.holds_backslashes(), noted.holds_percents())
+            }
             Told::Unknown if self.is_silent_whole(joined, Some(&noted.noise)) => {
-                (decoding_is_disabled(joined), joined.is_ascii(), memchr::memchr(b'\\', joined).is_some())
+                let percents = becomes(joined, b'%', PERCENT_SIGNS);
+                let disabled = percents && decoding_is_disabled(joined);
+                (disabled, joined.is_ascii(), memchr::memchr(b'\\', joined).is_some(), percents)
             }
             Told::Something | Told::Unknown => return false,
         };
         // A match that is written in escapes reaches further than one that is not.
-        let escapes = |text: &[u8]| text::unescaped(text).is_none_or(|text| self.is_silent(&text));
+        let escapes = |text: &[u8]| match hides_escapes(text) {
+            true => self.is_silent(text),
+            false => text::unescaped(text).is_none_or(|text| self.is_silent(&text)),
+        };
+        let escaped = backslashes || percents && hides_escapes(joined);
         if self.strictness == Strictness::Hardened
-            && !(apart.clone().all(escapes) && (!backslashes || strings.clone().all(escapes)))
+            && !(apart.clone().all(escapes) && (!escaped || strings.clone().all(escapes)))
         {
             return false;
         }
@@ -486,6 +495,18 @@ fn kept_before(string: &[u8], at: usize) -> bool {
         string[start] >= 0xC0
             && text::char_at(string, start).is_some_and(|c| start + c.len_utf8() == at && is_kept(c))
     })
+}
+
+/// Whether there may be escapes of programming languages behind percent signs, or may be written with them; false is certain.
+fn hides_escapes(text: &[u8]) -> bool {
+    // What the normalisation removes may stand anywhere.
+    let may_be = |at: usize, wanted: &[u8]| {
+        text.get(at).is_some_and(|b| wanted.contains(b) || !matches!(b, b' '..=b'~'))
+    };
+    let hides = |at: usize| may_be(at + 1, b"u") || may_be(at + 1, b"25") && may_be(at + 2, b"5cC");
+    memchr::memchr_iter(b'%', text).any(hides)
+        || !text.is_ascii()
+            && PERCENT_SIGNS.iter().any(|c| memchr::memmem::find(text, c.as_bytes()).is_some())
 }
 
 /// Whether the percent-decoding of a text ends before everything is decoded.

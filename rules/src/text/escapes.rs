@@ -1,5 +1,5 @@
 //! Characters that are written as escapes of programming languages: `\u0041`, `\x41`, `\u{41}`, `\U00000041`, `\101`, and beside
-//! such ones `\/`.
+//! such ones `\/`; and `%u0041`.
 //!
 //! A document inside a string of another one is escaped once more at each level, so any number of backslashes is as good as one.
 //! Only what stands near an escape is read: ordinary texts have a few, and are searched as they are besides.
@@ -30,6 +30,19 @@ pub fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     // Deeper ones stay unread: the result holds none, however often it is asked.
     current.retain(|&byte| byte != b'\\');
     Some(current)
+}
+
+/// [`unescaped`] of a text with `%u0041` in it, as JavaScript's `escape` writes; `None` if there is none.
+pub fn unescaped_percent(text: &[u8]) -> Option<Vec<u8>> {
+    let mut written: Option<Vec<u8>> = None;
+    for at in memchr::memchr_iter(b'%', text) {
+        if text.get(at + 1) == Some(&b'u')
+            && text.get(at + 2..at + 6).is_some_and(|digits| number(digits).is_some())
+        {
+            written.get_or_insert_with(|| text.to_vec())[at] = b'\\';
+        }
+    }
+    unescaped(&written?)
 }
 
 /// Whether a letter or digit is written as an escape. Punctuation and spaces are escaped by many programs.
@@ -169,6 +182,21 @@ mod tests {
         ];
         for (text, wanted) in cases {
             let found = unescaped(text.as_bytes());
+            assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_of_javascript_are_read() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("%u0041%u004BIA", Some("AKIA")),
+            (r"%u0041\x42", Some("AB")),
+            ("%uD835%uDC00", Some("\u{1d400}")),
+            ("%u004 %U0041 %41 100%unit %", None),
+            (r"\u0041", None),
+        ];
+        for (text, wanted) in cases {
+            let found = unescaped_percent(text.as_bytes());
             assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
         }
     }

@@ -16,6 +16,8 @@ pub(in super::super) struct Survey<'t> {
     pub(super) runs: Buffer<u64>,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
+    /// Where groups of hex digits may be that stand for text.
+    pub(in super::super) groups: Range<usize>,
     /// What is known of ranges of digits, in order.
     silent: RefCell<Buffer<(Range<u32>, Silent)>>,
 }
@@ -25,8 +27,9 @@ struct Sweep<'m> {
     runs: &'m mut [u64],
     blocks: usize,
     cards: Range<usize>,
+    groups: Range<usize>,
     /// Decimal digits of the last block.
-    before: u32,
+    before: u64,
 }
 
 impl Runs for Sweep<'_> {
@@ -35,15 +38,23 @@ impl Runs for Sweep<'_> {
         self.runs[self.blocks] = run;
         self.blocks += 1;
         // With all their separators they are shorter than a block.
-        let count = decimals.count_ones();
-        if self.before + count >= MIN_CARD {
+        let count = decimals.count_ones() + self.before.count_ones();
+        if count >= MIN_GROUPS {
             let end = self.blocks * 64;
-            if self.cards.is_empty() {
-                self.cards.start = end.saturating_sub(128);
+            let note = |range: &mut Range<usize>| {
+                if range.start == range.end {
+                    range.start = end.saturating_sub(128);
+                }
+                range.end = end;
+            };
+            if count >= MIN_CARD {
+                note(&mut self.cards);
             }
-            self.cards.end = end;
+            if stand_in_groups(u128::from(decimals) << 64 | u128::from(self.before)) {
+                note(&mut self.groups);
+            }
         }
-        self.before = count;
+        self.before = decimals;
     }
 }
 
@@ -51,9 +62,10 @@ impl<'t> Survey<'t> {
     pub(in super::super) fn new(text: &'t [u8]) -> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
-        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards: 0..0, before: 0 });
-        let cards = sweep.cards;
-        Survey { text, runs, cards, silent: RefCell::default() }
+        let sweep =
+            simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards: 0..0, groups: 0..0, before: 0 });
+        let (cards, groups) = (sweep.cards, sweep.groups);
+        Survey { text, runs, cards, groups, silent: RefCell::default() }
     }
 
     /// Notes what is known of a range of digits, behind all those noted before.
@@ -81,6 +93,24 @@ impl<'t> Survey<'t> {
     }
 }
 
+/// Decimal digits in ten bytes of text, however they are grouped: the first of each two hex digits of ASCII is one.
+const MIN_GROUPS: u32 = 10;
+
+/// Whether some decimal digits stand like the first ones of groups of hex digits: in a row of so many, each as far behind the last
+/// as a group and what is behind it are long, with no digit before each one.
+fn stand_in_groups(decimals: u128) -> bool {
+    // Distance, and groups with ten bytes: of one, of two, of four, and of one with `0x` before it.
+    const ROWS: [(u32, u32); 5] = [(3, 8), (4, 8), (5, 4), (6, 8), (9, 3)];
+    let firsts = decimals & !(decimals << 1);
+    ROWS.iter().any(|&(distance, groups)| {
+        let mut row = firsts;
+        (1..groups).all(|_| {
+            row = firsts & row >> distance;
+            row != 0
+        })
+    })
+}
+
 /// A run that decodes to something of interest.
 pub(in super::super) enum Encoded<'d> {
     /// The normalised decoded text, which a rule matches.
@@ -93,6 +123,9 @@ pub(in super::super) enum Encoded<'d> {
 pub(super) const MIN_RUN: u32 = 16;
 /// Bytes that can become such a run: no character becomes more of ASCII than four thirds of its bytes.
 const MIN_FOLDED_RUN: u32 = (MIN_RUN * 3).div_ceil(4);
+/// Longest run with a name before what is encoded, as in `x-736b2d`, and longest such name.
+const MAX_NAMED: usize = 512;
+const MAX_NAME: usize = 32;
 /// Both base64 alphabets, and what counts as one run of them.
 pub(super) const RUN: Class =
     Class::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/");
@@ -105,6 +138,11 @@ pub(in super::super) fn may_hold_runs(text: &[u8]) -> bool {
         longest < MIN_FOLDED_RUN
     };
     !text.iter().all(is_short)
+}
+
+/// Whether there may be groups of hex digits.
+pub(in super::super) fn may_hold_groups(text: &[u8]) -> bool {
+    text.iter().filter(|byte| byte.is_ascii_digit()).count() >= MIN_GROUPS as usize
 }
 
 /// Decodes every run of base64, hex or base32 letters, whatever stands around it, and in what that gives every run, escape
@@ -185,8 +223,38 @@ impl Search<'_> {
         any
     }
 
-    /// Decodes one run in the encodings in which it may hold something. True if its base64 form was seen to hold nothing.
+    /// Decodes one run in the encodings in which it may hold something, and what stands behind a name in it. True if its base64
+    /// form was seen to hold nothing.
     fn run(&mut self, run: &[u8], silent: Silent, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) -> bool {
+        let noise = self.run_itself(run, silent, depth, found);
+        if run.len() <= MAX_NAMED {
+            let is_between = |b: &u8| !b.is_ascii_alphanumeric();
+            let mut rest = run;
+            while let Some(at) = rest.iter().position(is_between) {
+                let is_name = rest.len() == run.len() && at <= MAX_NAME;
+                rest = &rest[at + 1..];
+                if rest.len() < MIN_RUN as usize {
+                    break;
+                }
+                let part = &rest[..rest.iter().position(is_between).unwrap_or(rest.len())];
+                if is_name && rest.len() > part.len() {
+                    self.run_itself(rest, Silent::default(), depth, found);
+                }
+                if part.len() >= MIN_RUN as usize {
+                    self.run_itself(part, Silent::default(), depth, found);
+                }
+            }
+        }
+        noise
+    }
+
+    fn run_itself(
+        &mut self,
+        run: &[u8],
+        silent: Silent,
+        depth: u32,
+        found: &mut dyn FnMut(Encoded<'_>),
+    ) -> bool {
         // A run cut off by other text may have a length that no base64 has: the last character is then not part of it.
         let whole = &run[..run.len() - usize::from(run.len() % 4 == 1)];
         let mut decoded = std::mem::replace(&mut self.decoded[depth as usize], Buffer::empty());
@@ -228,7 +296,7 @@ impl Search<'_> {
         depth: u32,
         found: &mut dyn FnMut(Encoded<'_>),
     ) {
-        if possible.phrase && self.phrase_in(decoded) {
+        if possible.phrase && self.punctuated_phrase_in(decoded) {
             found(Encoded::Phrase(decoded, encoded));
         }
         let depth = depth + 1;
@@ -256,6 +324,10 @@ impl Search<'_> {
             let possible = self.possible(&buffer);
             self.decoded_run(&buffer, (possible, Silence::Unknown), Encoding::Hex, depth, found);
         }
+        if let Some(plain) = crate::text::unescaped(decoded) {
+            let possible = self.possible(&plain);
+            self.decoded_run(&plain, (possible, Silence::Unknown), encoded, depth, found);
+        }
         if holds_an_escape(decoded) {
             let plain = crate::text::percent_decode_lenient(decoded, MAX_DEPTH as usize);
             let possible = self.possible(&plain);
@@ -270,7 +342,9 @@ impl Search<'_> {
             _ => {
                 let escaped = || !is_printable(decoded) && holds_an_escape(decoded);
                 let nested = decoded.len() >= MIN_RUN as usize || escaped();
-                Possible { rule: false, phrase: false, encoded: false, nested }
+                // Words with more between them than spaces were not looked for.
+                let phrase = silence == Silence::Itself && decoded.len() >= MIN_PHRASE;
+                Possible { rule: false, phrase, encoded: false, nested }
             }
         }
     }

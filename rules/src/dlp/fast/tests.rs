@@ -67,6 +67,9 @@ fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
         if let Some(plain) = crate::decode::hex_delimited(bytes) {
             decoded(s, &plain, Encoding::Hex, depth + 1, found);
         }
+        if let Some(plain) = crate::text::unescaped(bytes) {
+            decoded(s, &plain, encoded, depth + 1, found);
+        }
         let plain = crate::text::percent_decode_lenient(bytes, 3);
         if *plain != *bytes {
             decoded(s, &plain, Encoding::Url, depth + 1, found);
@@ -75,6 +78,20 @@ fn runs_one_by_one(s: &Scanner, norm: &[u8]) -> Vec<(String, Encoding)> {
     fn runs(s: &Scanner, text: &[u8], depth: u32, found: &mut Vec<(String, Encoding)>) {
         for piece in text.split(|b| !super::is_run(*b)).filter(|p| p.len() >= 16) {
             run(s, piece, depth, found);
+            // Behind a name, and each part.
+            let parts: Vec<&[u8]> = piece.split(|b| !b.is_ascii_alphanumeric()).collect();
+            if parts.len() == 1 || piece.len() > 512 {
+                continue;
+            }
+            for (i, part) in parts.iter().enumerate().skip(1) {
+                let rest = &piece[parts[0].len() + 1..];
+                if i == 1 && parts[0].len() <= 32 && rest.len() >= 16 && parts.len() > 2 {
+                    run(s, rest, depth, found);
+                }
+                if part.len() >= 16 {
+                    run(s, part, depth, found);
+                }
+            }
         }
     }
     fn run(s: &Scanner, run: &[u8], depth: u32, found: &mut Vec<(String, Encoding)>) {

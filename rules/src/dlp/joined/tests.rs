@@ -64,6 +64,8 @@ pub(in super::super) fn part() -> impl Strategy<Value = Vec<u8>> {
                 .map(|c| if c.is_ascii_alphabetic() { char::from_u32(c as u32 + 0xFEE0).unwrap() } else { c })
                 .collect(),
             8 => text.chars().flat_map(|c| [c, '.']).collect(),
+            9 => hex(" "),
+            10 => text.bytes().map(|b| format!("%u{b:04X}")).collect(),
             _ => text,
         };
         let at = cut.index(text.len() + 1);

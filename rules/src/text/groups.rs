@@ -1,0 +1,93 @@
+//! Hex digits in groups, as dumps and debuggers write bytes: `73 6b 2d`, `73:6b:2d`, `0x73, 0x6b`, `736b 2d61`, `["73","6b"]`.
+
+use crate::decode::hex_value;
+
+/// Fewer bytes are no credential.
+const MIN_BYTES: usize = 10;
+/// Longest text between two groups.
+const MAX_BETWEEN: usize = 4;
+/// Digits of the longest group. Longer ones are decoded by themselves.
+const MAX_GROUP: usize = 16;
+
+/// Gives the bytes of every row of groups to `found`: of two and more groups of even length, with up to four characters that are
+/// neither letters nor digits between two of them, and `0x` before a group at will. What begins escapes of other kinds ends a row, and
+/// so does a slash, at which texts are cut. Only what is printable for
+/// [`MIN_BYTES`] in a row is given.
+pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
+    let mut bytes = Vec::new();
+    let (mut groups, mut end) = (0, 0);
+    let mut at = 0;
+    while at < text.len() {
+        if !text[at].is_ascii_alphanumeric() {
+            at += 1;
+            continue;
+        }
+        let word = text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let group = &text[at..at + word];
+        let digits = group.strip_prefix(b"0x").or(group.strip_prefix(b"0X")).unwrap_or(group);
+        let is_group = digits.len() <= MAX_GROUP
+            && digits.len().is_multiple_of(2)
+            && digits.iter().all(|&digit| hex_value(digit) < 16);
+        let between = &text[end..at];
+        let parts = |byte: &u8| !byte.is_ascii() || b"/=%\\".contains(byte);
+        if !is_group || between.len() > MAX_BETWEEN || between.iter().any(parts) {
+            end_row(&mut bytes, &mut groups, &mut found);
+        }
+        if is_group {
+            bytes.extend(digits.chunks_exact(2).map(|pair| hex_value(pair[0]) << 4 | hex_value(pair[1])));
+            groups += 1;
+        }
+        at += word;
+        end = at;
+    }
+    end_row(&mut bytes, &mut groups, &mut found);
+}
+
+fn end_row(bytes: &mut Vec<u8>, groups: &mut usize, found: &mut impl FnMut(&[u8])) {
+    let mut printable = bytes.split(|byte| !matches!(byte, b' '..=b'~'));
+    if *groups > 1 && printable.any(|part| part.len() >= MIN_BYTES) {
+        found(bytes);
+    }
+    bytes.clear();
+    *groups = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_groups_are_read() {
+        let rows = |text: &str| {
+            let mut rows = Vec::new();
+            each_row(text.as_bytes(), |row| rows.push(String::from_utf8_lossy(row).into_owned()));
+            rows
+        };
+        let written = |between: &str, before: &str| {
+            let bytes: Vec<String> =
+                b"hello world".iter().map(|byte| format!("{before}{byte:02x}")).collect();
+            bytes.join(between)
+        };
+        for between in [" ", ":", "-", ", ", "_", ".", "\",\"", "\", \"", "|"] {
+            for before in ["", "0x"] {
+                let text = format!("x {}; y", written(between, before));
+                assert_eq!(rows(&text), ["hello world"], "{text}");
+            }
+        }
+        assert_eq!(rows("6865 6c6c6f20 776f 726c64"), ["hello world"]);
+        let two = format!("{} / {}", written(" ", ""), written(" ", ""));
+        assert_eq!(rows(&two), ["hello world", "hello world"]);
+        let none = [
+            "68656c6c6f20776f726c64",
+            "68 65 6c 6c 6f 20 77 6f 72",
+            "68/65/6c/6c/6f/20/77/6f/72/6c/64",
+            "=68=65=6c=6c=6f=20=77=6f=72=6c=64",
+            "0b2f5c1e-8d1c-4a57-9f0e-3d0a6c1b7e21 2026-11-23 13:06:17",
+            "12 34 56 78 90 12 34 56 78 90 12",
+            "",
+        ];
+        for text in none {
+            assert_eq!(rows(text), [""; 0], "{text}");
+        }
+    }
+}
