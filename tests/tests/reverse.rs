@@ -144,6 +144,7 @@ async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
         "request body uses Content-Encoding \\\"gzip\\\"; compressed bodies cannot be scanned for secrets";
     let cases = [
         (get(&format!("/a?k={SECRET}"), ""), "URL DLP: AWS Access ID"),
+        (get("/a?x=AKIAIOSFOD&y=NN7EXAMPLE", ""), "URL DLP: core DLP match: AWS Access ID (critical)"),
         (get("/a", &format!("Authorization: Bearer {SECRET}\r\n")), "header DLP: AWS Access ID"),
         (post("Content-Type: text/plain\r\n", SECRET), "DLP: AWS Access ID"),
         (post(gzip, "x"), coded),

@@ -212,6 +212,23 @@ async fn messages_are_judged_frame_by_frame() {
             dlp,
             vec![],
         ),
+        case(
+            "encoded secret behind a word",
+            "",
+            "",
+            vec![(TEXT, b"hello"), (TEXT, b"QUtJQUlPU0ZPRE5ON0VYQU1QTEU=")],
+            dlp,
+            vec![b"hello"],
+        ),
+        case(
+            "encoded ping behind a word",
+            "",
+            "",
+            vec![(PING, b"hello"), (PING, b"414b4941494f53464f444e4e374558414d504c45")],
+            dlp,
+            vec![],
+        ),
+        case("secret in references", "", "", vec![(TEXT, b"<a>&#65;KIAIOSFODNN7EXAMPLE</a>")], dlp, vec![]),
         case("secret in escapes", "", "", vec![(TEXT, br#"{"a":"\u0041KIAIOSFODNN7EXAMPLE"}"#)], dlp, vec![]),
         case(
             "harmless JSON",

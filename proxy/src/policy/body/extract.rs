@@ -149,7 +149,7 @@ fn further_readings<'a>(
     complete
 }
 
-pub(super) fn may_be_json(body: &[u8]) -> bool {
+fn may_be_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 

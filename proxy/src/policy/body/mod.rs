@@ -266,10 +266,9 @@ impl BodyPolicy {
         (finding, scanned.warnings)
     }
 
-    /// What is found in a text that is a JSON object or array, or one on each line, when it is scanned like a body that does not
-    /// say what it is: its strings one by one, and those that may be pieces of a credential together. `None`: nothing.
-    pub fn secrets_in_json(&self, text: &[u8]) -> Option<Vec<Match>> {
-        if !extract::may_be_json(text) {
+    /// What is found in a text when it is scanned like a body that does not say what it is. `None`: nothing.
+    pub fn secrets_in(&self, text: &[u8]) -> Option<Vec<Match>> {
+        if text.is_empty() || text.len() > strings::MAX_BYTES {
             return None;
         }
         let (finding, _) = self.judge_text(text, &HeaderMap::new(), &mut 0);

@@ -63,6 +63,15 @@ pub(super) fn is_folded(scan: &Scan<'_>) -> bool {
 fn folded_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if !is_folded(scan) {
         return None;
+    each(pipeline, scan).next()
+}
+
+/// The first difference about a secret.
+pub(super) fn secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    each(pipeline, scan).find(|verdict| matches!(verdict.label, Label::CoreDlp | Label::Dlp))
+}
+
+fn each(pipeline: &Pipeline, scan: &Scan<'_>) -> impl Iterator<Item = UrlVerdict> {
     }
     if pipeline.settings.strict && !pipeline.api_allowlist.is_empty() {
         let reason = format!("domain not in allowlist: {}", text::lossy(scan.url.host_name()));

@@ -96,6 +96,17 @@ fn difference(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if differs { hardened::check(pipeline, scan) } else { None }
 }
 
+/// What the layers about secrets say of a URL, and the listed differences about them, but for how random its parts look.
+pub(super) fn secrets_in(pipeline: &Pipeline, url: &[u8]) -> Option<UrlVerdict> {
+    let mut scan = Scan::new(url).ok()?;
+    for layer in [secrets::core, secrets::configured] {
+        if let Step::Block(verdict) = layer(pipeline, &mut scan) {
+            return Some(verdict);
+        }
+    }
+    hardened::secrets(pipeline, &scan)
+}
+
 /// What follows once no layer up to the look-up has objected.
 pub(super) fn lookup_or_limits<'u>(
     pipeline: &Pipeline,

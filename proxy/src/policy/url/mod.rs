@@ -220,6 +220,14 @@ impl Pipeline {
         }
     }
 
+    /// What a request target (path and query) holds of secrets, wherever it goes. Only in hardened mode.
+    #[must_use]
+    pub fn secrets_in_target(&self, target: &[u8]) -> Option<UrlVerdict> {
+        // Of a host that is nobody's: no rule is exempt there.
+        let url = || [b"http://h".as_slice(), target].concat();
+        if self.is_hardened() { layers::secrets_in(self, &url()) } else { None }
+    }
+
     /// Counts bytes transferred with `host` (as dialled, without port) against the data budget. (spec: url-scan §18)
     pub fn record_transfer(&self, host: &str, bytes: u64, now: Instant) {
         self.budget.record(host, bytes, now);

@@ -7,7 +7,7 @@ use muselet_rules::dlp::Match;
 
 use super::blocked;
 use crate::Strictness;
-use crate::events::{Context, Event};
+use crate::events::{BundleRule, Context, Event};
 use crate::policy::body::{Action, BodyFinding, Label};
 use crate::policy::headers::HeaderVerdict;
 use crate::server::answer::Answer;
@@ -22,6 +22,9 @@ use crate::upstream::pool::OutgoingBody;
 /// Bytes of a body that tell whether it is text.
 const SNIFFED: usize = 512;
 
+/// The difference under which a target is examined like the URL of a forward proxy.
+const LIKE_A_URL: &str = "D-531";
+
 /// One request's scans.
 pub(super) struct Scan<'a> {
     pub exchange: &'a Exchange,
@@ -30,19 +33,21 @@ pub(super) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The escaped path and query as one text.
+    /// The escaped path and query as one text; in hardened mode also as the URL of a forward proxy is examined (D-531).
     pub(super) fn target(&self, target: &[u8]) -> Option<Answer> {
         let policy = &self.exchange.policy;
         let found = policy.dlp.scan_text(target);
         report::warnings(self.exchange, &found.informational, "reverse");
-        if found.matches.is_empty() {
-            return None;
-        }
         // Without an action in the configuration this one blocks.
         let action = match policy.config.request_body_scanning.action.as_str() {
             "" => Action::Block,
             _ => policy.body.action(),
         };
+        if found.matches.is_empty() {
+            let verdict = policy.url.secrets_in_target(target)?;
+            self.record_named(action, vec![&*verdict.reason], Vec::new(), Some(LIKE_A_URL));
+            return self.refuses(action, "url_dlp", || format!("URL DLP: {}", verdict.reason));
+        }
         let difference = found.matches.iter().find_map(|hit| hit.difference);
         self.record(action, &found.matches, difference);
         self.refuses(action, "url_dlp", || format!("URL DLP: {}", names(&found.matches)))
@@ -154,12 +159,23 @@ impl Scan<'_> {
     }
 
     fn record(&self, action: Action, matches: &[Match], difference: Option<&'static str>) {
+        let patterns = matches.iter().map(|hit| &*hit.name).collect();
+        self.record_named(action, patterns, report::bundle_rules(matches), difference);
+    }
+
+    fn record_named(
+        &self,
+        action: Action,
+        patterns: Vec<&str>,
+        bundle_rules: Vec<BundleRule<'_>>,
+        difference: Option<&'static str>,
+    ) {
         self.exchange.record(&Event::BodyDlp {
             ctx: self.context(difference),
             action: action.as_str(),
-            match_count: matches.len(),
-            patterns: matches.iter().map(|hit| &*hit.name).collect(),
-            bundle_rules: report::bundle_rules(matches),
+            match_count: patterns.len(),
+            patterns,
+            bundle_rules,
         });
     }
 

@@ -1,8 +1,8 @@
 //! What is asked about a complete message, reported, and made of the answer: a message to pass on or the words to close with. (spec:
 //! http-proxy §8.3, response-scan §6.11, dlp §8.9, §12.5)
 //!
-//! In hardened mode what is JSON is scanned like a body that is (D-522), and text of the server where two messages meet as well
-//! (D-525).
+//! In hardened mode a message of the client is also scanned alone, like a body of no type (D-522), and text of the server where two
+//! messages meet as well (D-525).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::server::{deliver, report};
 
 /// How much of what the client said before is scanned together with a new message.
 const TAIL: usize = 4096;
-/// The difference under which messages that are JSON are scanned as such.
-const JSON: &str = "D-522";
+/// The difference under which messages are scanned like bodies.
+const LIKE_A_BODY: &str = "D-522";
 /// The difference under which an injection in two messages of a server is found.
 const ACROSS_MESSAGES: &str = "D-525";
 /// How much of two messages is scanned where they meet, of each.
@@ -141,9 +141,9 @@ impl Scans<'_> {
             self.secret_found(&found.matches, difference)?;
         } else if self.scans_all_kinds() {
             let (policy, text) = (Arc::clone(&policy.body), message.clone());
-            let found = self.offload(message.len(), move || policy.secrets_in_json(&text)).await?;
+            let found = self.offload(message.len(), move || policy.secrets_in(&text)).await?;
             if let Some(matches) = found {
-                self.secret_found(&matches, JSON)?;
+                self.secret_found(&matches, LIKE_A_BODY)?;
             }
         }
         let findings = policy.body.addresses(&joined);

@@ -304,7 +304,7 @@ fn pieces_in_json_under_another_type_are_found_whatever_is_sorted_between_them()
     for content_type in ["text/plain", "application/json; a=1; a=2", ""] {
         assert!(reason(&hardened, content_type, body).is_some(), "{content_type}");
     }
-    assert!(hardened.secrets_in_json(body).is_some());
+    assert!(hardened.secrets_in(body).is_some());
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn names_and_words_of_json_under_other_types_are_no_credential_together() {
             assert_eq!(reason(&reference, content_type, body), None, "{shown}");
             assert_eq!(reason(&hardened, content_type, body), None, "{shown}");
         }
-        assert_eq!(hardened.secrets_in_json(body), None, "{}", body.escape_ascii());
+        assert_eq!(hardened.secrets_in(body), None, "{}", body.escape_ascii());
     }
 }
 
