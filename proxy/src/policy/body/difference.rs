@@ -41,5 +41,9 @@ pub(crate) const JOINTS: &str = "D-819";
 pub(crate) const BESIDE_CONTENT: &str = "D-820";
 /// Lists of character codes in JSON are also scanned as the text that they spell.
 pub(crate) const CHARACTER_CODES: &str = "D-821";
+/// Credentials in neighbouring fields of a form, cookies, or the end of a path and the query behind it are found.
+pub(crate) const PIECES: &str = "D-822";
+/// Values of headers, forms and queries are also read as they are shown.
+pub(crate) const SHOWN: &str = "D-823";
 /// Character references of XML and HTML are also scanned decoded.
 pub(crate) const CHARACTER_REFERENCES: &str = "D-814";

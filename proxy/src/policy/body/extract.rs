@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use muselet_rules::text;
 
 use super::media_type::MediaType;
+use super::shown::shown;
 use super::strings::Strings;
 use super::verdict::{BodyFinding, Label};
 use super::{charset, difference, form, joints, json, mime, multipart, packed};
@@ -127,6 +128,11 @@ fn further_readings<'a>(
         for text in charset::utf16(body, media.param("charset").unwrap_or_default()) {
             strings.push_extra(text, difference::UTF_16, false);
         }
+    }
+    if every().any(|media| shape(media) == Shape::Form)
+        && let Some(text) = shown(body)
+    {
+        strings.push_extra(text, difference::SHOWN, false);
     }
     if packed::is_packed(body) {
         strings.push_packed(body);

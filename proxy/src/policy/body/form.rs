@@ -34,7 +34,7 @@ pub(super) fn extract<'a>(body: &'a [u8], into: &mut Strings<'a>) -> Result<(), 
             into.push(name.clone());
             names.insert(name);
         }
-        into.push(value);
+        into.push_piece(value);
     }
     Ok(())
 }

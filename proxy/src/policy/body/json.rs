@@ -100,6 +100,9 @@ impl<'a> Walk<'a> {
                         (true, true) => strings.push_with(|arena| self.parser.unescape_into(text, arena)),
                         (false, _) => strings.push_with(|arena| text.decode_into(arena)),
                     }
+                    if !key {
+                        strings.note_piece();
+                    }
                 }
                 Event::Number(text) => {
                     regular = self.parser.depth() <= MAX_DEPTH && push_number(text, strings, self.hardened);

@@ -4,7 +4,7 @@
 //! bytes. Everything that cannot be decided (too large, compressed, not what its type says) is refused whatever the
 //! configured action is. No I/O, no logging: the verdict says all that the server and the log need.
 //!
-//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-821
+//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-823
 
 mod addresses;
 mod charset;
@@ -21,6 +21,7 @@ mod mime;
 mod multipart;
 mod packed;
 mod redaction;
+pub(crate) mod shown;
 mod strings;
 mod verdict;
 
@@ -218,7 +219,7 @@ impl BodyPolicy {
         match extract::quick(text, headers, hardened) {
             Some(Err(finding)) => (Some(finding), Vec::new()),
             Some(Ok(Some(strings))) if !strings.overflowed() => match self.are_clean(&strings, hardened) {
-                true => (self.addresses_in(&strings, None), Vec::new()),
+                true => (self.in_pieces(&strings).or_else(|| self.addresses_in(&strings, None)), Vec::new()),
                 false => self.judge_exactly(text, headers, allowance, true),
             },
             _ => self.judge_exactly(text, headers, allowance, false),
@@ -245,18 +246,11 @@ impl BodyPolicy {
             self.texts(&strings, hardened)
         };
         let finding = if scanned.matches.is_empty() {
-            self.addresses_in(&strings, None).or_else(|| self.judge_packed(&strings, allowance))
+            self.in_pieces(&strings)
+                .or_else(|| self.addresses_in(&strings, None))
+                .or_else(|| self.judge_packed(&strings, allowance))
         } else {
-            let names: Vec<&str> = scanned.matches.iter().map(|hit| &*hit.name).collect();
-            let secret = BodyFinding {
-                label: Label::BodyDlp,
-                reason: format!("request body contains secret: {}", names.join(", ")),
-                action: None,
-                fail_closed: false,
-                difference: scanned.difference.or(scanned.matches.iter().find_map(|hit| hit.difference)),
-                matches: scanned.matches,
-                addresses: Vec::new(),
-            };
+            let secret = secret(scanned.matches, scanned.difference);
             Some(if hardened && self.action == Action::Warn {
                 self.addresses_in(&strings, Some(&secret)).unwrap_or(secret)
             } else {
@@ -285,6 +279,16 @@ impl BodyPolicy {
             let (finding, _) = self.judge_text(&text, &HeaderMap::new(), allowance);
             finding.map(|finding| BodyFinding { difference: Some(difference::PACKED), ..finding })
         })
+    }
+
+    /// A credential that is spread over neighbouring strings. Only in hardened mode.
+    fn in_pieces(&self, strings: &Strings<'_>) -> Option<BodyFinding> {
+        if self.strictness == Strictness::Reference {
+            return None;
+        }
+        let pieces = strings.pieces();
+        let found = if pieces.is_empty() { None } else { self.scanner.scan_pieces(&pieces) };
+        found.map(|found| secret(vec![found], Some(difference::PIECES)))
     }
 
     /// Whether there is nothing in any of the texts.
@@ -374,6 +378,19 @@ impl BodyPolicy {
             difference: beside.map(|_| difference::ADDRESS_BESIDE_SECRET),
             addresses,
         })
+    }
+}
+
+fn secret(matches: Vec<Match>, difference: Option<&'static str>) -> BodyFinding {
+    let names: Vec<&str> = matches.iter().map(|hit| &*hit.name).collect();
+    BodyFinding {
+        label: Label::BodyDlp,
+        reason: format!("request body contains secret: {}", names.join(", ")),
+        action: None,
+        fail_closed: false,
+        difference: difference.or(matches.iter().find_map(|hit| hit.difference)),
+        matches,
+        addresses: Vec::new(),
     }
 }
 

@@ -13,6 +13,10 @@ use super::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
 
 /// Strings that are put together at most as pieces of one credential.
 const MAX_PIECES: usize = 32;
+/// Bytes of the longest of them.
+const MAX_PIECE_BYTES: usize = 1 << 10;
+/// Strings among which they are looked for.
+const MAX_NOTED: usize = 4 * MAX_PIECES;
 /// Letters of the longest word of a seed phrase.
 const LONGEST_WORD: usize = 8;
 
@@ -46,6 +50,7 @@ pub(super) struct Strings<'a> {
     spans: Vec<Span>,
     extras: Vec<Extra>,
     packed: Vec<Span>,
+    pieces: Vec<Span>,
 }
 
 impl<'a> Strings<'a> {
@@ -61,6 +66,7 @@ impl<'a> Strings<'a> {
             spans: Vec::new(),
             extras: Vec::new(),
             packed: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -69,6 +75,19 @@ impl<'a> Strings<'a> {
     pub(super) fn push(&mut self, text: impl Into<Cow<'a, [u8]>>) {
         if let Some(span) = self.span(text.into()) {
             self.spans.push(span);
+        }
+    }
+
+    /// Adds a string that both modes scan, and that may be a piece of a credential together with its neighbours.
+    pub(super) fn push_piece(&mut self, text: impl Into<Cow<'a, [u8]>>) {
+        self.push(text);
+        self.note_piece();
+    }
+
+    /// Notes that the last string that both modes scan may be such a piece.
+    pub(super) fn note_piece(&mut self) {
+        if self.pieces.len() <= MAX_NOTED {
+            self.pieces.extend(self.spans.last());
         }
     }
 
@@ -187,6 +206,18 @@ impl<'a> Strings<'a> {
     /// Strings that only the hardened mode scans, with their differences.
     pub(super) fn extras(&self) -> impl Iterator<Item = (&[u8], &'static str)> {
         self.extras.iter().map(|extra| (self.get(extra.span), extra.difference))
+    }
+
+    /// Strings that may be pieces of a credential together, in order: those without a space. None if there are too many.
+    pub(super) fn pieces(&self) -> Vec<&[u8]> {
+        if self.pieces.len() > MAX_NOTED {
+            return Vec::new();
+        }
+        let is_word = |text: &&[u8]| {
+            text.len() <= MAX_PIECE_BYTES && !text.is_empty() && !text.iter().any(u8::is_ascii_whitespace)
+        };
+        let words: Vec<&[u8]> = self.pieces.iter().map(|&span| self.get(span)).filter(is_word).collect();
+        if (2..=MAX_PIECES).contains(&words.len()) { words } else { Vec::new() }
     }
 
     /// Compressed streams.

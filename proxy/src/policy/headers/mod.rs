@@ -6,14 +6,17 @@
 //! The caller passes the headers that the specification leaves at that point: without `Host`, without the framing headers of
 //! HTTP/1.1, and over HTTP/2 with the `cookie` fields joined into one.
 //!
-//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806, D-815 and D-817
+//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806, D-815, D-817, D-822 and D-823
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::COOKIE;
+use muselet_rules::decode;
 use muselet_rules::dlp::{Match, Scanner};
 
+use super::body::shown::shown;
 use super::body::{Action, difference};
 use super::url::parse::UserInfo;
 use crate::config::{Config, Strictness};
@@ -22,6 +25,8 @@ use crate::config::{Config, Strictness};
 const JOINED: &str = "(joined)";
 /// The same for the method.
 const METHOD: &str = "(method)";
+/// The beginning of an `Authorization` with name and password.
+const BASIC: &[u8] = b"Basic ";
 /// No shorter token matches a rule.
 const SHORTEST_METHOD: usize = 10;
 
@@ -190,11 +195,19 @@ impl Scan<'_> {
             }
             for value in headers.get_all(name) {
                 self.text(&shown, value.as_bytes())?;
+                if let Some(login) = self.login(value.as_bytes()) {
+                    let found = self.policy.scanner.scan_text(&login).matches;
+                    self.found(&shown, found, Some(difference::SHOWN))?;
+                    self.found(&shown, self.as_shown(&login), Some(difference::SHOWN))?;
+                }
                 if self.policy.with_names() {
                     self.text(&shown, &[shown.as_bytes(), value.as_bytes()].concat())?;
                 }
                 self.texts.push(value.as_bytes().to_vec());
             }
+        }
+        if self.policy.strictness == Strictness::Hardened && selects(COOKIE.as_str()) {
+            self.crumbs(headers)?;
         }
         if self.texts.len() > 1 {
             self.texts.sort_unstable();
@@ -207,15 +220,52 @@ impl Scan<'_> {
     fn text(&mut self, header: &str, text: &[u8]) -> Result<(), HeaderFinding> {
         let found = self.policy.scanner.scan_text(text);
         self.warnings.extend(found.informational);
-        if found.matches.is_empty() {
+        let difference = found.matches.iter().find_map(|hit| hit.difference);
+        self.found(header, found.matches, difference)?;
+        self.found(header, self.as_shown(text), Some(difference::SHOWN))
+    }
+
+    /// What is found in a value as its reader sees it. Only in hardened mode.
+    fn as_shown(&self, text: &[u8]) -> Vec<Match> {
+        let read = if self.policy.strictness == Strictness::Hardened { shown(text) } else { None };
+        read.map(|read| self.policy.scanner.scan_text(&read).matches).unwrap_or_default()
+    }
+
+    /// Name and password of `Basic` authorization. Only in hardened mode.
+    fn login(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let (scheme, login) = value.split_at_checked(BASIC.len())?;
+        let is_basic = self.policy.strictness == Strictness::Hardened && scheme.eq_ignore_ascii_case(BASIC);
+        if is_basic { decode::base64(login.trim_ascii()).map(|login| login.bytes) } else { None }
+    }
+
+    /// A credential in neighbouring cookies.
+    fn crumbs(&mut self, headers: &HeaderMap) -> Result<(), HeaderFinding> {
+        let crumbs =
+            headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        let value = |crumb: &'_ [u8]| memchr::memchr(b'=', crumb).map(|at| at + 1);
+        let values: Vec<&[u8]> = crumbs
+            .filter_map(|crumb| Some(crumb[value(crumb)?..].trim_ascii()))
+            .filter(|value| !value.is_empty())
+            .collect();
+        if values.len() < 2 {
             return Ok(());
         }
-        Err(HeaderFinding {
-            header: header.to_owned(),
-            action: self.policy.action,
-            difference: self.difference.or(found.matches.iter().find_map(|hit| hit.difference)),
-            matches: found.matches,
-        })
+        let found = self.policy.scanner.scan_pieces(&values);
+        self.found("Cookie", found.into_iter().collect(), Some(difference::PIECES))
+    }
+
+    /// An error unless there are no matches. `difference`: what finds them.
+    fn found(
+        &self,
+        header: &str,
+        matches: Vec<Match>,
+        difference: Option<&'static str>,
+    ) -> Result<(), HeaderFinding> {
+        if matches.is_empty() {
+            return Ok(());
+        }
+        let difference = self.difference.or(difference);
+        Err(HeaderFinding { header: header.to_owned(), action: self.policy.action, difference, matches })
     }
 }
 

@@ -121,6 +121,48 @@ fn d_815_scans_the_method_in_hardened_mode_only() {
 }
 
 #[test]
+fn d_822_finds_a_credential_in_neighbouring_cookies() {
+    let cases: &[(&[(&str, &str)], bool)] = &[
+        (&[("cookie", "sid=1; a=AKIAIOSFOD; b=NN7EXAMPLE; c=dark")], true),
+        (&[("cookie", "b=AKIAIOSFOD"), ("cookie", "a=NN7EXAMPLE")], true),
+        (&[("cookie", "a=AKIAIOSFOD; b=NN7")], false),
+        (&[("cookie", "lang=sk; sid=d41d8cd98f00b204e9800998ecf8427e; a=123-45-; b=6789")], false),
+        (&[("cookie", "a=4111; b=1111; c=1111; d=1111")], false),
+    ];
+    for (list, caught) in cases {
+        let verdict =
+            |strictness| policy("sensitive", DEFAULT_SENSITIVE, &[], strictness).scan(&headers(list));
+        let found = verdict(Strictness::Hardened).finding.map(|finding| (finding.header, finding.difference));
+        assert_eq!(found, caught.then(|| ("Cookie".to_owned(), Some("D-822"))), "{list:?}");
+        let reference = verdict(Strictness::Reference);
+        assert!(reference.finding.is_none() || list.len() > 1, "{list:?}");
+    }
+}
+
+#[test]
+fn d_823_reads_values_as_they_are_shown() {
+    let base64 = "Basic dXNlcjpceDQxS0lBSU9TRk9ETk43RVhBTVBMRQ==";
+    let cases: &[(&str, &str, bool)] = &[
+        ("x-token", "&#65;KIAIOSFODNN7EXAMPLE", true),
+        ("x-token", "a=%26%23x41%3BKIAIOSFODNN7EXAMPLE", true),
+        ("x-token", "=?utf-8?Q?=41=4B=49=41IOSFODNN7EXAMPLE?=", true),
+        ("authorization", "Basic dXNlcjomIzY1O0tJQUlPU0ZPRE5ON0VYQU1QTEU=", true),
+        ("x-token", "a&amp;b &#8364; 100%25 =?utf-8?Q?=C3=A9?=", false),
+        ("authorization", "Basic dXNlcjpwYXNzd29yZA==", false),
+    ];
+    for &(name, value, caught) in cases {
+        let list = headers(&[(name, value)]);
+        let verdict = |strictness| policy("sensitive", DEFAULT_SENSITIVE, &[], strictness).scan(&list);
+        let found = verdict(Strictness::Hardened).finding.and_then(|finding| finding.difference);
+        assert_eq!(found, caught.then_some("D-823"), "{value}");
+        assert_eq!(verdict(Strictness::Reference), HeaderVerdict::default(), "{value}");
+    }
+    // Escapes in it are found as such.
+    let login = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened);
+    assert!(login.scan(&headers(&[("authorization", base64)])).finding.is_some());
+}
+
+#[test]
 fn prints_names_in_canonical_form() {
     for (name, wanted) in
         [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")]

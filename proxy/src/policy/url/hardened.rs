@@ -13,9 +13,11 @@ use muselet_rules::text;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::parse::decode_leniently;
-use super::quick::{self, DEPTH};
+use super::quick::{self, DEPTH, Quick};
 use super::{Pipeline, Scan, addresses, entropy, secrets, views};
 use crate::policy::address;
+use crate::policy::body::difference;
+use crate::policy::body::shown::shown;
 use crate::policy::verdict::{Label, UrlVerdict};
 
 /// Id of the difference about the letter case of host names.
@@ -23,13 +25,20 @@ pub(super) const HOST_CASE: &str = "D-401";
 /// Id of the difference about limits and trailing dots.
 pub(super) const TRAILING_DOT: &str = "D-416";
 
+/// Id of the difference about a credential in path and query.
+const PIECES: &str = difference::PIECES;
+/// Shortest piece of a credential in a path, bytes.
+const MIN_PIECE: usize = 4;
+/// Values that it may go on in.
+const MAX_PIECES: usize = 8;
+
 /// Most rounds of lenient percent-decoding.
 pub(super) const ROUNDS: usize = 16;
 
 type Check = fn(&Pipeline, &Scan<'_>) -> Option<UrlVerdict>;
 
 /// All differences that a URL alone decides, by id.
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 20] = [
     (HOST_CASE, folded_host),
     ("D-405", several_colons),
     ("D-402", unspecified_address),
@@ -47,12 +56,27 @@ const CHECKS: [(&str, Check); 17] = [
     ("D-413", canaries_always),
     ("D-418", encoded_runs),
     ("D-420", escapes),
+    ("D-421", as_shown),
+    ("D-422", phrases),
+    (PIECES, pieces),
 ];
 
 /// The first difference that blocks.
 pub(super) fn check(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    each(pipeline, scan).next()
+}
+
+/// The first difference about a secret.
+pub(super) fn secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    each(pipeline, scan).find(|verdict| matches!(verdict.label, Label::CoreDlp | Label::Dlp))
+}
+
+fn each(pipeline: &Pipeline, scan: &Scan<'_>) -> impl Iterator<Item = UrlVerdict> {
     let found = |(id, check): &(&'static str, Check)| Some(check(pipeline, scan)?.with_difference(id));
-    CHECKS.iter().find_map(found).or_else(|| literal_secrets_everywhere(pipeline, scan))
+    CHECKS
+        .iter()
+        .filter_map(found)
+        .chain(std::iter::once_with(|| literal_secrets_everywhere(pipeline, scan)).flatten())
 }
 
 /// Whether lower-casing turned a host name that is not ASCII into one that is: `gİthub.com` into `github.com`.
@@ -63,15 +87,6 @@ pub(super) fn is_folded(scan: &Scan<'_>) -> bool {
 fn folded_host(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if !is_folded(scan) {
         return None;
-    each(pipeline, scan).next()
-}
-
-/// The first difference about a secret.
-pub(super) fn secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    each(pipeline, scan).find(|verdict| matches!(verdict.label, Label::CoreDlp | Label::Dlp))
-}
-
-fn each(pipeline: &Pipeline, scan: &Scan<'_>) -> impl Iterator<Item = UrlVerdict> {
     }
     if pipeline.settings.strict && !pipeline.api_allowlist.is_empty() {
         let reason = format!("domain not in allowlist: {}", text::lossy(scan.url.host_name()));
@@ -337,14 +352,65 @@ fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     // A slash is a digit of base64, and ends a segment.
     let segments = views::segments(&path);
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
-    segments.chain([scan.lenient_query(), joined]).find_map(|text| {
-        pipeline.dlp.look_into_runs(text, |decoded| {
-            examine(pipeline, scan, decoded).or_else(|| canary(pipeline, decoded)).or_else(|| {
-                let has_phrase = pipeline.dlp.detects_seeds() && pipeline.dlp.seed_in(&text::lossy(decoded));
-                has_phrase.then(|| UrlVerdict::block(Label::Dlp, secrets::seed_reason()))
-            })
-        })
+    segments.chain([scan.lenient_query(), joined]).find_map(|text| in_runs(pipeline, scan, text))
+}
+
+fn in_runs(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8]) -> Option<UrlVerdict> {
+    pipeline.dlp.look_into_runs(text, |decoded| {
+        examine(pipeline, scan, decoded)
+            .or_else(|| canary(pipeline, decoded))
+            .or_else(|| phrase(pipeline, decoded))
     })
+}
+
+fn phrase(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
+    let has_phrase = pipeline.dlp.detects_seeds() && pipeline.dlp.seed_in(&text::lossy(text))
+        || pipeline.dlp.holds_phrase(text);
+    has_phrase.then(|| UrlVerdict::block(Label::Dlp, secrets::seed_reason()))
+}
+
+/// A seed phrase wherever it stands, in names of parameters for instance, and whatever is between its words.
+fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if !pipeline.dlp.detects_seeds() || pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan) {
+        return None;
+    }
+    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
+    phrase(pipeline, scan.query()).or_else(|| phrase(pipeline, &path))
+}
+
+/// Path and query with tag characters, character references and quoted-printable escapes read.
+fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if scan.raw.is_ascii() && memchr::memchr2(b'%', b'=', scan.raw).is_none() {
+        return None;
+    }
+    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
+    [scan.lenient_query(), &path].into_iter().filter_map(shown).find_map(|text| {
+        examine(pipeline, scan, &text)
+            .or_else(|| in_runs(pipeline, scan, &text))
+            .or_else(|| phrase(pipeline, &text))
+    })
+}
+
+/// A credential that begins with the last segment of the path and goes on in the query.
+fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    if scan.url.raw_query.is_empty() {
+        return None;
+    }
+    let last = views::segments(&scan.url.path).last().filter(|last| {
+        // No part of a credential is a word.
+        last.len() >= MIN_PIECE && !last.iter().all(|byte| byte.is_ascii_lowercase())
+    })?;
+    let values = views::pairs(&scan.url.raw_query).flat_map(|(name, value)| [name, value]);
+    let mut pieces: Vec<Cow<'_, [u8]>> = vec![Cow::Borrowed(last)];
+    let first = memchr::memchr(b'=', &scan.url.raw_query).is_some();
+    pieces.extend(
+        values.enumerate().filter(|(i, _)| !first || i % 2 == 1).map(|(_, value)| value).take(MAX_PIECES),
+    );
+    // Rules alone, without encodings, and not where they are exempt.
+    examine(pipeline, scan, &pieces.concat())?;
+    let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
+    let found = pipeline.dlp.scan_pieces(&pieces)?;
+    Some(UrlVerdict::block(Label::Dlp, format!("DLP match: {} ({})", found.name, found.severity)))
 }
 
 /// Path and query with the escapes of programming languages read, as in JSON that stands in a parameter, and with `%u0041`, as
@@ -359,7 +425,8 @@ fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
         }
         text::unescaped(&written)
     };
-    [scan.lenient_query(), &path].into_iter().filter_map(read).find_map(|text| examine(pipeline, scan, &text))
+    let texts = [scan.lenient_query(), &path].into_iter().filter_map(read);
+    texts.into_iter().find_map(|text| examine(pipeline, scan, &text).or_else(|| phrase(pipeline, &text)))
 }
 
 /// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in

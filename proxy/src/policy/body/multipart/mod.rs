@@ -135,7 +135,7 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
             into.push_packed(raw);
         }
         if !raw.is_empty() {
-            into.push(raw);
+            into.push_piece(raw);
         }
     }
     for name in [form_name, file_name] {

@@ -122,6 +122,21 @@ fn cases() -> Vec<Case> {
         case("D-113", FORM_DATA, |v| {
             part("Content-Type: application/json".into(), format!(r#"{{"k":"\u0041{}"}}"#, &v[1..]))
         }),
+        // A value that parts the pieces where they are sorted.
+        case("D-822", &["application/x-www-form-urlencoded"], |v| {
+            format!("x={}&y={}&m=B-", &v[..10], &v[10..]).into_bytes()
+        }),
+        case("D-822", JSON, |v| {
+            format!(r#"{{"x":"{}","y":"{}","m":"B-"}}"#, &v[..10], &v[10..]).into_bytes()
+        }),
+        case("D-822", FORM_DATA, |v| {
+            let field =
+                |value: &str| format!("--B\r\nContent-Disposition: form-data; name=f\r\n\r\n{value}\r\n");
+            format!("{}{}{}--B--\r\n", field(&v[..10]), field(&v[10..]), field("B-")).into_bytes()
+        }),
+        case("D-823", &["application/x-www-form-urlencoded"], |v| {
+            format!("a=1&k=%26%2365%3B{}", &v[1..]).into_bytes()
+        }),
         case("D-816", &["application/gzip"], |v| gzip(v.as_bytes())),
         case("D-816", &["application/octet-stream"], |v| {
             gzip(&gzip(format!(r#"{{"k":"{}\t{}"}}"#, &v[..10], &v[10..]).as_bytes()))

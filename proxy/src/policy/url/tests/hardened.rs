@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 47] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 53] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -195,6 +195,48 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 47] = [
         "D-420",
         "core_dlp",
         "https://example.com/?k=100%unit&j=%u0041%u004bIB4OSF",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%26%2365%3BKIAIOSFODNN7EXAMPLE",
+        "D-421",
+        "core_dlp",
+        "https://example.com/?k=%26%2365%3BKIB4OSF",
+    ),
+    (
+        "B",
+        "https://example.com/?k=%F3%A0%81%81%F3%A0%81%8B%F3%A0%81%89%F3%A0%81%81%F3%A0%81%81%F3%A0%81%81%F3%A0%81%81%F3%A0%81%81AAAAAAAAAAAA",
+        "D-421",
+        "core_dlp",
+        "https://example.com/?k=%F3%A0%81%81%F3%A0%81%8BAAAAAAAAAAAA",
+    ),
+    (
+        "B",
+        "https://example.com/?abandon+abandon+abandon+abandon+abandon+abandon+abandon+abandon+abandon+abandon+abandon+about=1",
+        "D-422",
+        "dlp",
+        "https://example.com/?abandon+ability+able+about=1",
+    ),
+    (
+        "B",
+        "https://example.com/v1/AKIAIOSFOD?q=NN7EXAMPLE",
+        "D-822",
+        "dlp",
+        "https://example.com/v1/AKIB4OSFOD?q=NN7EXAMPLE",
+    ),
+    (
+        "B",
+        "https://example.com/v1/AKIAIOSFOD?q=NN7EXA&r=MPLE",
+        "D-822",
+        "dlp",
+        "https://example.com/v1/search?q=AKIAIOSFOD&r=NN7EX",
+    ),
+    (
+        "B",
+        "https://example.com/?k=41.4b.49.41.49.4f.53.46.4f.44.4e.4e.37.45.58.41.4d.50.4c.45",
+        "D-418",
+        "core_dlp",
+        "https://example.com/?k=68.65.6c.6c.6f.20.77.6f.72.6c.64.20.61.67.61.69.6e",
     ),
 ];
 
