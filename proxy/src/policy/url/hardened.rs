@@ -13,7 +13,7 @@ use muselet_rules::text;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::parse::decode_leniently;
-use super::quick::{self, DEPTH, Quick};
+use super::quick::{self, DEPTH};
 use super::{Pipeline, Scan, addresses, entropy, secrets, views};
 use crate::policy::address;
 use crate::policy::body::difference;
@@ -371,7 +371,7 @@ fn phrase(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
 
 /// A seed phrase wherever it stands, in names of parameters for instance, and whatever is between its words.
 fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if !pipeline.dlp.detects_seeds() || pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan) {
+    if !pipeline.dlp.detects_seeds() || scan.cleared.phrases {
         return None;
     }
     let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
@@ -380,7 +380,7 @@ fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Path and query with tag characters, character references and quoted-printable escapes read.
 fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if scan.raw.is_ascii() && memchr::memchr2(b'%', b'=', scan.raw).is_none() {
+    if scan.raw.is_ascii() && memchr::memchr(b'%', scan.raw).is_none() {
         return None;
     }
     let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);

@@ -35,6 +35,8 @@ pub(super) struct Cleared {
     pub rules: bool,
     /// No part decodes to anything that a rule matches or a seed phrase may be in.
     pub decodings: bool,
+    /// No text of the URL can hold a seed phrase.
+    pub phrases: bool,
 }
 
 impl Quick {
@@ -56,7 +58,7 @@ impl Quick {
         let rules = decodings
             && (self.is_settled(dlp, scan) || !self.some_part_matches(dlp, scan))
             && !self.some_join_matches(dlp, scan);
-        Cleared { rules, decodings }
+        Cleared { rules, decodings, phrases: false }
     }
 
     /// Whether the conditions of no rule are met anywhere but in joins and decodings. Paths, keys and values are parts of the

@@ -101,9 +101,10 @@ fn patterns(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str
 }
 
 /// Seed phrases in their own list of texts. (spec: url-scan §12.3)
-fn seed_phrase(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
+fn seed_phrase(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Option<Cow<'static, str>> {
     let dlp = &pipeline.dlp;
-    if !dlp.detects_seeds() || (pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan)) {
+    scan.cleared.phrases = pipeline.quick.is_some() && Quick::has_no_seed_phrase(scan);
+    if !dlp.detects_seeds() || scan.cleared.phrases {
         return None;
     }
     let is_quick = pipeline.quick.is_some();

@@ -142,7 +142,11 @@ pub(in super::super) fn may_hold_runs(text: &[u8]) -> bool {
 
 /// Whether there may be groups of hex digits.
 pub(in super::super) fn may_hold_groups(text: &[u8]) -> bool {
+    let begins = |three: &&[u8]| {
+        !three[0].is_ascii_alphanumeric() && three[1].is_ascii_digit() && three[2].is_ascii_alphanumeric()
+    };
     text.iter().filter(|byte| byte.is_ascii_digit()).count() >= MIN_GROUPS as usize
+        && text.windows(3).filter(begins).nth(1).is_some()
 }
 
 /// Decodes every run of base64, hex or base32 letters, whatever stands around it, and in what that gives every run, escape
