@@ -11,12 +11,11 @@ const MAX_GROUP: usize = 16;
 
 /// Gives the bytes of every row of groups to `found`: of two and more groups of even length, with up to four characters that are
 /// neither letters nor digits between two of them, and `0x` before a group at will. What begins escapes of other kinds ends a row, and
-/// so does a slash, at which texts are cut. Only what is printable for
-/// [`MIN_BYTES`] in a row is given.
+/// so does a slash, at which texts are cut. Only what is printable for [`MIN_BYTES`] in a row is given, and no row without a digit
+/// above nine: columns of measurements are decimal.
 pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
-    let mut bytes = Vec::new();
-    let (mut groups, mut end) = (0, 0);
-    let mut at = 0;
+    let mut row = Row::default();
+    let (mut at, mut end) = (0, 0);
     while at < text.len() {
         if !text[at].is_ascii_alphanumeric() {
             at += 1;
@@ -31,25 +30,40 @@ pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
         let between = &text[end..at];
         let parts = |byte: &u8| !byte.is_ascii() || b"/=%\\".contains(byte);
         if !is_group || between.len() > MAX_BETWEEN || between.iter().any(parts) {
-            end_row(&mut bytes, &mut groups, &mut found);
+            row.end(&mut found);
         }
         if is_group {
-            bytes.extend(digits.chunks_exact(2).map(|pair| hex_value(pair[0]) << 4 | hex_value(pair[1])));
-            groups += 1;
+            row.bytes.extend(digits.chunks_exact(2).map(|pair| hex_value(pair[0]) << 4 | hex_value(pair[1])));
+            row.groups += 1;
+            row.is_decimal &= digits.iter().all(u8::is_ascii_digit);
         }
         at += word;
         end = at;
     }
-    end_row(&mut bytes, &mut groups, &mut found);
+    row.end(&mut found);
 }
 
-fn end_row(bytes: &mut Vec<u8>, groups: &mut usize, found: &mut impl FnMut(&[u8])) {
-    let mut printable = bytes.split(|byte| !matches!(byte, b' '..=b'~'));
-    if *groups > 1 && printable.any(|part| part.len() >= MIN_BYTES) {
-        found(bytes);
+struct Row {
+    bytes: Vec<u8>,
+    groups: usize,
+    is_decimal: bool,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Row { bytes: Vec::new(), groups: 0, is_decimal: true }
     }
-    bytes.clear();
-    *groups = 0;
+}
+
+impl Row {
+    fn end(&mut self, found: &mut impl FnMut(&[u8])) {
+        let mut printable = self.bytes.split(|byte| !matches!(byte, b' '..=b'~'));
+        if self.groups > 1 && !self.is_decimal && printable.any(|part| part.len() >= MIN_BYTES) {
+            found(&self.bytes);
+        }
+        self.bytes.clear();
+        (self.groups, self.is_decimal) = (0, true);
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +98,7 @@ mod tests {
             "=68=65=6c=6c=6f=20=77=6f=72=6c=64",
             "0b2f5c1e-8d1c-4a57-9f0e-3d0a6c1b7e21 2026-11-23 13:06:17",
             "12 34 56 78 90 12 34 56 78 90 12",
+            "74, 70, 72, 76, 61, 62, 63, 64, 65, 66, 67, 68, 69",
             "",
         ];
         for text in none {

@@ -13,6 +13,9 @@ const ROUNDS: usize = 4;
 /// The value percent-decoded, with tag characters, character references and quoted-printable escapes read, and without the highest bit of bytes that
 /// are no text with it; `None` if there is nothing of these but percent-escapes, which every scan reads.
 pub(crate) fn shown(value: &[u8]) -> Option<Vec<u8>> {
+    if value.is_ascii() && memchr::memchr3(b'%', b'&', b'=', value).is_none() {
+        return None;
+    }
     let decoded = text::percent_decode_lenient(value, ROUNDS);
     let spelled = text::spelled_in_tags(&decoded);
     let plain = spelled.as_deref().unwrap_or(&decoded);
