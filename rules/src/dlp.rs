@@ -68,6 +68,8 @@ pub const ENV_LEAK: &str = "Environment Variable Leak";
 pub const FILE_LEAK: &str = "Known Secret Leak";
 /// Length of the shortest seed phrase, bytes.
 pub const SHORTEST_PHRASE: usize = seed::MIN_PHRASE;
+/// Pieces that are put together at most: each is asked whether a match begins with it.
+pub const MOST_PIECES: usize = 32;
 /// Shortest piece that a match across pieces begins with, bytes.
 const MIN_PIECE: usize = 4;
 /// Severity of every finding that no rule table names.
@@ -495,7 +497,8 @@ impl Scanner {
 
     /// What is found where pieces are put together in their order and begins with one of them: the first match, if it enforces. Rules
     /// with a check, of low severity and about the edges of a text are left out, and so are pieces of three bytes and less: others
-    /// make such matches by chance, as the name of a language and a checksum do (`sk`, 32 hex digits).
+    /// make such matches by chance, as the name of a language and a checksum do (`sk`, 32 hex digits). Nothing of more than
+    /// [`MOST_PIECES`].
     pub fn scan_pieces(&self, pieces: &[&[u8]]) -> Option<Match> {
         let rules = || self.core.rules.iter().chain(&self.main.rules);
         let by_chance = |rule: &Rule| {
@@ -505,6 +508,9 @@ impl Scanner {
         let counts = |m: &Match| !rules().any(|rule| by_chance(rule) && *rule.spec().name == *m.name);
         let found =
             |text: &[u8]| -> Vec<Match> { self.scan_text(text).matches.into_iter().filter(counts).collect() };
+        if !(2..=MOST_PIECES).contains(&pieces.len()) {
+            return None;
+        }
         let all = pieces.concat();
         if found(&all).is_empty() {
             return None;

@@ -188,7 +188,7 @@ pub(crate) fn without_unseen(text: &[u8], out: &mut Vec<u8>) {
 const MIN_TAGS: usize = 8;
 
 /// The text with tag characters, which have no glyph, as the ASCII characters that each of them stands for. None where there
-/// is no run of [`MIN_TAGS`] of them. The result holds none.
+/// is no run of eight of them. The result holds none.
 pub fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
     let tag = |at: usize| match text.get(at..at + 4) {
         Some(&[0xf3, 0xa0, page @ (0x80 | 0x81), low @ 0x80..=0xbf]) => Some((page & 1) << 6 | low & 0x3f),

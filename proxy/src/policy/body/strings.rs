@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
-use muselet_rules::dlp::{Scanner, TextResult};
+use muselet_rules::dlp::{MOST_PIECES, Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
 use super::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
 
 /// Strings that are put together at most as pieces of one credential.
-const MAX_PIECES: usize = 32;
+const MAX_PIECES: usize = MOST_PIECES;
 /// Bytes of the longest of them.
 const MAX_PIECE_BYTES: usize = 1 << 10;
 /// Strings among which they are looked for.

@@ -247,9 +247,6 @@ impl Scan<'_> {
             .filter_map(|crumb| Some(crumb[value(crumb)?..].trim_ascii()))
             .filter(|value| !value.is_empty())
             .collect();
-        if values.len() < 2 {
-            return Ok(());
-        }
         let found = self.policy.scanner.scan_pieces(&values);
         self.found("Cookie", found.into_iter().collect(), Some(difference::PIECES))
     }

@@ -122,7 +122,14 @@ fn d_815_scans_the_method_in_hardened_mode_only() {
 
 #[test]
 fn d_822_finds_a_credential_in_neighbouring_cookies() {
+    let among = |others: usize| {
+        let others = (0..others).map(|n| format!("c{n}=dark; ")).collect::<String>();
+        format!("{others}a=AKIAIOSFOD; b=NN7EXAMPLE")
+    };
+    let (few, many) = (among(30), among(31));
     let cases: &[(&[(&str, &str)], bool)] = &[
+        (&[("cookie", &few)], true),
+        (&[("cookie", &many)], false),
         (&[("cookie", "sid=1; a=AKIAIOSFOD; b=NN7EXAMPLE; c=dark")], true),
         (&[("cookie", "b=AKIAIOSFOD"), ("cookie", "a=NN7EXAMPLE")], true),
         (&[("cookie", "a=AKIAIOSFOD; b=NN7")], false),
