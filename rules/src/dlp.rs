@@ -530,7 +530,7 @@ impl Scanner {
     /// Whether `text` holds a seed phrase, whatever stands between its words; false when detection is off.
     #[must_use]
     pub fn holds_phrase(&self, text: &[u8]) -> bool {
-        let Some(settings) = self.seed else { return false };
+        let Some(settings) = self.seed.filter(|_| text.len() >= seed::MIN_FOLDED) else { return false };
         let mut checks = seed::Checks::limited();
         let between = seed::Between::AnyPunctuation;
         (seed::possible(text, settings.min_words, between) || seed::holds_disguised_letter(text))

@@ -194,6 +194,7 @@ pub fn spelled_in_tags(text: &[u8]) -> Option<Vec<u8>> {
         Some(&[0xf3, 0xa0, page @ (0x80 | 0x81), low @ 0x80..=0xbf]) => Some((page & 1) << 6 | low & 0x3f),
         _ => None,
     };
+    memchr::memmem::find(text, &[0xf3, 0xa0])?;
     let mut out = Vec::new();
     let (mut copied, mut from, mut longest) = (0, 0, 0);
     while let Some(at) = memchr::memmem::find(&text[from..], &[0xf3, 0xa0]).map(|at| from + at) {

@@ -21,8 +21,7 @@ pub(crate) fn shown(value: &[u8]) -> Option<Vec<u8>> {
     let plain = spelled.as_deref().unwrap_or(&decoded);
     let read = text::without_references(plain);
     let unquoted = mime::unquoted(read.as_deref().unwrap_or(plain));
-    let seven_bits =
-        || Some(value.iter().map(|byte| byte & 0x7f).collect()).filter(|_| !text::is_utf8(value));
+    let seven_bits = || (!text::is_utf8(value)).then(|| value.iter().map(|byte| byte & 0x7f).collect());
     unquoted.or(read).or(spelled).or_else(seven_bits)
 }
 

@@ -185,13 +185,12 @@ fn gated_rules(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// The path, decoded until it settles, also where the reference decodes it once.
 fn path_decoded_again(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    let path = &*scan.url.path;
-    let decoded = text::percent_decode_lenient(path, ROUNDS);
-    if *decoded == *path {
+    let decoded = scan.lenient_path();
+    if *decoded == *scan.url.path {
         return None;
     }
-    examine(pipeline, scan, &decoded)
-        .or_else(|| text::strip_noise(&decoded).and_then(|stripped| examine(pipeline, scan, &stripped)))
+    examine(pipeline, scan, decoded)
+        .or_else(|| text::strip_noise(decoded).and_then(|stripped| examine(pipeline, scan, &stripped)))
 }
 
 /// Pieces of the query that the reference's reader drops: with a raw `;`, or with a bad escape.
@@ -309,13 +308,13 @@ fn invalid_bytes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     {
         return None;
     }
-    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
-    [scan.lenient_query(), &path].into_iter().filter(|text| std::str::from_utf8(text).is_err()).find_map(
-        |text| {
+    [scan.lenient_query(), scan.lenient_path()]
+        .into_iter()
+        .filter(|text| std::str::from_utf8(text).is_err())
+        .find_map(|text| {
             let valid: Vec<u8> = text.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect();
             examine(pipeline, scan, &valid)
-        },
-    )
+        })
 }
 
 /// The host as it was written, also without dots: escapes hide what it looks like in the canonical string.
@@ -348,9 +347,8 @@ fn canary(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
 
 /// Encoded data in quotes, behind a name, in JSON or cut in two between parameters, as it is found in bodies.
 fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
     // A slash is a digit of base64, and ends a segment.
-    let segments = views::segments(&path);
+    let segments = views::segments(scan.lenient_path());
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
     segments.chain([scan.lenient_query(), joined]).find_map(|text| in_runs(pipeline, scan, text))
 }
@@ -374,8 +372,7 @@ fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if !pipeline.dlp.detects_seeds() || scan.cleared.phrases {
         return None;
     }
-    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
-    phrase(pipeline, scan.query()).or_else(|| phrase(pipeline, &path))
+    phrase(pipeline, scan.query()).or_else(|| phrase(pipeline, scan.lenient_path()))
 }
 
 /// Path and query with tag characters, character references and quoted-printable escapes read.
@@ -383,8 +380,7 @@ fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if scan.raw.is_ascii() && memchr::memchr(b'%', scan.raw).is_none() {
         return None;
     }
-    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
-    [scan.lenient_query(), &path].into_iter().filter_map(shown).find_map(|text| {
+    [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(shown).find_map(|text| {
         examine(pipeline, scan, &text)
             .or_else(|| in_runs(pipeline, scan, &text))
             .or_else(|| phrase(pipeline, &text))
@@ -417,7 +413,6 @@ fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 /// JavaScript's `escape` writes.
 fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     memchr::memchr2(b'%', b'\\', scan.raw)?;
-    let path = text::percent_decode_lenient(&scan.url.path, ROUNDS);
     let read = |text: &[u8]| {
         let mut written = Cow::Borrowed(text);
         for at in memchr::memmem::find_iter(text, b"%u") {
@@ -425,7 +420,7 @@ fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
         }
         text::unescaped(&written)
     };
-    let texts = [scan.lenient_query(), &path].into_iter().filter_map(read);
+    let texts = [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(read);
     texts.into_iter().find_map(|text| examine(pipeline, scan, &text).or_else(|| phrase(pipeline, &text)))
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Scan<'u> {
     canonical: OnceCell<Cow<'u, [u8]>>,
     query: OnceCell<Vec<u8>>,
     lenient_query: OnceCell<Vec<u8>>,
+    lenient_path: OnceCell<Vec<u8>>,
     decoded_canonical: OnceCell<Vec<u8>>,
     parameters: OnceCell<Parameters>,
     values: OnceCell<Values>,
@@ -69,6 +70,7 @@ impl<'u> Scan<'u> {
             canonical: OnceCell::new(),
             query: OnceCell::new(),
             lenient_query: OnceCell::new(),
+            lenient_path: OnceCell::new(),
             decoded_canonical: OnceCell::new(),
             parameters: OnceCell::new(),
             values: OnceCell::new(),
@@ -119,6 +121,13 @@ impl<'u> Scan<'u> {
     pub(super) fn lenient_query(&self) -> &[u8] {
         decoded_once(&self.lenient_query, &self.url.raw_query, b'%', |raw| {
             text::percent_decode_lenient(raw, ROUNDS)
+        })
+    }
+
+    /// The path, decoded in the same way until it settles.
+    pub(super) fn lenient_path(&self) -> &[u8] {
+        decoded_once(&self.lenient_path, &self.url.path, b'%', |path| {
+            text::percent_decode_lenient(path, ROUNDS)
         })
     }
 

@@ -96,19 +96,25 @@ impl<'t> Survey<'t> {
 /// Decimal digits in ten bytes of text, however they are grouped: the first of each two hex digits of ASCII is one.
 const MIN_GROUPS: u32 = 10;
 
-/// Whether some decimal digits stand like the first ones of groups of hex digits: in a row of so many, each as far behind the last
-/// as a group and what is behind it are long, with no digit before each one.
+/// Whether some decimal digits stand like the first ones of each two hex digits in groups: in a row of so many, each group as far
+/// behind the last as it and what may be between them are long, with no digit before each one.
 fn stand_in_groups(decimals: u128) -> bool {
-    // Distance, and groups with ten bytes: of one, of two, of four, and of one with `0x` before it.
-    const ROWS: [(u32, u32); 5] = [(3, 8), (4, 8), (5, 4), (6, 8), (9, 3)];
-    let firsts = decimals & !(decimals << 1);
-    ROWS.iter().any(|&(distance, groups)| {
+    let ones = decimals & !(decimals << 1);
+    let twos = decimals & decimals >> 2;
+    let fours = twos & twos >> 4;
+    let eights = fours & fours >> 8;
+    let in_row = |firsts: u128, distance: u32, doublings: u32| {
         let mut row = firsts;
-        (1..groups).all(|_| {
-            row = firsts & row >> distance;
+        (0..doublings).all(|n| {
+            row &= row >> (distance << n);
             row != 0
         })
-    })
+    };
+    // Of the shortest distance to the longest, which has `0x` before a group and four characters between two.
+    let of_one = (3..=8).any(|distance| in_row(ones, distance, 3));
+    let of_two = || (5..=10).any(|distance| in_row(ones & twos, distance, 2));
+    let of_four = || (9..=14).any(|distance| in_row(ones & fours, distance, 1));
+    ones & eights != 0 || of_one || of_two() || ones & fours != 0 && of_four()
 }
 
 /// A run that decodes to something of interest.

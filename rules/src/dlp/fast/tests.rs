@@ -599,3 +599,28 @@ fn only_assignments_match_with_few_ascii_characters() {
     let kernel = scanner().kernel;
     assert_eq!((kernel.stretch(), kernel.stretch_without_equals()), (6, 11));
 }
+
+#[test]
+fn groups_of_hex_digits_are_seen_wherever_they_stand() {
+    let bytes = b"AKIAIOSFODNN7EXAMPLE";
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A group may begin with a byte of something else.
+    let texts = [hex.clone(), format!("00{hex}"), format!("001122{hex}00")];
+    for (text, group) in texts.iter().flat_map(|text| [2, 4, 8, 16].map(|group| (text, group))) {
+        for (before, between) in
+            ["", "0x"].into_iter().flat_map(|b| [":", ", ", "\",\"", "\", \""].map(|c| (b, c)))
+        {
+            let groups: Vec<String> = text
+                .as_bytes()
+                .chunks(group)
+                .map(|digits| format!("{before}{}", String::from_utf8_lossy(digits)))
+                .collect();
+            let row = groups.join(between);
+            for offset in 0..64 {
+                let text = format!("{}{row} and what follows", " ".repeat(offset));
+                let found = Survey::new(text.as_bytes()).groups;
+                assert!(found.start <= offset && found.end >= offset + row.len(), "{text}: {found:?}");
+            }
+        }
+    }
+}
