@@ -130,6 +130,8 @@ fn remarks_on_settings_that_do_not_do_what_they_seem_to() {
         ("fetch_proxy: {monitoring: {blocklist: ['b\u{fc}cher.test']}}", "fetch_proxy.monitoring.blocklist"),
         ("tls_interception: {passthrough_domains: ['*']}", "tls_interception.passthrough_domains"),
         ("forward_proxy: {redirect_websocket_hosts: ['a b']}", "forward_proxy.redirect_websocket_hosts"),
+        ("suppress: [{rule: Jailbrake Attempt, path: '*'}]", "suppress"),
+        ("suppress: [{rule: AWS Access ID, path: '*'}]", "suppress"),
     ] {
         assert_eq!(fields(yaml, &surroundings()), [field], "{yaml:?}");
         assert!(fields(yaml, &exact()).is_empty(), "{yaml:?}");
@@ -137,6 +139,8 @@ fn remarks_on_settings_that_do_not_do_what_they_seem_to() {
     assert!(fields("mode: audit\nenforce: false", &surroundings()).is_empty());
     let usual = "fetch_proxy: {monitoring: {blocklist: [A.test., '*.b.test', '2001:db8::1', 192.0.2.1, localhost, x_y-z]}}";
     assert!(fields(usual, &surroundings()).is_empty());
+    let suppressed = "suppress: [{rule: prompt injection, path: '*'}, {rule: own, path: '*'}]\nresponse_scanning: {patterns: [{name: Own, regex: zzz}]}";
+    assert!(fields(suppressed, &surroundings()).is_empty());
 }
 
 #[test]

@@ -4,11 +4,14 @@
 
 use std::net::IpAddr;
 
+use muselet_rules::{dlp, injection};
+
 use super::Context;
 use super::quoted;
 use crate::Strictness;
 use crate::config::defaults::ALLOWED_WITHOUT_FILE;
 use crate::config::schema::Config;
+use crate::policy::response::same_name;
 
 /// A remark: on which key, when, and what to say.
 type Remark = (&'static str, fn(&Config) -> bool, &'static str);
@@ -132,11 +135,36 @@ fn never_matches(entry: &str) -> Option<&'static str> {
     }
 }
 
+/// Why an entry of `suppress` for this rule drops no finding; none when it may.
+fn never_suppresses(rule: &str, config: &Config) -> Option<&'static str> {
+    let is_it = |name: &str| same_name(name, rule);
+    let about_responses = || {
+        config.response_scanning.patterns.iter().any(|pattern| is_it(&pattern.name))
+            || injection::core_rules().iter().any(|spec| is_it(&spec.name))
+    };
+    let about_requests = || {
+        config.dlp.patterns.iter().any(|pattern| is_it(&pattern.name))
+            || dlp::core_rules().iter().any(|spec| is_it(&spec.name))
+    };
+    if about_responses() {
+        None
+    } else if about_requests() {
+        Some("only findings in responses are suppressed - for requests, see exempt_domains of the pattern")
+    } else {
+        Some("no rule of response_scanning has this name")
+    }
+}
+
 pub fn without_effect(config: &mut Config, context: &mut Context<'_>) -> Result<(), String> {
     if config.muselet.strictness == Strictness::Hardened {
         for (field, applies, message) in REMARKS {
             if applies(config) {
                 context.advise(field, (*message).to_owned());
+            }
+        }
+        for (i, entry) in config.suppress.iter().enumerate() {
+            if let Some(why) = never_suppresses(&entry.rule, config) {
+                context.advise("suppress", format!("[{i}] {} has no effect - {why}", quoted(&entry.rule)));
             }
         }
         let monitoring = &config.fetch_proxy.monitoring;

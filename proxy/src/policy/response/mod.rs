@@ -32,6 +32,7 @@ pub use media::MediaExposure;
 pub use settings::{Action, MediaSettings, Settings, ShieldOversize, ShieldSettings, SseSettings};
 pub use shield::Report as ShieldReport;
 pub use sse::{Cut, Reported, SseScanner, Step};
+pub(crate) use suppress::same_name;
 pub use suppress::{Suppression, Suppressions};
 pub use taint::{TaintLevel, TaintSource, source_level};
 pub use types::{

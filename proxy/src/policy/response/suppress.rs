@@ -39,7 +39,7 @@ impl Suppressions {
 }
 
 /// Go's `EqualFold` for the names that occur.
-fn same_name(a: &str, b: &str) -> bool {
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
 }
 
