@@ -8,6 +8,7 @@ pub mod dlp;
 pub mod goregex;
 pub mod injection;
 pub mod json;
+pub mod order;
 pub mod redact;
 pub mod scratch;
 pub mod text;

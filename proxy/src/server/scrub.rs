@@ -8,6 +8,7 @@
 mod dictionary;
 
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use muselet_rules::order::sorted;
 
 use crate::policy::url::parse::{Part, encode_into, query_pairs};
 
@@ -116,7 +117,7 @@ pub fn without_agent(query: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     // Stable: values of one key keep their order.
-    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let pairs = sorted(pairs, |(a, _), (b, _)| a.cmp(b));
     let mut out = Vec::with_capacity(query.len());
     for (key, value) in &pairs {
         if !out.is_empty() {

@@ -136,14 +136,15 @@ impl Resolver {
             Ok(Ok(answer)) => answer,
             Ok(Err(GivenUp)) | Err(_) => Err(NetError::Timeout),
         };
-        let mut addresses = match answer {
+        let addresses = match answer {
             Err(NetError::Timeout) => return Err(fail("i/o timeout")),
             Err(error) if error.is_no_records_found() => return Err(fail("no such host")),
             Err(error) => return Err(fail(&error.to_string())),
             Ok(addresses) => addresses,
         };
         // Containers usually have no IPv6 route; the order within a family stays the server's.
-        addresses.sort_by_key(IpAddr::is_ipv6);
+        let (mut addresses, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
+        addresses.extend(others);
         if addresses.is_empty() { Err(fail("no such host")) } else { Ok(addresses.into()) }
     }
 }

@@ -10,6 +10,7 @@ use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::classes::CLASSES;
 use super::{CompileError, Dictionary, Limits, Settings};
+use crate::order::sorted;
 
 /// Upper bound of one compiled pattern in bytes. Counted shapes such as 128 hex digits need more than the default.
 const SIZE_LIMIT: usize = 64 << 20;
@@ -119,7 +120,7 @@ impl Redactor {
         }
         found.retain(|(_, hit)| !hit.range.is_empty());
         // Stable: what is equal in all three keeps the order of evaluation.
-        found.sort_by(|(p, a), (q, b)| {
+        let found = sorted(found, |(p, a), (q, b)| {
             (q.cmp(p)).then(a.range.start.cmp(&b.range.start)).then(b.range.len().cmp(&a.range.len()))
         });
         let mut taken: std::collections::BTreeMap<usize, Hit<'_>> = std::collections::BTreeMap::new();
@@ -150,7 +151,7 @@ fn alternation(dictionary: &Dictionary) -> Option<String> {
     if entries.is_empty() {
         return None;
     }
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.len()));
+    let entries = sorted(entries, |a, b| b.len().cmp(&a.len()));
     let flags = if dictionary.case_insensitive { "(?i)" } else { "" };
     let edge = if dictionary.word_boundary { r"(?-u:\b)" } else { "" };
     let body: Vec<String> = entries.into_iter().map(regex::escape).collect();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Redactor, Refusal};
 use crate::json::{Document, Kind, Node, push_escaped};
+use crate::order::sorted;
 
 /// A body that may be forwarded.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,9 +114,8 @@ impl Rewriter<'_> {
 
     /// Members are numbered by their original names and written by their new ones, both sorted.
     fn object(&mut self, node: Node<'_, '_>, depth: usize) -> Result<(), Refusal> {
-        let mut members: Vec<_> =
-            node.members().map(|(name, value)| (name.string().decode(), value)).collect();
-        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let members = node.members().map(|(name, value)| (name.string().decode(), value)).collect();
+        let members = sorted(members, |(a, _), (b, _)| a.cmp(b));
         let mut written: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut plain: Vec<(String, Node<'_, '_>)> = Vec::with_capacity(members.len());
         let mut renamed = false;

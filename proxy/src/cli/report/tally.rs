@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use muselet_rules::order::sorted;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -220,7 +221,7 @@ impl Tally {
 fn listed(counts: &Counts, by_count: bool) -> Value {
     let mut entries: Vec<(&String, &[usize; 2])> = counts.iter().collect();
     if by_count {
-        entries.sort_by_key(|(_, [count, _])| std::cmp::Reverse(*count));
+        entries = sorted(entries, |(_, [a, _]), (_, [b, _])| b.cmp(a));
         entries.truncate(LONGEST);
     }
     let entries = entries.into_iter().map(|(name, [count, blocks])| {

@@ -2,7 +2,7 @@
 //!
 //! Spec: config §9.5, in its order. Actions, thresholds and limits are not compared; that is the reference's choice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::super::grammar::{cidr, lower, network, quoted};
 use super::super::schema::{
@@ -541,9 +541,9 @@ fn envelope_and_redaction(f: &mut Findings<'_>) {
                 "mediation envelope signing key_id changed from {before} to {after} — verifiers must have the new public key published"
             ),
         );
-        let kept: BTreeSet<&String> = new.signed_components.iter().collect();
-        let before: BTreeSet<&String> = old.signed_components.iter().collect();
-        let removed: Vec<&str> = before.difference(&kept).map(|component| component.as_str()).collect();
+        let mut removed = BTreeSet::new();
+        removed.extend(old.signed_components.iter().filter(|name| !new.signed_components.contains(name)));
+        let removed: Vec<&str> = removed.into_iter().map(String::as_str).collect();
         f.add_if(
             !removed.is_empty(),
             "mediation_envelope.signed_components",
@@ -577,7 +577,7 @@ fn envelope_and_redaction(f: &mut Findings<'_>) {
 
 /// Entries that are new, ignoring case, joined.
 fn added_domains(before: &[String], after: &[String]) -> String {
-    let known: BTreeSet<String> = before.iter().map(|domain| lower(domain)).collect();
+    let known: HashSet<String> = before.iter().map(|domain| lower(domain)).collect();
     let added: Vec<&str> =
         after.iter().filter(|domain| !known.contains(&lower(domain))).map(String::as_str).collect();
     added.join(", ")

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
+use muselet_rules::order;
 use muselet_rules::text::is_utf8;
 
 use super::codes::Codes;
@@ -218,10 +219,9 @@ struct Step<'d, 'a> {
 
 /// Members sorted by decoded name; a member that a later one of the same name replaces is marked.
 fn members<'d, 'a>(object: Node<'d, 'a>) -> Vec<(Node<'d, 'a>, Node<'d, 'a>, bool)> {
-    let mut members: Vec<_> =
-        object.members().map(|(name, value)| (name.string().decode(), name, value)).collect();
+    let members = object.members().map(|(name, value)| (name.string().decode(), name, value)).collect();
     // Stable: members of the same name keep their order.
-    members.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let members = order::sorted(members, |(a, ..), (b, ..)| a.cmp(b));
     let shadowed: Vec<bool> = members
         .iter()
         .enumerate()

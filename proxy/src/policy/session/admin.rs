@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use muselet_rules::order::sorted;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -180,14 +181,13 @@ impl Sessions {
     #[must_use]
     pub fn list(&self, tier: Option<Tier>) -> Vec<Snapshot> {
         let table = self.lock();
-        let mut list: Vec<Snapshot> = table
+        let list = table
             .sessions
             .iter()
             .filter(|(_, s)| tier.is_none_or(|tier| s.tier == tier))
             .map(|(key, s)| s.snapshot(key))
             .collect();
-        list.sort_by(|a, b| a.key.cmp(&b.key));
-        list
+        sorted(list, |a, b| a.key.cmp(&b.key))
     }
 
     /// One session.

@@ -259,7 +259,7 @@ async fn serve_http1<S>(tunnel: Arc<Tunnel>, tls: ClientTls<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = Limits { head: HEAD, request: UNLIMITED, idle: UNLIMITED, write: None };
+    let limits = Limits { head: HEAD, request: UNLIMITED, idle: UNLIMITED, ..Limits::MAIN };
     let connection = connection(&tunnel, limits);
     let shared = &tunnel.exchange.shared;
     let seat = shared.upstream.descriptors.seat(&connection.slot, &shared.stop.drain);

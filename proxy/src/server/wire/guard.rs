@@ -39,8 +39,10 @@ pub struct Limits {
     pub head: Duration,
     /// Same start, to the end of its body.
     pub request: Duration,
-    /// Between two requests, and, in hardened mode, while the client takes nothing of an answer.
+    /// Between two requests.
     pub idle: Duration,
+    /// While the client takes nothing of an answer; in hardened mode only. (D-632)
+    pub untaken: Duration,
     /// From the end of the head to the end of the answer; `None`: unlimited.
     pub write: Option<Duration>,
 }
@@ -51,6 +53,7 @@ impl Limits {
         head: Duration::from_secs(5),
         request: Duration::from_secs(10),
         idle: Duration::from_secs(120),
+        untaken: UNTAKEN,
         write: None,
     };
 
@@ -58,6 +61,8 @@ impl Limits {
     pub const ADMIN: Self = Self { write: Some(Duration::from_secs(10)), ..Self::MAIN };
 }
 
+/// How long a client may take nothing of an answer.
+const UNTAKEN: Duration = Duration::from_secs(120);
 /// How long, and how many bytes, are read after our last byte so that it is not lost to a TCP reset.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
@@ -367,8 +372,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(length))
     }
 
-    /// Notes whether the client takes what is written. One that takes nothing of an answer for as long as it may be silent is gone:
-    /// what is held of the answer would be kept from others for ever. (D-632)
+    /// Notes whether the client takes what is written. One that takes nothing of an answer for long is gone: what is held
+    /// of the answer would be kept from others for ever. (D-632)
     fn watch(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             if self.stalled.is_set() {
@@ -378,7 +383,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             return written;
         }
         if !self.stalled.is_set() {
-            self.stalled.set(Instant::now() + self.limits.idle);
+            self.stalled.set(Instant::now() + self.limits.untaken);
             self.slot.set_unread(true);
         }
         if self.strictness == Strictness::Hardened && self.stalled.expired(cx) {

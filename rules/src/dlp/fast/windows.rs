@@ -8,6 +8,7 @@
 
 use super::shape::{Set, frequency};
 use super::simd;
+use crate::order::sorted;
 
 pub(super) const BUCKETS: usize = 16;
 
@@ -207,9 +208,8 @@ impl Windows {
             owners = distinct.iter().map(|(_, _, owners)| owners.clone()).collect();
         }
         // The costly ones first: they shape the buckets, the others fit in.
-        let mut distinct: Vec<_> =
-            distinct.into_iter().map(|w| (w.1.cost(&by_nibble, candidate), w)).collect();
-        distinct.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let distinct: Vec<_> = distinct.into_iter().map(|w| (w.1.cost(&by_nibble, candidate), w)).collect();
+        let distinct = sorted(distinct, |a, b| b.0.total_cmp(&a.0));
         let mut buckets = [(Places::default(), 0.0); BUCKETS];
         let mut members: Vec<Vec<([Set; 4], Vec<u32>)>> = vec![Vec::new(); BUCKETS];
         // Few windows can have a bucket each in half the search.

@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, Span, StartKind};
 use super::atoms::{Atom, share};
 use super::fold::{full, sign};
 use crate::dlp::vector::Needles;
+use crate::order::sorted;
 
 /// Bytes by which a window's rarity is judged; also what a SIMD searcher looks at first.
 const WINDOW: usize = 4;
@@ -99,8 +100,8 @@ impl Engine {
 }
 
 impl Index {
-    fn new(mut entries: Vec<(Vec<u8>, Target)>, dense: bool) -> Self {
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
+    fn new(entries: Vec<(Vec<u8>, Target)>, dense: bool) -> Self {
+        let entries = sorted(entries, |a, b| a.0.cmp(&b.0));
         let mut windows: Vec<(Vec<u8>, Vec<Target>)> = Vec::new();
         for (window, target) in entries {
             match windows.last_mut() {
