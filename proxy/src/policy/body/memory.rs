@@ -96,8 +96,9 @@ impl Memory {
     /// Remembers a body that was found clean.
     pub(super) fn remember(&self, Seen { look, tag }: Seen) {
         self.with_slot(look, |slot| {
-            if slot.look == look {
-                slot.tag = Some(tag);
+            if slot.look == look && slot.tag.replace(tag).is_none() {
+                // What was looked up in vain meanwhile was this body, sent several times at once.
+                slot.patience = PATIENCE;
             }
         });
     }

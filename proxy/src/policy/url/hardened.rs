@@ -377,9 +377,6 @@ fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Path and query with tag characters, character references and quoted-printable escapes read.
 fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
-    if scan.raw.is_ascii() && memchr::memchr(b'%', scan.raw).is_none() {
-        return None;
-    }
     [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(shown).find_map(|text| {
         examine(pipeline, scan, &text)
             .or_else(|| in_runs(pipeline, scan, &text))

@@ -78,6 +78,22 @@ fn bodies_that_look_the_same_are_told_apart_and_cost_tags_for_a_while_only() {
 }
 
 #[test]
+fn a_body_that_comes_many_times_at_once_is_known_afterwards() {
+    let (memory, body, headers) = (memory(), body(), typed(JSON));
+    let lookups: Vec<Known> = (0..32).map(|_| memory.look_up(&body, &headers)).collect();
+    for known in lookups {
+        match known {
+            Known::Seen(seen) => memory.remember(seen),
+            Known::No => {}
+            Known::Clean => panic!("nothing was found clean yet"),
+        }
+    }
+    for _ in 0..2 * PATIENCE {
+        assert!(matches!(memory.look_up(&body, &headers), Known::Clean));
+    }
+}
+
+#[test]
 fn what_has_a_finding_or_a_warning_is_found_each_time() {
     for strictness in [Strictness::Reference, Strictness::Hardened] {
         let policy = policy(&config(strictness));

@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 53] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 55] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -202,6 +202,20 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 53] = [
         "D-421",
         "core_dlp",
         "https://example.com/?k=%26%2365%3BKIB4OSF",
+    ),
+    (
+        "B",
+        "https://example.com/?k==41=4B=49=41IOSFODNN7EXAMPLE",
+        "D-421",
+        "core_dlp",
+        "https://example.com/?k==41=4B=49=41IOSF",
+    ),
+    (
+        "B",
+        "https://example.com/x/=41=4B=49=41IOSFODNN7EXAMPLE",
+        "D-421",
+        "core_dlp",
+        "https://example.com/x/=41=4B=49=41IOSF",
     ),
     (
         "B",
