@@ -23,8 +23,11 @@ const SLOTS: usize = 1024;
 /// Parts of a body that tell it from others at first sight, and the length of each in bytes.
 const SAMPLES: usize = 16;
 const SAMPLE: usize = 16;
-/// Tags that are made in vain, for other bodies that look the same, until no more are made.
+/// Tags that are made in vain, for other bodies that look the same, until none are made for a while.
 const PATIENCE: u8 = 4;
+/// How many bodies that while lasts, and how many tags are made behind it: one is remembered, the next may be the same.
+const REST: u8 = 32;
+const RETRIES: u8 = 2;
 
 type Tag = [u8; 16];
 
@@ -40,6 +43,23 @@ struct Slot {
     /// Of the body that was found clean.
     tag: Option<Tag>,
     patience: u8,
+    /// Bodies without a tag since patience ended.
+    rested: u8,
+}
+
+impl Slot {
+    /// Whether a tag is worth its while.
+    fn is_tried(&mut self) -> bool {
+        if let Some(left) = self.patience.checked_sub(1) {
+            self.patience = left;
+            return true;
+        }
+        self.rested += 1;
+        if self.rested == REST {
+            (self.patience, self.rested) = (RETRIES, 0);
+        }
+        false
+    }
 }
 
 /// What is known of a body.
@@ -73,11 +93,10 @@ impl Memory {
         let look = self.look(body, media_type);
         let known = self.with_slot(look, |slot| {
             if slot.look != look {
-                *slot = Slot { look, tag: None, patience: PATIENCE };
+                *slot = Slot { look, patience: PATIENCE, ..Slot::default() };
                 return None;
             }
-            slot.patience = slot.patience.checked_sub(1)?;
-            Some(slot.tag)
+            slot.is_tried().then_some(slot.tag)
         });
         let Some((known, tag)) = known.and_then(|known| Some((known, self.tag(body, media_type)?))) else {
             return Known::No;
