@@ -377,6 +377,15 @@ fn phrases(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 
 /// Path and query with tag characters, character references and quoted-printable escapes read.
 fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    // Without percent signs there are neither tag characters nor numbers of references, which `#` begins.
+    let raw = scan.raw;
+    let escaped = |at: usize| raw.get(at + 3) == Some(&b'=') && raw.get(at + 6) == Some(&b'=');
+    if raw.is_ascii()
+        && memchr::memchr2(b'%', b';', raw).is_none()
+        && !memchr::memchr_iter(b'=', raw).any(escaped)
+    {
+        return None;
+    }
     [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(shown).find_map(|text| {
         examine(pipeline, scan, &text)
             .or_else(|| in_runs(pipeline, scan, &text))
