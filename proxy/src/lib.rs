@@ -9,7 +9,6 @@ pub mod config;
 mod descriptors;
 pub mod embed;
 pub mod events;
-mod few;
 mod gather;
 mod head_end;
 pub mod policy;

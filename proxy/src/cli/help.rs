@@ -1,8 +1,7 @@
 //! Help texts in the layout that users of the reference know, made from the clap definitions. spec: cli-and-image §1.3
 
 use clap::{Arg, Command};
-
-use crate::few;
+use muselet_rules::order::sort_few;
 
 /// The help of the command at `path` below `root` (`[]`: the root itself).
 pub(super) fn render(root: &Command, path: &[&str]) -> String {
@@ -45,7 +44,7 @@ fn usage(above: &[&Command], at: &Command, full: &str) -> String {
             .filter(|c| !c.is_hide_set())
             .map(|c| (c.get_name(), c.get_about().map(ToString::to_string).unwrap_or_default()))
             .collect();
-        few::sort(&mut rows, |a, b| a < b);
+        sort_few(&mut rows, |a, b| a < b);
         out.push_str("\nAvailable Commands:\n");
         for (name, about) in rows {
             out.push_str(&format!("  {name:width$} {about}\n"));
@@ -92,7 +91,7 @@ impl Row {
 }
 
 fn table(out: &mut String, mut rows: Vec<Row>) {
-    few::sort(&mut rows, |a, b| a.left < b.left);
+    sort_few(&mut rows, |a, b| a.left < b.left);
     let width = rows.iter().map(|r| r.left.len()).max().unwrap_or(0);
     for Row { short, left, text } in rows {
         let short = short.map_or_else(|| "    ".to_owned(), |s| format!("-{s}, "));

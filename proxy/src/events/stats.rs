@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::few;
+use muselet_rules::order::sort_few;
 
 /// Distinct names that are ever tracked in one list.
 const NAMES: usize = 100;
@@ -36,7 +36,7 @@ impl TopList {
             .iter()
             .map(|(name, count)| (name.clone(), *count))
             .collect();
-        few::sort(&mut list, |a: &(String, u64), b| (b.1, &a.0) < (a.1, &b.0));
+        sort_few(&mut list, |a: &(String, u64), b| (b.1, &a.0) < (a.1, &b.0));
         list
     }
 }

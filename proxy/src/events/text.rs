@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use muselet_rules::Strictness;
+use muselet_rules::order::sort_few;
 
 use super::encode::{Fields, float_text, json_list, json_rules, json_string, millis, sanitise};
 use super::event::{BundleRule, Event, Level};
 use super::stamp::with_stamp;
-use crate::few;
 
 const RESET: &str = "\x1b[0m";
 
@@ -21,7 +21,7 @@ pub(super) fn line(out: &mut Vec<u8>, event: &Event<'_>, agent: &str, strictness
         pairs.str("agent", agent);
     }
     event.fields(strictness, &mut pairs);
-    few::sort(&mut pairs.pairs, |(a, _), (b, _)| (*a != "error", a) < (*b != "error", b));
+    sort_few(&mut pairs.pairs, |(a, _), (b, _)| (*a != "error", a) < (*b != "error", b));
 
     let (tag, tag_colour) = match event.level() {
         Level::Info => ("INF", "\x1b[32m"),

@@ -2,7 +2,9 @@
 //!
 //! Spec: config §9.5, in its order. Actions, thresholds and limits are not compared; that is the reference's choice.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+
+use muselet_rules::order::sorted;
 
 use super::super::grammar::{cidr, lower, network, quoted};
 use super::super::schema::{
@@ -541,9 +543,9 @@ fn envelope_and_redaction(f: &mut Findings<'_>) {
                 "mediation envelope signing key_id changed from {before} to {after} — verifiers must have the new public key published"
             ),
         );
-        let mut removed = BTreeSet::new();
-        removed.extend(old.signed_components.iter().filter(|name| !new.signed_components.contains(name)));
-        let removed: Vec<&str> = removed.into_iter().map(String::as_str).collect();
+        let removed = old.signed_components.iter().filter(|name| !new.signed_components.contains(name));
+        let mut removed = sorted(removed.map(String::as_str).collect(), Ord::cmp);
+        removed.dedup();
         f.add_if(
             !removed.is_empty(),
             "mediation_envelope.signed_components",

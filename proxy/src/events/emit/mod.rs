@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use muselet_rules::Strictness;
+use muselet_rules::order::sort_few;
 
 use self::fields::{Collected, FieldValue};
 use super::event::Event;
 use crate::config::Emit;
-use crate::few;
 
 /// How urgent an emitted event is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -125,7 +125,7 @@ impl Emitters {
         let mut collected = Collected::default();
         event.fields(strictness, &mut collected);
         let mut fields = collected.fields;
-        few::sort(&mut fields, |(a, _), (b, _)| a < b);
+        sort_few(&mut fields, |(a, _), (b, _)| a < b);
         let emitted = Arc::new(Emitted { severity, kind: event.name(), at: SystemTime::now(), fields });
         for (least, sink) in &self.sinks {
             if severity >= *least {

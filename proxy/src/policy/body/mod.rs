@@ -286,9 +286,8 @@ impl BodyPolicy {
         if self.strictness == Strictness::Reference {
             return None;
         }
-        let pieces = strings.pieces();
-        let found = if pieces.is_empty() { None } else { self.scanner.scan_pieces(&pieces) };
-        found.map(|found| secret(vec![found], Some(difference::PIECES)))
+        let found = self.scanner.scan_pieces(&strings.pieces())?;
+        Some(secret(vec![found], Some(difference::PIECES)))
     }
 
     /// Whether there is nothing in any of the texts.

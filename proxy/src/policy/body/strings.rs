@@ -11,12 +11,10 @@ use muselet_rules::scratch::Buffer;
 
 use super::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
 
-/// Strings that are put together at most as pieces of one credential.
-const MAX_PIECES: usize = MOST_PIECES;
-/// Bytes of the longest of them.
+/// Bytes of the longest piece of a credential.
 const MAX_PIECE_BYTES: usize = 1 << 10;
-/// Strings among which they are looked for.
-const MAX_NOTED: usize = 4 * MAX_PIECES;
+/// Strings among which such pieces are looked for.
+const MAX_NOTED: usize = 4 * MOST_PIECES;
 /// Letters of the longest word of a seed phrase.
 const LONGEST_WORD: usize = 8;
 
@@ -216,8 +214,7 @@ impl<'a> Strings<'a> {
         let is_word = |text: &&[u8]| {
             text.len() <= MAX_PIECE_BYTES && !text.is_empty() && !text.iter().any(u8::is_ascii_whitespace)
         };
-        let words: Vec<&[u8]> = self.pieces.iter().map(|&span| self.get(span)).filter(is_word).collect();
-        if (2..=MAX_PIECES).contains(&words.len()) { words } else { Vec::new() }
+        self.pieces.iter().map(|&span| self.get(span)).filter(is_word).collect()
     }
 
     /// Compressed streams.
@@ -239,13 +236,13 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// The strings of both lists that may be pieces of a credential, if they are no more than [`MAX_PIECES`]. The names and words of
+    /// The strings of both lists that may be pieces of a credential, if they are no more than [`MOST_PIECES`]. The names and words of
     /// any larger document, sorted and without what parts them, look like a credential or a seed phrase sooner or later, and so do
     /// many short identifiers.
     fn joined_pieces(&self) -> Option<Buffer<u8>> {
         let pieces = self.spans_together().filter(|&span| is_piece(self.get(span)));
-        let sorted = self.sorted(pieces.take(MAX_PIECES + 1));
-        (sorted.len() <= MAX_PIECES).then(|| self.join(&sorted))
+        let sorted = self.sorted(pieces.take(MOST_PIECES + 1));
+        (sorted.len() <= MOST_PIECES).then(|| self.join(&sorted))
     }
 
     /// The difference of the first string that only the hardened mode joins with others.

@@ -53,7 +53,7 @@ impl Limits {
         head: Duration::from_secs(5),
         request: Duration::from_secs(10),
         idle: Duration::from_secs(120),
-        untaken: UNTAKEN,
+        untaken: Duration::from_secs(120),
         write: None,
     };
 
@@ -61,8 +61,6 @@ impl Limits {
     pub const ADMIN: Self = Self { write: Some(Duration::from_secs(10)), ..Self::MAIN };
 }
 
-/// How long a client may take nothing of an answer.
-const UNTAKEN: Duration = Duration::from_secs(120);
 /// How long, and how many bytes, are read after our last byte so that it is not lost to a TCP reset.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1 << 20;
