@@ -115,7 +115,9 @@ pub(super) fn add(
     }
     extra.escapes(input);
     if !looked.digits.groups.is_empty() {
-        extra.groups(&norm[looked.digits.groups.start..norm.len().min(looked.digits.groups.end)]);
+        // A text that was joined with it, or cut off, may lengthen a row, and so hide what is in it.
+        complete &=
+            !extra.groups(&norm[looked.digits.groups.start..norm.len().min(looked.digits.groups.end)]);
     }
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
@@ -330,9 +332,11 @@ impl Extra<'_, '_> {
         found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
     }
 
-    /// Numbers in columns make digits, so rules about numbers are left out.
-    fn groups(&mut self, text: &[u8]) {
+    /// Whether there are any. Numbers in columns make digits, so rules about numbers are left out.
+    fn groups(&mut self, text: &[u8]) -> bool {
+        let mut any = false;
         text::each_row_of_hex(text, |bytes| {
+            any = true;
             let mut buffer = Buffer::new();
             let norm = text::norm_dlp_quick(bytes, &mut buffer).unwrap_or(bytes);
             let hits = fast::hits(self.s, norm, true);
@@ -343,6 +347,7 @@ impl Extra<'_, '_> {
             self.escapes(norm);
             self.phrase(&text::lossy(bytes), Encoding::Hex, GROUPS);
         });
+        any
     }
 
     /// A seed phrase, however its words are separated.

@@ -220,6 +220,14 @@ fn finding_nothing_means_that_no_scan_finds_anything() {
 }
 
 #[test]
+fn a_row_of_hex_groups_is_not_lengthened_by_its_neighbour() {
+    let s = scanner_with(Strictness::Hardened, &[], Vec::new());
+    let strings: [&[u8]; 2] = [b"1%61%61%61", b":54:4f:4b:45:4e:3d:61:62:63:64:65:66:67:68:c2s"];
+    assert_ne!(s.scan_text(strings[1]), TextResult::default());
+    assert!(!s.finds_nothing(&strings.join(&b'\n'), strings.into_iter(), std::iter::empty()));
+}
+
+#[test]
 fn knows_how_far_an_end_reaches() {
     let table: [(&str, Option<usize>); 9] = [
         (r"ghp_[a-z]{36,}", Some(0)),
