@@ -20,7 +20,7 @@ use muselet::policy::host::{Dialect, HostList};
 use muselet::policy::injection_settings;
 use muselet::policy::secrets::scanner;
 use muselet_benches::counts::{Outcome, Row, Table};
-use muselet_benches::{corpus, leaves, urls};
+use muselet_benches::{corpus, leaves, say, urls};
 use muselet_rules::injection;
 
 const KIB: usize = 1024;
@@ -141,7 +141,7 @@ fn check(path: &Path) -> anyhow::Result<bool> {
     let table: Table = std::fs::read_to_string(path)?.parse()?;
     let outcomes = table.compare(&count()?);
     for outcome in &outcomes {
-        println!("{outcome}");
+        say!("{outcome}");
     }
     Ok(!outcomes.iter().any(Outcome::fails))
 }
@@ -149,11 +149,11 @@ fn check(path: &Path) -> anyhow::Result<bool> {
 fn main() -> anyhow::Result<ExitCode> {
     let command = std::env::args().nth(1).unwrap_or_default();
     if command == "measure" {
-        run_all(|name| println!("{name}"))?;
+        run_all(|name| say!("{name}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("skipped: valgrind is not installed");
+        say!("skipped: valgrind is not installed");
         return Ok(ExitCode::SUCCESS);
     }
     match command.as_str() {

@@ -21,6 +21,7 @@ use muselet::config::Config;
 use muselet::policy::body::BodyPolicy;
 use muselet_benches::corpus::{self, Body};
 use muselet_benches::measure::{hot_memchr, median_seconds};
+use muselet_benches::say;
 use muselet_rules::{Strictness, dlp, injection};
 
 const SIZES: [usize; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
@@ -43,7 +44,7 @@ fn adversarial(only: Option<&str>) {
         costs.push((clean, "clean chat text"));
         costs.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (cost, name) in costs {
-            println!("{bytes} {:.1} {:.1} {name}", 1e3 / cost, cost / clean);
+            say!("{bytes} {:.1} {:.1} {name}", 1e3 / cost, cost / clean);
         }
     }
 }
@@ -53,7 +54,7 @@ fn main() {
         eprintln!("usage: throughput FILE | --body FILE... TYPE | --bodies [NAME] | --adversarial [NAME]");
         std::process::exit(2);
     };
-    println!("hot-memchr 65536 {:.0}", hot_memchr());
+    say!("hot-memchr 65536 {:.0}", hot_memchr());
     if path == "--adversarial" {
         return adversarial(std::env::args().nth(2).as_deref());
     }
@@ -93,7 +94,7 @@ fn main() {
     let report = |name: &str, scan: &dyn Fn(&[u8])| {
         for part in SIZES.iter().filter_map(|&size| text.get(..size)) {
             let seconds = median_seconds(BUDGET, || scan(black_box(part)));
-            println!("{name} {} {:.1}", part.len(), part.len() as f64 / seconds / 1e6);
+            say!("{name} {} {:.1}", part.len(), part.len() as f64 / seconds / 1e6);
         }
     };
     report("dlp", &|part| {
@@ -148,5 +149,5 @@ fn report_in_turn(policy: &BodyPolicy, bodies: &[Body]) {
         }
     });
     let note = found.map(|finding| format!(" ({})", finding.reason)).unwrap_or_default();
-    println!("body {} {:.1} {}{note}", bytes / bodies.len(), bytes as f64 / seconds / 1e6, first.name);
+    say!("body {} {:.1} {}{note}", bytes / bodies.len(), bytes as f64 / seconds / 1e6, first.name);
 }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use muselet_benches::measure::median_seconds;
-use muselet_benches::{hostile, urls};
+use muselet_benches::{hostile, say, urls};
 
 const BUDGET: Duration = Duration::from_millis(60);
 
@@ -24,15 +24,15 @@ fn main() -> std::io::Result<()> {
         |url: &str| if urls::scan(&urls::pipeline(), url, Instant::now()) { "allowed" } else { "blocked" };
     if let Some(path) = std::env::args_os().nth(1) {
         for url in std::fs::read_to_string(path)?.lines() {
-            println!("{:9.2} {:5} {} {url}", cost(url), url.len(), verdict(url));
+            say!("{:9.2} {:5} {} {url}", cost(url), url.len(), verdict(url));
         }
         return Ok(());
     }
     for (name, url) in urls::cases() {
-        println!("{:9.2} {:5} {name}", cost(&url), url.len());
+        say!("{:9.2} {:5} {name}", cost(&url), url.len());
     }
     for (name, url) in urls::realistic() {
-        println!("{:9.2} {:5} {} {name}", cost(&url), url.len(), verdict(&url));
+        say!("{:9.2} {:5} {} {name}", cost(&url), url.len(), verdict(&url));
     }
     let queries = hostile::queries();
     let clean: Vec<(usize, f64)> = queries
@@ -44,8 +44,8 @@ fn main() -> std::io::Result<()> {
         let near = clean.iter().min_by_key(|(len, _)| len.abs_diff(url.len())).map_or(1.0, |(_, cost)| *cost);
         let cost = cost(url);
         slow += usize::from(cost / near > 50.0);
-        println!("{cost:9.2} {:5} {} {:6.1} {name}", url.len(), verdict(url), cost / near);
+        say!("{cost:9.2} {:5} {} {:6.1} {name}", url.len(), verdict(url), cost / near);
     }
-    println!("{slow} beyond 50 times an ordinary query");
+    say!("{slow} beyond 50 times an ordinary query");
     Ok(())
 }

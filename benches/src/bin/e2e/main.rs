@@ -21,6 +21,7 @@ mod relay;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use muselet_benches::say;
 
 use client::{Bodies, Load};
 use material::Material;
@@ -76,11 +77,11 @@ async fn compare(time: Duration, rounds: u64, connections: usize) -> anyhow::Res
     let dir = tempfile::tempdir()?;
     let material = Material::write(dir.path())?;
     let origin = origin::start(&material).await?;
-    println!(
+    say!(
         "{connections} connections, medians of {rounds} rounds of {} s; CPU in microseconds",
         time.as_secs()
     );
-    println!("{:<26}{:>10}{:>10}{:>8}{:>14}", "", "relay", "muselet", "ratio", "muselet op/s");
+    say!("{:<26}{:>10}{:>10}{:>8}{:>14}", "", "relay", "muselet", "ratio", "muselet op/s");
     for intercepts in [false, true] {
         let relay = Peer::start(Kind::Relay, intercepts, &material, &origin).await?;
         let muselet = Peer::start(Kind::Muselet, intercepts, &material, &origin).await?;
@@ -96,7 +97,7 @@ async fn compare(time: Duration, rounds: u64, connections: usize) -> anyhow::Res
             }
             let (relay, muselet) = (median(costs.0), median(costs.1));
             let rate = median(rates);
-            println!("{name:<26}{relay:>10.1}{muselet:>10.1}{:>8.2}{rate:>14.0}", muselet / relay);
+            say!("{name:<26}{relay:>10.1}{muselet:>10.1}{:>8.2}{rate:>14.0}", muselet / relay);
         }
     }
     Ok(())

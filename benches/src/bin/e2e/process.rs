@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use muselet_benches::say;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ pub async fn report(material: &Material, origin: &Origin) -> anyhow::Result<()> 
         ready.push(start(material, origin).await?);
     }
     let resident = fresh(material, origin).await?;
-    println!(
+    say!(
         "fresh process: /health answered after {:.1} ms (median of {STARTS}), {:.1} MiB resident",
         median(ready),
         resident / 1024.0
@@ -36,15 +37,19 @@ pub async fn report(material: &Material, origin: &Origin) -> anyhow::Result<()> 
     for intercepts in [false, true] {
         let kind = if intercepts { "intercepted" } else { "plain" };
         let each = idle(intercepts, material, origin).await?;
-        println!("idle {kind} tunnel: {each:.1} KiB each, of {TUNNELS}");
+        say!("idle {kind} tunnel: {each:.1} KiB each, of {TUNNELS}");
     }
-    let [p50, p99] = added_latency(material, origin).await?;
-    println!("added to an intercepted GET of 1 KiB at 200 a second: p50 {p50:.0} us, p99 {p99:.0} us");
+    for kind in [Kind::Relay, Kind::Muselet] {
+        let [p50, p99] = added_latency(kind, material, origin).await?;
+        say!(
+            "added to an intercepted GET of 1 KiB at 200 a second, {kind:?}: p50 {p50:.0} us, p99 {p99:.0} us"
+        );
+    }
     for intercepts in [false, true] {
         let of = if intercepts { "intercepted" } else { "plain" };
         for kind in [Kind::Relay, Kind::Muselet] {
             let [p50, p99, cpu] = events(kind, intercepts, material, origin).await?;
-            println!(
+            say!(
                 "{STREAMS} {of} event streams, {kind:?}: p50 {p50:.0} us, p99 {p99:.0} us, CPU {cpu:.1} us an event"
             );
         }
@@ -90,8 +95,8 @@ async fn idle(intercepts: bool, material: &Material, origin: &Origin) -> anyhow:
 }
 
 /// How much slower requests at a steady pace are through the proxy: medians and 99th percentiles, microseconds.
-async fn added_latency(material: &Material, origin: &Origin) -> anyhow::Result<[f64; 2]> {
-    let peer = Peer::start(Kind::Muselet, true, material, origin).await?;
+async fn added_latency(kind: Kind, material: &Material, origin: &Origin) -> anyhow::Result<[f64; 2]> {
+    let peer = Peer::start(kind, true, material, origin).await?;
     let trusted = client::trust(material, peer.address, origin).await?;
     let mut through = client::encrypted(Some(trusted), peer.address, origin).await?;
     let direct = TlsConnector::from(material.origin().client()?);

@@ -4,7 +4,6 @@
 //!
 //! difference D-821
 
-use super::difference::CHARACTER_CODES;
 use super::strings::Strings;
 
 /// Shorter rows spell no credential.
@@ -91,7 +90,7 @@ impl Codes {
     pub(super) fn give(mut self, strings: &mut Strings<'_>) {
         self.end();
         if !self.text.is_empty() {
-            strings.push_extra(self.text, CHARACTER_CODES, false);
+            strings.push_spelled(self.text);
         }
     }
 }

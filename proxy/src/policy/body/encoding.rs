@@ -10,9 +10,9 @@ use std::io::Read;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use super::difference;
 use super::verdict::{BodyFinding, Label};
 use crate::config::Strictness;
+use crate::policy::difference;
 use crate::policy::url::quote;
 
 /// A coding that can be undone.

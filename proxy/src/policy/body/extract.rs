@@ -11,10 +11,11 @@ use http::header::CONTENT_TYPE;
 use muselet_rules::text;
 
 use super::media_type::MediaType;
-use super::shown::shown;
 use super::strings::Strings;
 use super::verdict::{BodyFinding, Label};
-use super::{charset, difference, form, joints, json, mime, multipart, packed};
+use super::{charset, form, joints, json, mime, multipart, packed};
+use crate::policy::difference;
+use crate::policy::shown::shown;
 
 /// How a media type is taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,13 +167,8 @@ fn json_by_content<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool {
         return true;
     }
     for line in body.split(|&byte| byte == b'\n') {
-        let Ok(reading) = json::sorted(line, true) else { continue };
-        for text in reading.iter() {
-            strings.push_extra(text.to_vec(), difference::JSON_BY_CONTENT, false);
-        }
-        for (text, id) in reading.extras() {
-            let is_spelt = id == difference::CHARACTER_CODES;
-            strings.push_extra(text.to_vec(), if is_spelt { id } else { difference::JSON_BY_CONTENT }, false);
+        if let Ok(reading) = json::sorted(line, true) {
+            strings.absorb(&reading, difference::JSON_BY_CONTENT, false);
         }
     }
     true

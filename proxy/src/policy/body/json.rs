@@ -17,8 +17,8 @@ use muselet_rules::order;
 use muselet_rules::text::is_utf8;
 
 use super::codes::Codes;
-use super::difference;
 use super::strings::Strings;
+use crate::policy::difference;
 
 /// Deepest node that the reference scans, the outermost value being 0.
 const MAX_DEPTH: usize = 64;
@@ -96,13 +96,18 @@ impl<'a> Walk<'a> {
                         false => self.codes.end(),
                     }
                     match (self.utf8, text.is_escaped()) {
-                        (true, false) if self.was_met(text.raw()) => {}
+                        (true, false) if self.was_met(text.raw()) => {
+                            if !key {
+                                strings.note_piece(text.raw());
+                            }
+                            continue;
+                        }
                         (true, false) => strings.push(text.raw()),
                         (true, true) => strings.push_with(|arena| self.parser.unescape_into(text, arena)),
                         (false, _) => strings.push_with(|arena| text.decode_into(arena)),
                     }
                     if !key {
-                        strings.note_piece();
+                        strings.note_last();
                     }
                 }
                 Event::Number(text) => {
@@ -167,10 +172,7 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
                 left[first..].reverse();
             }
             Kind::Key | Kind::String => {
-                let text = match node.string().decode() {
-                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-                };
+                let text = decoded(node);
                 match difference {
                     None => strings.push(text),
                     Some(difference) => strings.push_extra(text, difference, true),
@@ -203,12 +205,23 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
             match node.kind() {
                 Kind::Number => codes.number(node.raw()),
                 Kind::Object | Kind::Array | Kind::Key => {}
-                Kind::String | Kind::True | Kind::False | Kind::Null => codes.end(),
+                Kind::String => {
+                    codes.end();
+                    strings.note_piece(decoded(node));
+                }
+                Kind::True | Kind::False | Kind::Null => codes.end(),
             }
         }
         codes.give(&mut strings);
     }
     Ok(strings)
+}
+
+fn decoded<'a>(node: Node<'_, 'a>) -> Cow<'a, [u8]> {
+    match node.string().decode() {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
 }
 
 struct Step<'d, 'a> {

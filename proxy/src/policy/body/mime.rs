@@ -10,7 +10,7 @@ use super::form::hex_pair;
 const NAME: &[u8] = b"quoted-printable";
 
 /// The body decoded; `None` if nothing in it is encoded like this.
-pub(super) fn unquoted(body: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::policy) fn unquoted(body: &[u8]) -> Option<Vec<u8>> {
     let first = memchr::memchr_iter(b'=', body).find(|&at| escape(&body[at..]).is_some())?;
     let is_row = |at: usize| (0..3).all(|n| body.get(at + 3 * n..).is_some_and(|rest| byte(rest).is_some()));
     let is_named =

@@ -9,7 +9,6 @@
 mod addresses;
 mod charset;
 mod codes;
-pub(crate) mod difference;
 mod encoding;
 mod extract;
 mod form;
@@ -17,11 +16,10 @@ mod joints;
 mod json;
 mod media_type;
 mod memory;
-mod mime;
+pub(super) mod mime;
 mod multipart;
 mod packed;
 mod redaction;
-pub(crate) mod shown;
 mod strings;
 mod verdict;
 
@@ -36,10 +34,11 @@ use self::encoding::Coding;
 use self::memory::{Known, Memory};
 pub use self::redaction::RedactionError;
 use self::redaction::RedactionPolicy;
-use self::strings::Strings;
+use self::strings::{Kind, Strings};
 pub use self::verdict::{
     Action, AddressFinding, BodyFinding, BodyVerdict, Label, Outcome, Redaction, Transport,
 };
+use super::difference;
 use crate::config::{Config, Strictness};
 
 /// The body inspection, compiled from a configuration.
@@ -309,7 +308,7 @@ impl BodyPolicy {
                 continue;
             }
             let warnings = scanned.warnings.len();
-            if self.text(text, None, &mut scanned) {
+            if self.text(text, None, false, &mut scanned) {
                 return scanned;
             }
             if short && scanned.warnings.len() == warnings {
@@ -318,29 +317,35 @@ impl BodyPolicy {
         }
         // The joined text of a single string is that string.
         if (strings.len() > 1 || !scanned.warnings.is_empty())
-            && self.text(&strings.joined(), None, &mut scanned)
+            && self.text(&strings.joined(), None, false, &mut scanned)
         {
             return scanned;
         }
         if !hardened {
             return scanned;
         }
-        for (text, difference) in strings.extras() {
-            if self.text(text, Some(difference), &mut scanned) {
+        for (text, difference, kind) in strings.extras() {
+            // Measurements around fifty spell digits.
+            if self.text(text, Some(difference), kind == Kind::Spelled, &mut scanned) {
                 return scanned;
             }
         }
         if let Some((joined, difference)) = strings.joined_with_extras() {
-            self.text(&joined, Some(difference), &mut scanned);
+            self.text(&joined, Some(difference), false, &mut scanned);
         }
         scanned
     }
 
-    /// Scans one text and says whether it ends the scan.
-    fn text(&self, text: &[u8], difference: Option<&'static str>, scanned: &mut Scanned) -> bool {
+    /// Scans one text and says whether it ends the scan. `certain`: only matches that are certain count.
+    fn text(
+        &self,
+        text: &[u8],
+        difference: Option<&'static str>,
+        certain: bool,
+        scanned: &mut Scanned,
+    ) -> bool {
         let mut found = self.scanner.scan_text(text);
-        if difference == Some(difference::CHARACTER_CODES) {
-            // Measurements around fifty spell digits.
+        if certain {
             found.matches.retain(Match::is_certain);
         }
         // Warnings of texts that the reference does not scan are not worth an event.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use muselet_rules::dlp::{MOST_PIECES, Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
-use super::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
+use crate::policy::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
 
 /// Bytes of the longest piece of a credential.
 const MAX_PIECE_BYTES: usize = 1 << 10;
@@ -35,7 +35,18 @@ pub(super) const MAX_BYTES: usize = IN_ARENA as usize - 1;
 struct Extra {
     span: Span,
     difference: &'static str,
-    joined: bool,
+    kind: Kind,
+}
+
+/// What such a string is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A string of some reading of the body.
+    Apart,
+    /// The same, also scanned together with all others.
+    Joined,
+    /// What numbers spell: no string of the body in any reading, and only what is certain in it counts.
+    Spelled,
 }
 
 /// Strings to scan.
@@ -79,13 +90,21 @@ impl<'a> Strings<'a> {
     /// Adds a string that both modes scan, and that may be a piece of a credential together with its neighbours.
     pub(super) fn push_piece(&mut self, text: impl Into<Cow<'a, [u8]>>) {
         self.push(text);
-        self.note_piece();
+        self.note_last();
     }
 
     /// Notes that the last string that both modes scan may be such a piece.
-    pub(super) fn note_piece(&mut self) {
+    pub(super) fn note_last(&mut self) {
         if self.pieces.len() <= MAX_NOTED {
             self.pieces.extend(self.spans.last());
+        }
+    }
+
+    /// Notes that a string that was added, or need not be, may be such a piece.
+    pub(super) fn note_piece(&mut self, text: impl Into<Cow<'a, [u8]>>) {
+        if self.pieces.len() <= MAX_NOTED {
+            let piece = self.span(text.into());
+            self.pieces.extend(piece);
         }
     }
 
@@ -97,7 +116,15 @@ impl<'a> Strings<'a> {
         joined: bool,
     ) {
         if let Some(span) = self.span(text.into()) {
-            self.extras.push(Extra { span, difference, joined });
+            let kind = if joined { Kind::Joined } else { Kind::Apart };
+            self.extras.push(Extra { span, difference, kind });
+        }
+    }
+
+    /// Adds what numbers spell.
+    pub(super) fn push_spelled(&mut self, text: Vec<u8>) {
+        if let Some(span) = self.span(text.into()) {
+            self.extras.push(Extra { span, difference: CHARACTER_CODES, kind: Kind::Spelled });
         }
     }
 
@@ -153,7 +180,8 @@ impl<'a> Strings<'a> {
         Self::new(self.body)
     }
 
-    /// Takes the strings of another reading of the same body as extras; `joined` if also together with all others.
+    /// Takes the strings of another reading of the same body, or of a part of it, as extras; `joined` if also together with all
+    /// others.
     pub(super) fn absorb(&mut self, other: &Strings<'a>, difference: &'static str, joined: bool) {
         let shift = self.arena.len();
         if shift + other.arena.len() > self.arena_limit {
@@ -161,18 +189,22 @@ impl<'a> Strings<'a> {
             return;
         }
         self.arena.extend_from_slice(&other.arena);
-        let shifted = |span: Span| match span.start & IN_ARENA {
-            0 => span,
-            _ => Span { start: span.start + shift as u32, ..span },
+        let offset = (other.body.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
+        debug_assert!(offset <= self.body.len() && other.body.len() <= self.body.len() - offset);
+        let shifted = |span: Span| {
+            let by = if span.start & IN_ARENA == 0 { offset } else { shift };
+            Span { start: span.start + by as u32, ..span }
         };
-        let extra = |span| Extra { span: shifted(span), difference, joined };
+        let kind = if joined { Kind::Joined } else { Kind::Apart };
+        let extra = |span| Extra { span: shifted(span), difference, kind };
         self.extras.extend(other.spans.iter().map(|&span| extra(span)));
-        // What codes spell is no string of the body in any reading.
-        self.extras.extend(other.extras.iter().map(|of| match of.difference {
-            CHARACTER_CODES => Extra { span: shifted(of.span), ..*of },
-            _ => extra(of.span),
+        self.extras.extend(other.extras.iter().map(|of| match of.kind {
+            Kind::Spelled => Extra { span: shifted(of.span), ..*of },
+            Kind::Apart | Kind::Joined => extra(of.span),
         }));
         self.packed.extend(other.packed.iter().copied().map(shifted));
+        let room = (MAX_NOTED + 1).saturating_sub(self.pieces.len());
+        self.pieces.extend(other.pieces.iter().copied().map(shifted).take(room));
         self.overflowed |= other.overflowed;
     }
 
@@ -201,9 +233,9 @@ impl<'a> Strings<'a> {
         self.spans.iter().map(|&span| self.get(span))
     }
 
-    /// Strings that only the hardened mode scans, with their differences.
-    pub(super) fn extras(&self) -> impl Iterator<Item = (&[u8], &'static str)> {
-        self.extras.iter().map(|extra| (self.get(extra.span), extra.difference))
+    /// Strings that only the hardened mode scans, with their differences and what they are.
+    pub(super) fn extras(&self) -> impl Iterator<Item = (&[u8], &'static str, Kind)> {
+        self.extras.iter().map(|extra| (self.get(extra.span), extra.difference, extra.kind))
     }
 
     /// Strings that may be pieces of a credential together, in order: those without a space. None if there are too many.
@@ -247,19 +279,20 @@ impl<'a> Strings<'a> {
 
     /// The difference of the first string that only the hardened mode joins with others.
     fn joined_difference(&self) -> Option<&'static str> {
-        self.extras.iter().find(|extra| extra.joined).map(|extra| extra.difference)
+        self.extras.iter().find(|extra| extra.kind == Kind::Joined).map(|extra| extra.difference)
     }
 
     /// Spans of all strings that the hardened mode joins.
     fn spans_together(&self) -> impl Iterator<Item = Span> {
-        let extras = self.extras.iter().filter(|extra| extra.joined).map(|extra| extra.span);
+        let extras = self.extras.iter().filter(|extra| extra.kind == Kind::Joined).map(|extra| extra.span);
         self.spans.iter().copied().chain(extras)
     }
 
     /// Whether a scan finds nothing in any of the texts: every string, all of them joined, all of both lists, and those that may be
     /// pieces of a credential where these are scanned. True is certain; false says only that they have to be scanned one by one.
     pub(super) fn are_clean(&self, scanner: &Scanner) -> bool {
-        let apart = self.extras.iter().filter(|extra| !extra.joined).map(|extra| self.get(extra.span));
+        let apart =
+            self.extras.iter().filter(|extra| extra.kind != Kind::Joined).map(|extra| self.get(extra.span));
         let sorted = self.sorted(self.spans.iter().copied());
         let Some(difference) = self.joined_difference() else {
             let strings = sorted.iter().map(|&(_, span)| self.get(span));

@@ -16,8 +16,9 @@ use http::header::COOKIE;
 use muselet_rules::decode;
 use muselet_rules::dlp::{Match, Scanner};
 
-use super::body::shown::shown;
-use super::body::{Action, difference};
+use super::body::Action;
+use super::difference;
+use super::shown::shown;
 use super::url::parse::UserInfo;
 use crate::config::{Config, Strictness};
 

@@ -16,8 +16,8 @@ use super::parse::decode_leniently;
 use super::quick::{self, DEPTH};
 use super::{Pipeline, Scan, addresses, entropy, secrets, views};
 use crate::policy::address;
-use crate::policy::body::difference;
-use crate::policy::body::shown::shown;
+use crate::policy::difference;
+use crate::policy::shown::shown;
 use crate::policy::verdict::{Label, UrlVerdict};
 
 /// Id of the difference about the letter case of host names.
@@ -419,13 +419,7 @@ fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 /// JavaScript's `escape` writes.
 fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     memchr::memchr2(b'%', b'\\', scan.raw)?;
-    let read = |text: &[u8]| {
-        let mut written = Cow::Borrowed(text);
-        for at in memchr::memmem::find_iter(text, b"%u") {
-            written.to_mut()[at] = b'\\';
-        }
-        text::unescaped(&written)
-    };
+    let read = |text: &[u8]| text::unescaped_percent(text).or_else(|| text::unescaped(text));
     let texts = [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(read);
     texts.into_iter().find_map(|text| examine(pipeline, scan, &text).or_else(|| phrase(pipeline, &text)))
 }

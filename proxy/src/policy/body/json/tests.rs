@@ -7,7 +7,7 @@ fn texts(strings: &Strings<'_>) -> Vec<String> {
 fn extras(strings: &Strings<'_>) -> Vec<(String, &'static str)> {
     strings
         .extras()
-        .map(|(text, difference)| (String::from_utf8_lossy(text).into_owned(), difference))
+        .map(|(text, difference, _)| (String::from_utf8_lossy(text).into_owned(), difference))
         .collect()
 }
 

@@ -14,10 +14,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use self::reader::{Part, Reader};
-use super::difference;
 use super::media_type::MediaType;
 use super::packed;
 use super::strings::Strings;
+use crate::policy::difference;
 
 /// Parts at which a body is refused: one fewer passes.
 const MAX_PARTS: usize = 100;

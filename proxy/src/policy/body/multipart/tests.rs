@@ -5,7 +5,7 @@ fn read(body: &str, hardened: bool) -> Result<(Vec<String>, Vec<String>), String
     let mut strings = Strings::new(body.as_bytes());
     extract(body.as_bytes(), Some(b"B"), &mut strings, hardened).map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((strings.iter().map(text).collect(), strings.extras().map(|(bytes, _)| text(bytes)).collect()))
+    Ok((strings.iter().map(text).collect(), strings.extras().map(|(bytes, ..)| text(bytes)).collect()))
 }
 
 fn part(headers: &str, content: &str) -> String {

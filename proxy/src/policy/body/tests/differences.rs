@@ -129,6 +129,17 @@ fn cases() -> Vec<Case> {
         case("D-822", JSON, |v| {
             format!(r#"{{"x":"{}","y":"{}","m":"B-"}}"#, &v[..10], &v[10..]).into_bytes()
         }),
+        case("D-822", JSON, |v| {
+            format!(r#"{{"x":"{}","y":"{}","m":"B-","r":1,"r":2}}"#, &v[..10], &v[10..]).into_bytes()
+        }),
+        case("D-822", &["text/plain"], |v| {
+            format!(r#"{{"x":"{}","y":"{}","m":"B-"}}"#, &v[..10], &v[10..]).into_bytes()
+        }),
+        case("D-822", &["application/x-ndjson"], |v| {
+            let record = |value: &str| format!(r#"{{"x":"\u{:04x}{}"}}"#, value.as_bytes()[0], &value[1..]);
+            let (first, second) = (record(&v[..10]), record(&v[10..]));
+            format!("{first}\n{second}\n{}\n{}", record("B-"), record("B-")).into_bytes()
+        }),
         case("D-822", FORM_DATA, |v| {
             let field =
                 |value: &str| format!("--B\r\nContent-Disposition: form-data; name=f\r\n\r\n{value}\r\n");

@@ -5,14 +5,14 @@
 
 use muselet_rules::text;
 
-use super::mime;
+use super::body::mime;
 
 /// Rounds of percent-decoding.
 const ROUNDS: usize = 4;
 
 /// The value percent-decoded, with tag characters, character references and quoted-printable escapes read, and without the highest bit of bytes that
 /// are no text with it; `None` if there is nothing of these but percent-escapes, which every scan reads.
-pub(crate) fn shown(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn shown(value: &[u8]) -> Option<Vec<u8>> {
     if value.is_ascii() && memchr::memchr3(b'%', b'&', b'=', value).is_none() {
         return None;
     }
