@@ -194,8 +194,36 @@ pub fn hex_delimited(text: &[u8]) -> Option<Vec<u8>> {
 /// [`hex_delimited`] into a buffer that is used again.
 pub(crate) fn hex_delimited_into(text: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
+    if text.len() < 4 {
+        return false;
+    }
+    match memchr::memchr3(b'\\', b'x', b'X', text) {
+        None => hex_separated_into(text, out),
+        Some(_) => hex_prefixed_into(text, out),
+    }
+}
+
+/// Without prefixes: all digits in a row first, with no branch on what a byte is.
+fn hex_separated_into(text: &[u8], out: &mut Vec<u8>) -> bool {
+    out.resize(text.len(), 0);
+    let (mut digits, mut others) = (0, 0);
+    for &b in text {
+        let value = hex_value(b);
+        out[digits] = value;
+        digits += usize::from(value < 16);
+        others += usize::from(matches!(b, b':' | b' ' | b'-' | b','));
+    }
+    let is_hex = digits + others == text.len() && digits > 0 && digits.is_multiple_of(2);
+    for at in 0..digits / 2 {
+        out[at] = out[2 * at] << 4 | out[2 * at + 1];
+    }
+    out.truncate(digits / 2);
+    is_hex
+}
+
+fn hex_prefixed_into(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut half = None;
-    let mut rest = if text.len() < 4 { &[] } else { text };
+    let mut rest = text;
     while let Some((&b, after)) = rest.split_first() {
         rest = after;
         if matches!(b, b'\\' | b'0') && matches!(rest.first(), Some(b'x' | b'X')) {

@@ -489,8 +489,8 @@ impl Scanner {
                 };
             }
         });
-        if seen.is_none() && !survey.groups.is_empty() {
-            crate::text::each_row_of_hex(norm, |bytes| seen = seen.take().or_else(|| look(bytes)));
+        if seen.is_none() {
+            survey.each_row_of_hex(|bytes| seen = seen.take().or_else(|| look(bytes)));
         }
         seen
     }

@@ -39,6 +39,29 @@ fn base64_ignores_line_ends_anywhere() {
 }
 
 #[test]
+fn separated_hex_is_read_alike_with_and_without_a_look_for_prefixes() {
+    let pieces = ["4", "b", "F", "41", "42 ", ":", " ", "-", ",", "g", ".", "\t", "c3"];
+    let (mut number, mut some) = (1_u64, 0);
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..number % 12 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text += pieces[(number >> 33) as usize % pieces.len()];
+        }
+        number = number.wrapping_add(11);
+        let (mut fast, mut plain) = (vec![7; 5], Vec::new());
+        let (is_fast, is_plain) =
+            (hex_separated_into(text.as_bytes(), &mut fast), hex_prefixed_into(text.as_bytes(), &mut plain));
+        assert_eq!(is_fast, is_plain, "{text:?}");
+        if is_plain {
+            some += 1;
+            assert_eq!(fast, plain, "{text:?}");
+        }
+    }
+    assert!(some > 100, "{some}");
+}
+
+#[test]
 fn hex_is_plain_or_delimited() {
     let cases: [(&str, Option<&str>); 13] = [
         ("6162", Some("ab")),

@@ -539,8 +539,8 @@ impl Search<'_> {
     /// The hex and base32 steps, and what is then known of the text if it is a run.
     fn other_steps(&mut self, text: &[u8], depth: u32) -> (bool, Silent) {
         let mut silent = Silent::default();
-        // What follows the padding is ignored and may be anything, so only the beginning tells.
-        let base32 = text.iter().take(8).take_while(|&&b| b != b'=').all(|&b| BASE32.has(b));
+        // What follows the padding is ignored and may be anything. Most other texts show what they are in a few characters.
+        let base32 = text.iter().take(32).take_while(|&&b| b != b'=').all(|&b| BASE32.has(b));
         let hex = consists_of(text, &HEX);
         if !(hex || base32) {
             return (false, silent);

@@ -114,10 +114,9 @@ pub(super) fn add(
         complete &= !(extra.tags(input) && looked.part.is_some());
     }
     extra.escapes(input);
-    if !looked.digits.groups.is_empty() {
+    if looked.digits.holds_groups() {
         // A text that was joined with it, or cut off, may lengthen a row, and so hide what is in it.
-        complete &=
-            !extra.groups(&norm[looked.digits.groups.start..norm.len().min(looked.digits.groups.end)]);
+        complete &= !extra.groups(looked.digits);
     }
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
@@ -333,9 +332,9 @@ impl Extra<'_, '_> {
     }
 
     /// Whether there are any. Numbers in columns make digits, so rules about numbers are left out.
-    fn groups(&mut self, text: &[u8]) -> bool {
+    fn groups(&mut self, digits: &fast::Survey<'_>) -> bool {
         let mut any = false;
-        text::each_row_of_hex(text, |bytes| {
+        digits.each_row_of_hex(|bytes| {
             any = true;
             let mut buffer = Buffer::new();
             let norm = text::norm_dlp_quick(bytes, &mut buffer).unwrap_or(bytes);

@@ -1,5 +1,7 @@
 //! Hex digits in groups, as dumps and debuggers write bytes: `73 6b 2d`, `73:6b:2d`, `0x73, 0x6b`, `736b 2d61`, `["73","6b"]`.
 
+use std::ops::Range;
+
 use crate::decode::hex_value;
 
 /// Fewer bytes are no credential.
@@ -9,11 +11,43 @@ const MAX_BETWEEN: usize = 4;
 /// Digits of the longest group. Longer ones are decoded by themselves.
 const MAX_GROUP: usize = 16;
 
-/// Gives the bytes of every row of groups to `found`: of two and more groups of even length, with up to four characters that are
+/// Gives the bytes of every row of groups that lies in some of these places, in order, or partly, to `found`: of two and more groups of even length, with up to four characters that are
 /// neither letters nor digits between two of them, and `0x` before a group at will. What begins escapes of other kinds ends a row, and
 /// so does a slash, at which texts are cut. Only what is printable for [`MIN_BYTES`] in a row is given, and no row without a digit
 /// above nine: columns of measurements are decimal.
-pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
+pub(crate) fn each_row(
+    text: &[u8],
+    places: impl Iterator<Item = Range<usize>>,
+    mut found: impl FnMut(&[u8]),
+) {
+    let mut done = 0;
+    for place in places {
+        let (start, end) = (place.start.clamp(done, text.len()), place.end.min(text.len()));
+        if end > done {
+            let before = reach(text[done..start].iter().rev());
+            done = end + reach(text[end..].iter());
+            rows_of(&text[start - before..done], &mut found);
+        }
+    }
+}
+
+/// How far rows may go, and then a word.
+fn reach<'t>(bytes: impl Iterator<Item = &'t u8>) -> usize {
+    let mut in_row = true;
+    let goes_on = |byte: &&u8| {
+        in_row &= byte.is_ascii_hexdigit()
+            || matches!(byte, b'x' | b'X')
+            || !byte.is_ascii_alphanumeric() && !parts_rows(byte);
+        in_row || byte.is_ascii_alphanumeric()
+    };
+    bytes.take_while(goes_on).count()
+}
+
+fn parts_rows(byte: &u8) -> bool {
+    !byte.is_ascii() || b"/=%\\".contains(byte)
+}
+
+fn rows_of(text: &[u8], found: &mut impl FnMut(&[u8])) {
     let mut row = Row::default();
     let (mut at, mut end) = (0, 0);
     while at < text.len() {
@@ -28,9 +62,8 @@ pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
             && digits.len().is_multiple_of(2)
             && digits.iter().all(|&digit| hex_value(digit) < 16);
         let between = &text[end..at];
-        let parts = |byte: &u8| !byte.is_ascii() || b"/=%\\".contains(byte);
-        if !is_group || between.len() > MAX_BETWEEN || between.iter().any(parts) {
-            row.end(&mut found);
+        if !is_group || between.len() > MAX_BETWEEN || between.iter().any(parts_rows) {
+            row.end(found);
         }
         if is_group {
             row.bytes.extend(digits.chunks_exact(2).map(|pair| hex_value(pair[0]) << 4 | hex_value(pair[1])));
@@ -40,7 +73,7 @@ pub(crate) fn each_row(text: &[u8], mut found: impl FnMut(&[u8])) {
         at += word;
         end = at;
     }
-    row.end(&mut found);
+    row.end(found);
 }
 
 struct Row {
@@ -73,8 +106,20 @@ mod tests {
     #[test]
     fn rows_of_groups_are_read() {
         let rows = |text: &str| {
-            let mut rows = Vec::new();
-            each_row(text.as_bytes(), |row| rows.push(String::from_utf8_lossy(row).into_owned()));
+            let rows_at = |places: &[Range<usize>]| {
+                let mut rows = Vec::new();
+                let found = |row: &[u8]| rows.push(String::from_utf8_lossy(row).into_owned());
+                each_row(text.as_bytes(), places.iter().cloned(), found);
+                rows
+            };
+            let rows = rows_at(&[0..text.len()]);
+            let blocks: Vec<_> = (0..text.len()).step_by(8).map(|at| at..at + 16).collect();
+            assert_eq!(rows_at(&blocks), rows, "{text}");
+            if rows.len() == 1
+                && let Some(inside) = text.find(" 6f").or(text.find("6f"))
+            {
+                assert_eq!(rows_at(&[inside..inside + 1]), rows, "{text}");
+            }
             rows
         };
         let written = |between: &str, before: &str| {

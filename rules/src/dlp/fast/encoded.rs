@@ -16,8 +16,8 @@ pub(in super::super) struct Survey<'t> {
     pub(super) runs: Buffer<u64>,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
-    /// Where groups of hex digits may be that stand for text.
-    pub(in super::super) groups: Range<usize>,
+    /// Blocks that, with the one before, may hold groups of hex digits that stand for text, counted from one.
+    groups: Buffer<u64>,
     /// What is known of ranges of digits, in order.
     silent: RefCell<Buffer<(Range<u32>, Silent)>>,
 }
@@ -27,7 +27,7 @@ struct Sweep<'m> {
     runs: &'m mut [u64],
     blocks: usize,
     cards: Range<usize>,
-    groups: Range<usize>,
+    groups: Buffer<u64>,
     /// Decimal digits of the last block.
     before: u64,
 }
@@ -40,18 +40,14 @@ impl Runs for Sweep<'_> {
         // With all their separators they are shorter than a block.
         let count = decimals.count_ones() + self.before.count_ones();
         if count >= MIN_GROUPS {
-            let end = self.blocks * 64;
-            let note = |range: &mut Range<usize>| {
-                if range.start == range.end {
-                    range.start = end.saturating_sub(128);
-                }
-                range.end = end;
-            };
             if count >= MIN_CARD {
-                note(&mut self.cards);
+                if self.cards.start == self.cards.end {
+                    self.cards.start = (self.blocks * 64).saturating_sub(128);
+                }
+                self.cards.end = self.blocks * 64;
             }
             if stand_in_groups(u128::from(decimals) << 64 | u128::from(self.before)) {
-                note(&mut self.groups);
+                self.groups.push(self.blocks as u64);
             }
         }
         self.before = decimals;
@@ -62,10 +58,21 @@ impl<'t> Survey<'t> {
     pub(in super::super) fn new(text: &'t [u8]) -> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
-        let sweep =
-            simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards: 0..0, groups: 0..0, before: 0 });
+        let (cards, groups) = (0..0, Buffer::empty());
+        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, before: 0 });
         let (cards, groups) = (sweep.cards, sweep.groups);
         Survey { text, runs, cards, groups, silent: RefCell::default() }
+    }
+
+    /// Whether there may be groups of hex digits that stand for text.
+    pub(in super::super) fn holds_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Gives `found` the bytes of all such groups.
+    pub(in super::super) fn each_row_of_hex(&self, found: impl FnMut(&[u8])) {
+        let place = |&block: &u64| (block as usize * 64).saturating_sub(128)..block as usize * 64;
+        crate::text::each_row_of_hex(self.text, self.groups.iter().map(place), found);
     }
 
     /// Notes what is known of a range of digits, behind all those noted before.
@@ -306,6 +313,9 @@ impl Search<'_> {
         depth: u32,
         found: &mut dyn FnMut(Encoded<'_>),
     ) {
+        if !(possible.rule || possible.phrase || possible.nested) {
+            return;
+        }
         if possible.phrase && self.punctuated_phrase_in(decoded) {
             found(Encoded::Phrase(decoded, encoded));
         }
@@ -328,9 +338,10 @@ impl Search<'_> {
         if is_text && *norm != *decoded {
             self.runs_in(norm, Silence::Unknown, depth, found);
         }
-        // Digits alone were looked at as a run.
-        let is_hex = consists_of(decoded, &HEX) && !decoded.iter().all(u8::is_ascii_hexdigit);
-        if is_hex && decode::hex_delimited_into(decoded, &mut buffer) {
+        // Digits alone, with spaces beside them, were looked at as a run.
+        let digits = decoded.trim_ascii();
+        let is_run = digits.len() >= MIN_RUN as usize && digits.iter().all(u8::is_ascii_hexdigit);
+        if !is_run && consists_of(decoded, &HEX) && decode::hex_delimited_into(decoded, &mut buffer) {
             let possible = self.possible(&buffer);
             self.decoded_run(&buffer, (possible, Silence::Unknown), Encoding::Hex, depth, found);
         }
