@@ -1,8 +1,8 @@
-//! How fast text and request bodies are scanned: `throughput FILE`, `throughput --body FILE... TYPE`,
+//! How fast text and request bodies are scanned: `throughput FILE`, `throughput --texts`, `throughput --body FILE... TYPE`,
 //! `throughput --bodies [NAME]` or `throughput --adversarial [NAME]`.
 //!
-//! For prefixes of the file, text DLP (`dlp BYTES MB/s`) and the search for injected instructions
-//! (`injection BYTES MB/s`); or, for generated bodies, the whole inspection (`body BYTES MB/s NAME`), ordinary ones in two
+//! For prefixes of the file, or of generated texts of three kinds, text DLP (`dlp BYTES MB/s [NAME]`) and the search for injected
+//! instructions (`injection BYTES MB/s [NAME]`); or, for generated bodies, the whole inspection (`body BYTES MB/s NAME`), ordinary ones in two
 //! sizes and then those made to cost most, or only those of that name, or files as bodies of a media type, one after the other. All with the default configuration: hardened
 //! strictness, every rule and every pass. Figures are medians of the thread's processor time, 1 MB being 10^6 bytes; the
 //! first line is the machine's own measure.
@@ -51,7 +51,9 @@ fn adversarial(only: Option<&str>) {
 
 fn main() {
     let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: throughput FILE | --body FILE... TYPE | --bodies [NAME] | --adversarial [NAME]");
+        eprintln!(
+            "usage: throughput FILE | --texts | --body FILE... TYPE | --bodies [NAME] | --adversarial [NAME]"
+        );
         std::process::exit(2);
     };
     say!("hot-memchr 65536 {:.0}", hot_memchr());
@@ -84,7 +86,20 @@ fn main() {
         report_in_turn(&body_policy(), &bodies.collect::<Vec<_>>());
         return;
     }
-    let text = read(Path::new(&path));
+    if path == "--texts" {
+        let most = SIZES.into_iter().max().unwrap_or_default();
+        report_texts(&[
+            (corpus::chat(most), " chat"),
+            (corpus::code(most), " code"),
+            (corpus::base64_heavy(most), " base64"),
+        ]);
+    } else {
+        report_texts(&[(read(Path::new(&path)), "")]);
+    }
+}
+
+/// Texts, each with what to print behind its figures.
+fn report_texts(texts: &[(Vec<u8>, &str)]) {
     let dlp = dlp_scanner();
     let injection = injection::Scanner::new(injection::Settings {
         standard: Some(injection::builtin_rules().to_vec()),
@@ -92,9 +107,11 @@ fn main() {
     })
     .expect("the built-in rules compile");
     let report = |name: &str, scan: &dyn Fn(&[u8])| {
-        for part in SIZES.iter().filter_map(|&size| text.get(..size)) {
-            let seconds = median_seconds(BUDGET, || scan(black_box(part)));
-            say!("{name} {} {:.1}", part.len(), part.len() as f64 / seconds / 1e6);
+        for (text, kind) in texts {
+            for part in SIZES.iter().filter_map(|&size| text.get(..size)) {
+                let seconds = median_seconds(BUDGET, || scan(black_box(part)));
+                say!("{name} {} {:.1}{kind}", part.len(), part.len() as f64 / seconds / 1e6);
+            }
         }
     };
     report("dlp", &|part| {
