@@ -492,6 +492,10 @@ impl Scanner {
         if seen.is_none() {
             survey.each_row_of_hex(|bytes| seen = seen.take().or_else(|| look(bytes)));
         }
+        if seen.is_none() && text.iter().any(|&b| crate::text::parts_lines(b)) {
+            let spaced: Vec<u8> = crate::text::lines_spaced(text).collect();
+            return self.look_into_runs(&spaced, look);
+        }
         seen
     }
 
@@ -511,20 +515,21 @@ impl Scanner {
         if !(2..=MOST_PIECES).contains(&pieces.len()) {
             return None;
         }
-        let all = pieces.concat();
-        if found(&all).is_empty() {
+        // What stands before a part of encoded text shifts it, and some rules look at what stands behind a match.
+        let rows = |length: usize| pieces.windows(length).map(|row| row.concat());
+        let near = [2, 3].into_iter().flat_map(rows).collect::<Vec<_>>().join(&b' ');
+        if found(&pieces.concat()).is_empty() && found(&near).is_empty() {
             return None;
         }
-        let mut rest = &all[..];
-        pieces.iter().find_map(|piece| {
-            let from = rest;
-            rest = &from[piece.len()..];
-            if piece.len() < MIN_PIECE {
-                return None;
-            }
-            let (here, later) = (found(from), found(&from[1..]));
+        let begins_one = |from: usize| {
+            // The first row that holds something: behind it there may be more of the same name.
+            let mut rows = (from + 2..=pieces.len()).map(|end| pieces[from..end].concat());
+            let (row, here) = rows
+                .find_map(|row| Some(found(&row)).filter(|here| !here.is_empty()).map(|here| (row, here)))?;
+            let later = found(&row[1..]);
             here.into_iter().find(|m| later.iter().all(|other| other.name != m.name))
-        })
+        };
+        (0..pieces.len()).filter(|&from| pieces[from].len() >= MIN_PIECE).find_map(begins_one)
     }
 
     /// Whether `text` holds a seed phrase, whatever stands between its words; false when detection is off.

@@ -41,7 +41,9 @@ use decoded::{Possible, Stretches};
 pub use decodings::Decodings;
 use decodings::decode_short;
 use encoded::RUN;
-pub(super) use encoded::{Encoded, Survey, encoded_runs, may_hold_groups, may_hold_runs, runs_at_line_ends};
+pub(super) use encoded::{
+    Encoded, Survey, encoded_runs, may_hold_groups, may_hold_runs, runs_at_line_ends, runs_beside_others,
+};
 pub(crate) use needles::Needles;
 pub(super) use overlap::{cards_with_a_tail, keys_anywhere};
 pub(super) use overview::Overview;

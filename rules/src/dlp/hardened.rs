@@ -88,8 +88,9 @@ pub(super) fn add(
     let overview = looked.overview;
     let mut extra = Extra { s, result, checks: seed::Checks::limited() };
     extra.encoded_runs(norm, looked.digits);
-    if overview.lines {
-        extra.lines(input, looked);
+    let mut in_rows = overview.lines && extra.lines(input, looked);
+    if !overview.keeps_lines() {
+        fast::runs_beside_others(s, input, |found| extra.encoded(found));
     }
     if !overview.ascii {
         extra.settled(input, norm, looked);
@@ -115,9 +116,10 @@ pub(super) fn add(
     }
     extra.escapes(input);
     if looked.digits.holds_groups() {
-        // A text that was joined with it, or cut off, may lengthen a row, and so hide what is in it.
-        complete &= !extra.groups(looked.digits);
+        in_rows |= extra.groups(looked.digits);
     }
+    // A text that was joined with it, or cut off, may lengthen a row, and so hide what is in it.
+    complete &= !in_rows;
     // The text as it was sent holds no more of a secret that no normalisation changes.
     let no_other = overview.is_printable() || looked.no_secret && s.known.is_kept();
     let searched = (!no_other).then_some(input).filter(|&input| input != norm);
@@ -247,8 +249,8 @@ impl Extra<'_, '_> {
     }
 
     /// Every tab and line end is a space. Rules that look for the start or end of the text are left out: what stands at
-    /// the start of a line is ordinary there.
-    fn lines(&mut self, input: &[u8], looked: &Looked<'_>) {
+    /// the start of a line is ordinary there. Whether there are hex digits in groups.
+    fn lines(&mut self, input: &[u8], looked: &Looked<'_>) -> bool {
         let overview = looked.overview;
         let (mut spaced, mut buffer, mut joined) = (Buffer::new(), Buffer::new(), Buffer::new());
         let norm = match looked.views {
@@ -271,6 +273,7 @@ impl Extra<'_, '_> {
         if !fast::runs_at_line_ends(s, input, overview, note, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
+        looked.digits.holds_groups() && self.groups(&Survey::new(norm))
     }
 
     /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space. A card
@@ -332,7 +335,7 @@ impl Extra<'_, '_> {
     }
 
     /// Whether there are any. Numbers in columns make digits, so rules about numbers are left out.
-    fn groups(&mut self, digits: &fast::Survey<'_>) -> bool {
+    fn groups(&mut self, digits: &Survey<'_>) -> bool {
         let mut any = false;
         digits.each_row_of_hex(|bytes| {
             any = true;

@@ -228,6 +228,26 @@ fn secrets_do_not_show_in_debug_output() {
 }
 
 #[test]
+fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
+    let d = Scanner::new(Settings { rules: merge(true, &[]), ..Settings::default() }).expect("rules");
+    let encoded = String::from_utf8(expand("«B64:AKIAIOSFODNN7EXAMPLE»")).expect("ASCII");
+    let (a, b) = encoded.split_at(12);
+    let decoy = ["zghp_777777", "KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK"];
+    let found = |pieces: &[&str]| {
+        let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+        d.scan_pieces(&pieces).map(|found| found.name.to_string())
+    };
+    let key = Some("AWS Access ID".to_owned());
+    assert_eq!(found(&[a, b]), key);
+    assert_eq!(found(&["z", a, b]), key);
+    assert_eq!(found(&["yes", "no", a, b, "perhaps"]), key);
+    assert_eq!(found(&["AKIAIOSFOD", "NN7EXAMPLE", decoy[0], decoy[1]]), key);
+    assert_eq!(found(&["AKI", "AIOSFODNN7EXAMPLE"]), None);
+    assert_eq!(found(&["yes", "no", "AKIAIOSFOD", "NN7"]), None);
+    assert_eq!(found(&["AKIAIOSFODNN7EXAMPLE"]), None);
+}
+
+#[test]
 fn secret_in_pieces_is_found_when_the_pieces_are_joined() {
     use crossreq::{Fragments, scan_fragments};
     use std::time::Duration;

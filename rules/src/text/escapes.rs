@@ -1,5 +1,5 @@
-//! Characters that are written as escapes of programming languages: `\u0041`, `\x41`, `\u{41}`, `\U00000041`, `\101`, and beside
-//! such ones `\/`; and `%u0041`.
+//! Characters that are written as escapes of programming languages: `\u0041`, `\x41`, `\u{41}`, `\U00000041`, `\101`; line ends, tabs
+//! and quotes (`\n`, `\"`) before what may be a credential; beside such ones all of these and `\/`; and `%u0041`.
 //!
 //! A document inside a string of another one is escaped once more at each level, so any number of backslashes is as good as one.
 //! Only what stands near an escape is read: ordinary texts have a few, and are searched as they are besides.
@@ -14,6 +14,8 @@ const NEAR: usize = 512;
 const WORD: usize = 128;
 /// What is looked through at once for the beginning of an escape, bytes.
 const BLOCK: usize = 256;
+/// Digits of the shortest encoded credential, or of a token, before which the letter of an escape is not read as one of them.
+const LONG: usize = 16;
 
 /// The parts of a text with escapes in them, with what these stand for in their place; `None` if there are none.
 pub fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
@@ -54,6 +56,12 @@ pub(super) fn hide_letters(text: &[u8]) -> bool {
 
 /// False is certain. Code has a backslash in each line, and seldom one of these behind it.
 fn may_hold_escapes(text: &[u8]) -> bool {
+    holds_numbers(text)
+        || memchr::memchr_iter(b'\\', text).any(|at| length_that_matters(&text[at + 1..]).is_some())
+}
+
+/// Whether characters may be written by their numbers. False is certain.
+fn holds_numbers(text: &[u8]) -> bool {
     let Some(first) = memchr::memchr(b'\\', text) else { return false };
     let (text, next) = (&text[first..], &text[first + 1..]);
     let begins =
@@ -83,10 +91,7 @@ fn part_with_escapes(text: &[u8], from: usize) -> Option<Range<usize>> {
         if part.as_ref().is_some_and(|part| at > part.end + NEAR) {
             break;
         }
-        // A slash is escaped in too many texts to make a part of one.
-        if text.get(at + 1) != Some(&b'/')
-            && let Some((_, length)) = escape(&text[at + 1..])
-        {
+        if let Some(length) = length_that_matters(&text[at + 1..]) {
             let start = part.map_or(at.saturating_sub(NEAR).max(from), |part| part.start);
             part = Some(start..(at + 1 + length + NEAR).min(text.len()));
         }
@@ -96,6 +101,35 @@ fn part_with_escapes(text: &[u8], from: usize) -> Option<Range<usize>> {
     let before = text[from..part.start].iter().rev().take(WORD).take_while(is_word).count();
     let behind = text[part.end..].iter().take(WORD).take_while(is_word).count();
     Some(part.start - before..part.end + behind)
+}
+
+/// The length of an escape without its backslash, if it is one for which a text is read. Slashes, quotes and line ends are escaped
+/// in most texts: of these only line ends whose letter would become a part of what follows, and quotes before a long word.
+fn length_that_matters(text: &[u8]) -> Option<usize> {
+    let (first, rest) = text.split_first()?;
+    let is_digit = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_".contains(b);
+    let is_long = || rest.iter().take(LONG).take_while(is_digit).count() == LONG;
+    match first {
+        b'/' => None,
+        b'"' | b'\'' => is_long().then_some(1),
+        b'n' | b'r' | b't' | b'b' | b'f' | b'v' => (begins_a_group(rest) || is_long()).then_some(1),
+        _ => escape(text).map(|(_, length)| length),
+    }
+}
+
+/// Whether a text begins like a number, a hex dump, an account number, or a word of a seed phrase on a line of its own.
+fn begins_a_group(text: &[u8]) -> bool {
+    match text {
+        [b'0', b'x' | b'X', ..] => true,
+        [first, second, ..] if first.is_ascii_digit() => second.is_ascii_hexdigit(),
+        [a, b, c, d, ..] if a.is_ascii_uppercase() => {
+            b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit()
+        }
+        _ => {
+            let word = text.iter().take(9).take_while(|b| b.is_ascii_lowercase()).count();
+            (3..=8).contains(&word) && text.get(word) == Some(&b'\\')
+        }
+    }
 }
 
 fn replace(text: &[u8], out: &mut Vec<u8>) {
@@ -121,6 +155,10 @@ fn replace(text: &[u8], out: &mut Vec<u8>) {
 fn escape(text: &[u8]) -> Option<(Option<char>, usize)> {
     match text {
         [b'/', ..] => Some((Some('/'), 1)),
+        [b'n' | b'r', ..] => Some((Some('\n'), 1)),
+        [b't', ..] => Some((Some('\t'), 1)),
+        [b'b' | b'f' | b'v', ..] => Some((Some(' '), 1)),
+        &[quote @ (b'"' | b'\''), ..] => Some((Some(char::from(quote)), 1)),
         [b'u' | b'x', b'{', rest @ ..] => {
             let end = rest.iter().take(7).position(|&byte| byte == b'}')?;
             Some((char::from_u32(number(&rest[..end])?), end + 3))
@@ -177,6 +215,14 @@ mod tests {
             (r"a\u002fb", Some("a/b")),
             (r"\ud835\udc00\ud835\\udc01\ud835-\udc00", Some("\u{1d400}\u{1d401}-")),
             (r"\n\t\\ C:\users \u12 \u{} \u{1234567} \x4 \U0041", None),
+            (r#"k:\n123-45-6789\"\tx"#, Some("k:\n123-45-6789\"\tx")),
+            (r"k:\\nabcdefghijklmnop\r\n", Some("k:\nabcdefghijklmnop\n\n")),
+            (r"dump\n41 42 43\tend", Some("dump\n41 42 43\tend")),
+            (r"a\n0x41, 0x42", Some("a\n0x41, 0x42")),
+            (r"to\nDE89 3704", Some("to\nDE89 3704")),
+            (r"\nabandon\nability\nable", Some("\nabandon\nability\nable")),
+            (r#"{\"k\":\"abcdefghijklmnop\"}"#, Some(r#"{"k":"abcdefghijklmnop"}"#)),
+            (r#"print(\"a\n\");\nprint \tshort \n1"#, None),
             ("plain", None),
             ("", None),
         ];

@@ -222,6 +222,33 @@ pub(in super::super) fn runs_at_line_ends(
     })
 }
 
+/// The same for runs beside what is neither printable ASCII nor a tab or line end, each by itself: spaces of other kinds are
+/// removed, and so are controls; in binary data lengths may look like digits.
+pub(in super::super) fn runs_beside_others(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
+    /// Longest length and kind of a string, bytes.
+    const MAX_LENGTH: usize = 3;
+    let mut search = Search::new(s);
+    let is_control = |b: &u8| b.is_ascii_control() && !parts_lines(*b);
+    let is_other = |b: &u8| !b.is_ascii() || is_control(b);
+    let mut is_data = None;
+    let mut masks = Buffer::new();
+    runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
+        let before = text[..start].last().is_some_and(|b| is_other(b) || parts_lines(*b));
+        if !before && !text.get(end).is_some_and(is_other) {
+            return false;
+        }
+        let is_data = before
+            && *is_data.get_or_insert_with(|| text.iter().any(is_control) || !crate::text::is_utf8(text));
+        for skipped in 0..=if is_data { MAX_LENGTH } else { 0 } {
+            let run = &text[start + skipped..end];
+            if run.len() >= MIN_RUN as usize {
+                search.run(run, Silent::default(), 0, &mut found);
+            }
+        }
+        false
+    });
+}
+
 /// Whether there is a run, or what may become one, behind one or more tabs and line ends.
 fn meets_run<'t>(beyond: impl Iterator<Item = &'t u8>) -> bool {
     let mut beyond = beyond.copied().peekable();
