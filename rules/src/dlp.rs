@@ -501,8 +501,8 @@ impl Scanner {
 
     /// What is found where pieces are put together in their order and begins with one of them: the first match, if it enforces. Rules
     /// with a check, of low severity and about the edges of a text are left out, and so are pieces of three bytes and less: others
-    /// make such matches by chance, as the name of a language and a checksum do (`sk`, 32 hex digits). Nothing of more than
-    /// [`MOST_PIECES`].
+    /// make such matches by chance, as the name of a language and a checksum do (`sk`, 32 hex digits), or words in small letters
+    /// (`asia` and what follows it). Nothing of more than [`MOST_PIECES`].
     pub fn scan_pieces(&self, pieces: &[&[u8]]) -> Option<Match> {
         let rules = || self.core.rules.iter().chain(&self.main.rules);
         let by_chance = |rule: &Rule| {
@@ -524,12 +524,24 @@ impl Scanner {
         let begins_one = |from: usize| {
             // The first row that holds something: behind it there may be more of the same name.
             let mut rows = (from + 2..=pieces.len()).map(|end| pieces[from..end].concat());
-            let (row, here) = rows
-                .find_map(|row| Some(found(&row)).filter(|here| !here.is_empty()).map(|here| (row, here)))?;
+            let (row, here) = rows.find_map(|row| {
+                let here = found(&row);
+                (!here.is_empty()).then_some((row, here))
+            })?;
             let later = found(&row[1..]);
-            here.into_iter().find(|m| later.iter().all(|other| other.name != m.name))
+            let begins = |m: &Match| later.iter().all(|other| other.name != m.name);
+            here.into_iter().find(|m| begins(m) && self.matches_as_written(m, &row))
         };
         (0..pieces.len()).filter(|&from| pieces[from].len() >= MIN_PIECE).find_map(begins_one)
+    }
+
+    /// Whether what was found in a text that is not encoded is also found with letters in the case of the rule.
+    fn matches_as_written(&self, found: &Match, text: &[u8]) -> bool {
+        let mut rules = self.core.rules.iter().chain(&self.main.rules).map(Rule::spec);
+        let Some(rule) = rules.find(|rule| rule.name == found.name) else { return true };
+        found.encoded != Encoding::Plain
+            || crate::goregex::compile(&rule.regex)
+                .is_ok_and(|regex| regex.is_match(&crate::text::norm_dlp(text)))
     }
 
     /// Whether `text` holds a seed phrase, whatever stands between its words; false when detection is off.

@@ -323,8 +323,13 @@ impl Extra<'_, '_> {
     /// As in JSON within a string, in code, or in JSON that is not known to be any.
     fn escapes(&mut self, input: &[u8]) {
         let Some(written) = text::unescaped(input) else { return };
-        let found = self.s.scan_text(&written);
-        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
+        let mut scan = |text: &[u8]| {
+            let found = self.s.scan_text(text);
+            found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
+        };
+        scan(&written);
+        // Their first character is written as an escape by some programs.
+        text::without_references(&written).into_iter().for_each(|read| scan(&read));
     }
 
     /// As JavaScript's `escape` writes.

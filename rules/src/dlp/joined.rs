@@ -158,7 +158,10 @@ impl Scanner {
         // A match that is written in escapes reaches further than one that is not.
         let escapes = |text: &[u8]| match hides_escapes(text) {
             true => self.is_silent(text),
-            false => text::unescaped(text).is_none_or(|text| self.is_silent(&text)),
+            false => text::unescaped(text).is_none_or(|text| {
+                self.is_silent(&text)
+                    && text::without_references(&text).is_none_or(|text| self.is_silent(&text))
+            }),
         };
         let escaped = backslashes || percents && hides_escapes(joined);
         if self.strictness == Strictness::Hardened

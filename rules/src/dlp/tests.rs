@@ -245,6 +245,8 @@ fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
     assert_eq!(found(&["AKI", "AIOSFODNN7EXAMPLE"]), None);
     assert_eq!(found(&["yes", "no", "AKIAIOSFOD", "NN7"]), None);
     assert_eq!(found(&["AKIAIOSFODNN7EXAMPLE"]), None);
+    assert_eq!(found(&["asia", "0b2f5c1e8d1c4a57"]), None);
+    assert_eq!(found(&["asia", "japan", "tokyo", "125700000"]), None);
 }
 
 #[test]

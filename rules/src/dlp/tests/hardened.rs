@@ -67,6 +67,7 @@ fn each_difference_finds_what_it_is_for() {
         ("D-113", d(), "k=%25u0073k-ant-«a*10»", "Anthropic API Key"),
         ("D-113", d(), r#"{\"content\":\"key:\n«B64:sk-ant-«a*10»»\n\"}"#, "Anthropic API Key"),
         ("D-113", d(), r#"{\\\"ssn\\\":\\\"see:\\n000-00-0000\\\"}"#, "Social Security Number"),
+        ("D-113", d(), r"k=\u0026#115;k-ant-«a*10»", "Anthropic API Key"),
         ("D-113", d(), r"words:«\nabandon*11»\nabout", "BIP-39 Seed Phrase"),
         ("D-114", d(), "key«n»73 6b 2d 61 6e 74 2d 61 61 61 61 61 61 61 61 61 61«n»end", "Anthropic API Key"),
         ("D-114", d(), "<a>73 6b 2d 61 6e 74 2d 61 61 61 61 61 61 61 61 61 61</a>", "Anthropic API Key"),

@@ -133,7 +133,7 @@ fn cases() -> Vec<Case> {
             format!(r#"{{"x":"{}","y":"{}","m":"B-","r":1,"r":2}}"#, &v[..10], &v[10..]).into_bytes()
         }),
         case("D-822", &["text/plain"], |v| {
-            format!(r#"{{"x":"{}","y":"{}","m":"B-"}}"#, &v[..10], &v[10..]).into_bytes()
+            format!(r#"{{"x":"{}","y":"{}","m":"B-1"}}"#, &v[..10], &v[10..]).into_bytes()
         }),
         case("D-822", &["application/x-ndjson"], |v| {
             let record = |value: &str| format!(r#"{{"x":"\u{:04x}{}"}}"#, value.as_bytes()[0], &value[1..]);
