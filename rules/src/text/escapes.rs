@@ -51,7 +51,7 @@ pub fn unescaped_percent(text: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn hide_letters(text: &[u8]) -> bool {
     let is_letter =
         |at: usize| escape(&text[at + 1..]).and_then(|(c, _)| c).is_some_and(|c| c.is_alphanumeric());
-    may_hold_escapes(text) && memchr::memchr_iter(b'\\', text).any(is_letter)
+    holds_numbers(text) && memchr::memchr_iter(b'\\', text).any(is_letter)
 }
 
 /// False is certain. Code has a backslash in each line, and seldom one of these behind it.
@@ -108,26 +108,31 @@ fn part_with_escapes(text: &[u8], from: usize) -> Option<Range<usize>> {
 fn length_that_matters(text: &[u8]) -> Option<usize> {
     let (first, rest) = text.split_first()?;
     let is_digit = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_".contains(b);
-    let is_long = || rest.iter().take(LONG).take_while(is_digit).count() == LONG;
+    let word = || rest.iter().take(LONG).take_while(is_digit).count();
     match first {
         b'/' => None,
-        b'"' | b'\'' => is_long().then_some(1),
-        b'n' | b'r' | b't' | b'b' | b'f' | b'v' => (begins_a_group(rest) || is_long()).then_some(1),
+        b'"' | b'\'' => (word() == LONG).then_some(1),
+        b'n' | b'r' | b't' | b'b' | b'f' | b'v' => {
+            let word = word();
+            (word == LONG || word > 0 && begins_a_group(rest, word)).then_some(1)
+        }
         _ => escape(text).map(|(_, length)| length),
     }
 }
 
-/// Whether a text begins like a number, a hex dump, an account number, or a word of a seed phrase on a line of its own.
-fn begins_a_group(text: &[u8]) -> bool {
-    match text {
+/// Whether a text that begins with a word of so many bytes begins like a number, a hex dump, an account number, or a word of a seed
+/// phrase on a line of its own.
+fn begins_a_group(text: &[u8], word: usize) -> bool {
+    match text[..word] {
         [b'0', b'x' | b'X', ..] => true,
         [first, second, ..] if first.is_ascii_digit() => second.is_ascii_hexdigit(),
-        [a, b, c, d, ..] if a.is_ascii_uppercase() => {
+        [a, b, c, d] if a.is_ascii_uppercase() => {
             b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit()
         }
         _ => {
-            let word = text.iter().take(9).take_while(|b| b.is_ascii_lowercase()).count();
-            (3..=8).contains(&word) && text.get(word) == Some(&b'\\')
+            text.get(word) == Some(&b'\\')
+                && (3..=8).contains(&word)
+                && text[..word].iter().all(u8::is_ascii_lowercase)
         }
     }
 }
