@@ -32,6 +32,16 @@ const MIN_PIECE: usize = 4;
 /// Values that it may go on in.
 const MAX_PIECES: usize = 8;
 
+/// Shortest label of a host that is decoded by itself, bytes.
+const MIN_LABEL: usize = 16;
+/// Shortest host whose labels are decoded together, bytes: a key of 20 bytes is 27 digits of base64, and behind it
+/// stands a domain.
+const MIN_LABELS: usize = 30;
+/// Hosts of fewer bytes are not looked at where they are small letters alone.
+const LONG_HOST: usize = 40;
+/// Labels that encoded data may begin with: a name has room for no more than twice as many of this length.
+const MAX_LABELS: usize = 16;
+
 /// Most rounds of lenient percent-decoding.
 pub(super) const ROUNDS: usize = 16;
 
@@ -345,12 +355,46 @@ fn canary(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
     secrets::canary(&pipeline.dlp, text).map(|reason| UrlVerdict::block(Label::Dlp, reason))
 }
 
-/// Encoded data in quotes, behind a name, in JSON or cut in two between parameters, as it is found in bodies.
+/// Encoded data in quotes, behind a name, in JSON or cut in two between parameters, as it is found in bodies, and in the host.
 fn encoded_runs(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     // A slash is a digit of base64, and ends a segment.
     let segments = views::segments(scan.lenient_path());
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
-    segments.chain([scan.lenient_query(), joined]).find_map(|text| in_runs(pipeline, scan, text))
+    segments
+        .chain([scan.lenient_query(), joined])
+        .find_map(|text| in_runs(pipeline, scan, text))
+        .or_else(|| encoded_labels(pipeline, scan))
+}
+
+/// Encoded data in labels of the host, each by itself and from each one on without dots: looking up the name sends it.
+fn encoded_labels(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
+    let host = scan.url.host_name();
+    // Encoded data has digits, or capital letters, or is long.
+    let is_other = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    if host.len() < MIN_LABEL || host.len() < LONG_HOST && !host.iter().any(is_other) {
+        return None;
+    }
+    let mut rest = host;
+    for _ in 0..MAX_LABELS {
+        let end = memchr::memchr(b'.', rest);
+        let label = &rest[..end.unwrap_or(rest.len())];
+        let found = (label.len() >= MIN_LABEL).then(|| in_runs(pipeline, scan, label)).flatten();
+        let is_long = rest.len() >= MIN_LABELS;
+        let found = found.or_else(|| is_long.then(|| labels_together(pipeline, scan, rest)).flatten());
+        if found.is_some() {
+            return found;
+        }
+        rest = &rest[end? + 1..];
+    }
+    None
+}
+
+fn labels_together(pipeline: &Pipeline, scan: &Scan<'_>, labels: &[u8]) -> Option<UrlVerdict> {
+    let joined: Vec<u8> = labels.iter().copied().filter(|&byte| byte != b'.').collect();
+    // What follows hex digits would make something else of them.
+    let is_hex = |label: &&[u8]| label.iter().all(u8::is_ascii_hexdigit);
+    let hex: usize = labels.split(|&byte| byte == b'.').take_while(is_hex).map(<[u8]>::len).sum();
+    [joined.len(), hex & !1].into_iter().find_map(|end| in_runs(pipeline, scan, &joined[..end]))
 }
 
 fn in_runs(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8]) -> Option<UrlVerdict> {

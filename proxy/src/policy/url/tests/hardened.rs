@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 55] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 56] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -252,6 +252,13 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 55] = [
         "core_dlp",
         "https://example.com/?k=68.65.6c.6c.6f.20.77.6f.72.6c.64.20.61.67.61.69.6e",
     ),
+    (
+        "B",
+        "https://414b4941494f53464f444e4e374558414d504c45.a.example.com/",
+        "D-418",
+        "core_dlp",
+        "https://68656c6c6f20776f726c6420616e64206d6f7265.a.example.com/",
+    ),
 ];
 
 #[test]
@@ -276,6 +283,40 @@ fn names_a_difference_for_each_bypass() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn decodes_labels_of_hosts_apart_and_together() {
+    let (mut url, text) = named("B");
+    // Else some are refused for how random they look, and some are not.
+    url.subdomain_entropy_threshold = 0.0;
+    let hardened = pipeline(url, text, Strictness::Hardened);
+    let key = b"AKIAIOSFODNN7EXAMPLE";
+    let base32 = data_encoding::BASE32_NOPAD.encode(key);
+    let (hex, base64) = (data_encoding::HEXLOWER.encode(key), data_encoding::BASE64URL_NOPAD.encode(key));
+    for encoded in [&base32, &base32.to_lowercase(), &hex, &base64] {
+        for size in [63, 20, 9] {
+            let labels = encoded.as_bytes().chunks(size).map(|label| label.escape_ascii().to_string());
+            let name = labels.collect::<Vec<_>>().join(".");
+            for host in
+                [format!("{name}.example.com"), format!("x.{name}.a.example.com:443"), format!("{name}.io")]
+            {
+                let verdict = scan(&hardened, &format!("https://{host}/"));
+                assert_eq!(verdict.label, Label::CoreDlp, "{host}: {verdict:?}");
+            }
+        }
+    }
+    for host in [
+        "generativelanguage.googleapis.com",
+        "4c9184f37cff01bcdc32dc486ec36961.r2.cloudflarestorage.com",
+        "d111111abcdef8.cloudfront.net",
+        "my-bucket-0123456789abcdef0123.s3.dualstack.eu-central-1.amazonaws.com",
+        "prod-usw2-a-1234567890abcdef.elb.us-west-2.amazonaws.com",
+        "pkg-containers-az.githubusercontent.com",
+        "b5c2a8e4-7d1f-4c3a-9e6b-0f8d2a1c4e5b.cdn.example.com",
+    ] {
+        assert!(scan(&hardened, &format!("https://{host}/")).allowed, "{host}");
+    }
 }
 
 #[test]
