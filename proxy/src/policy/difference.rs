@@ -43,6 +43,8 @@ pub(crate) const BESIDE_CONTENT: &str = "D-820";
 pub(crate) const CHARACTER_CODES: &str = "D-821";
 /// Credentials in neighbouring fields of a form, cookies, or the end of a path and the query behind it are found.
 pub(crate) const PIECES: &str = "D-822";
+/// Names of members, fields and headers are scanned together with their values.
+pub(crate) const NAMED: &str = "D-824";
 /// Values of headers, forms and queries are also read as they are shown.
 pub(crate) const SHOWN: &str = "D-823";
 /// Character references of XML and HTML are also scanned decoded.

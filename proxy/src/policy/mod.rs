@@ -10,6 +10,7 @@ pub mod headers;
 pub mod host;
 pub mod kill_switch;
 pub mod limits;
+mod named;
 pub mod response;
 pub mod secrets;
 pub mod session;

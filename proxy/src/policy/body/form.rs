@@ -30,6 +30,7 @@ pub(super) fn extract<'a>(body: &'a [u8], into: &mut Strings<'a>) -> Result<(), 
         };
         let name = decode(name).ok_or(InvalidForm)?;
         let value = decode(value).ok_or(InvalidForm)?;
+        into.note_named(&name, &value);
         if !names.contains(&name) {
             into.push(name.clone());
             names.insert(name);

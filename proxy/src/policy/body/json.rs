@@ -6,7 +6,7 @@
 //! that the reference reads differently from others: repeated names, deep nesting, numbers out of range.
 //! [`walk_lines`] is the first way for bodies of one value on each line.
 //!
-//! spec: tls-and-request-bodies §13.5; differences D-801 to D-804, D-821
+//! spec: tls-and-request-bodies §13.5; differences D-801 to D-804, D-821, D-822, D-824
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use muselet_rules::text::is_utf8;
 
 use super::codes::Codes;
 use super::strings::Strings;
-use crate::policy::difference;
+use crate::policy::{difference, named};
 
 /// Deepest node that the reference scans, the outermost value being 0.
 const MAX_DEPTH: usize = 64;
@@ -78,7 +78,10 @@ impl<'a> Walk<'a> {
     /// Adds the strings of one value; false if only [`sorted`] can tell which are scanned.
     fn value(&mut self, strings: &mut Strings<'a>) -> Result<bool, Invalid> {
         let mut regular = true;
+        // Of the member whose value comes next.
+        let mut name = None;
         while let Some(event) = self.parser.next()? {
+            let member = name.take();
             if !regular {
                 // Only the rest of the grammar still matters.
                 continue;
@@ -91,9 +94,16 @@ impl<'a> Walk<'a> {
                 Event::Key(text) | Event::String(text) => {
                     let key = matches!(event, Event::Key(_));
                     regular = self.parser.depth() <= MAX_DEPTH + usize::from(key);
-                    match key {
-                        true => self.names.push(text),
-                        false => self.codes.end(),
+                    if key {
+                        name = Some(text);
+                        self.names.push(text);
+                    } else {
+                        self.codes.end();
+                        if let Some(name) =
+                            member.filter(|_| self.hardened && named::is_long_enough(text.raw().len()))
+                        {
+                            self.note_named(name, text, strings);
+                        }
                     }
                     match (self.utf8, text.is_escaped()) {
                         (true, false) if self.was_met(text.raw()) => {
@@ -127,6 +137,14 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(regular)
+    }
+
+    fn note_named(&self, name: Str<'a>, value: Str<'a>, strings: &mut Strings<'a>) {
+        if self.utf8 && !name.is_escaped() && !value.is_escaped() {
+            strings.note_named(name.raw(), value.raw());
+        } else {
+            strings.note_named(name.decode().as_bytes(), value.decode().as_bytes());
+        }
     }
 
     fn was_met(&mut self, text: &'a [u8]) -> bool {
@@ -201,13 +219,20 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
     }
     if hardened {
         let mut codes = Codes::default();
+        let mut name = None;
         for node in document.nodes() {
+            let member = name.take();
             match node.kind() {
                 Kind::Number => codes.number(node.raw()),
-                Kind::Object | Kind::Array | Kind::Key => {}
+                Kind::Object | Kind::Array => {}
+                Kind::Key => name = Some(node),
                 Kind::String => {
                     codes.end();
-                    strings.note_piece(decoded(node));
+                    let value = decoded(node);
+                    if let Some(name) = member {
+                        strings.note_named(&decoded(name), &value);
+                    }
+                    strings.note_piece(value);
                 }
                 Kind::True | Kind::False | Kind::Null => codes.end(),
             }

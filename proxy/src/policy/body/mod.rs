@@ -4,7 +4,7 @@
 //! bytes. Everything that cannot be decided (too large, compressed, not what its type says) is refused whatever the
 //! configured action is. No I/O, no logging: the verdict says all that the server and the log need.
 //!
-//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-823
+//! spec: tls-and-request-bodies §12-14, §18.7-18.14; differences D-801 to D-824
 
 mod addresses;
 mod charset;
@@ -38,7 +38,7 @@ use self::strings::{Kind, Strings};
 pub use self::verdict::{
     Action, AddressFinding, BodyFinding, BodyVerdict, Label, Outcome, Redaction, Transport,
 };
-use super::difference;
+use super::{difference, named};
 use crate::config::{Config, Strictness};
 
 /// The body inspection, compiled from a configuration.
@@ -218,7 +218,7 @@ impl BodyPolicy {
         match extract::quick(text, headers, hardened) {
             Some(Err(finding)) => (Some(finding), Vec::new()),
             Some(Ok(Some(strings))) if !strings.overflowed() => match self.are_clean(&strings, hardened) {
-                true => (self.in_pieces(&strings).or_else(|| self.addresses_in(&strings, None)), Vec::new()),
+                true => (self.in_several(&strings).or_else(|| self.addresses_in(&strings, None)), Vec::new()),
                 false => self.judge_exactly(text, headers, allowance, true),
             },
             _ => self.judge_exactly(text, headers, allowance, false),
@@ -245,7 +245,7 @@ impl BodyPolicy {
             self.texts(&strings, hardened)
         };
         let finding = if scanned.matches.is_empty() {
-            self.in_pieces(&strings)
+            self.in_several(&strings)
                 .or_else(|| self.addresses_in(&strings, None))
                 .or_else(|| self.judge_packed(&strings, allowance))
         } else {
@@ -280,13 +280,16 @@ impl BodyPolicy {
         })
     }
 
-    /// A credential that is spread over neighbouring strings. Only in hardened mode.
-    fn in_pieces(&self, strings: &Strings<'_>) -> Option<BodyFinding> {
+    /// A credential that is spread over neighbouring strings, or that its name tells. Only in hardened mode.
+    fn in_several(&self, strings: &Strings<'_>) -> Option<BodyFinding> {
         if self.strictness == Strictness::Reference {
             return None;
         }
-        let found = self.scanner.scan_pieces(&strings.pieces())?;
-        Some(secret(vec![found], Some(difference::PIECES)))
+        if let Some(found) = self.scanner.scan_pieces(&strings.pieces()) {
+            return Some(secret(vec![found], Some(difference::PIECES)));
+        }
+        let named = named::secrets_in(&self.scanner, strings.named());
+        (!named.is_empty()).then(|| secret(named, Some(difference::NAMED)))
     }
 
     /// Whether there is nothing in any of the texts.

@@ -10,6 +10,7 @@ use muselet_rules::dlp::{MOST_PIECES, Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
 
 use crate::policy::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
+use crate::policy::named;
 
 /// Bytes of the longest piece of a credential.
 const MAX_PIECE_BYTES: usize = 1 << 10;
@@ -60,6 +61,7 @@ pub(super) struct Strings<'a> {
     extras: Vec<Extra>,
     packed: Vec<Span>,
     pieces: Vec<Span>,
+    named: Vec<u8>,
 }
 
 impl<'a> Strings<'a> {
@@ -76,6 +78,7 @@ impl<'a> Strings<'a> {
             extras: Vec::new(),
             packed: Vec::new(),
             pieces: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -106,6 +109,11 @@ impl<'a> Strings<'a> {
             let piece = self.span(text.into());
             self.pieces.extend(piece);
         }
+    }
+
+    /// Notes a value with the name that it has.
+    pub(super) fn note_named(&mut self, name: &[u8], value: &[u8]) {
+        named::note(&mut self.named, name, value);
     }
 
     /// Adds a string that only the hardened mode scans; `joined` if also together with all others.
@@ -205,7 +213,10 @@ impl<'a> Strings<'a> {
         self.packed.extend(other.packed.iter().copied().map(shifted));
         let room = (MAX_NOTED + 1).saturating_sub(self.pieces.len());
         self.pieces.extend(other.pieces.iter().copied().map(shifted).take(room));
-        self.overflowed |= other.overflowed;
+        if memchr::memmem::find(&self.named, &other.named).is_none() {
+            self.named.extend_from_slice(&other.named);
+        }
+        self.overflowed |= other.overflowed | (self.named.len() > self.arena_limit);
     }
 
     /// Whether a string was left out because decoded strings grew beyond the bound: the body must be blocked.
@@ -247,6 +258,11 @@ impl<'a> Strings<'a> {
             text.len() <= MAX_PIECE_BYTES && !text.is_empty() && !text.iter().any(u8::is_ascii_whitespace)
         };
         self.pieces.iter().map(|&span| self.get(span)).filter(is_word).collect()
+    }
+
+    /// Names with their values, one beneath the other, where a name says that its value is secret.
+    pub(super) fn named(&self) -> &[u8] {
+        &self.named
     }
 
     /// Compressed streams.

@@ -6,7 +6,7 @@
 //! The caller passes the headers that the specification leaves at that point: without `Host`, without the framing headers of
 //! HTTP/1.1, and over HTTP/2 with the `cookie` fields joined into one.
 //!
-//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806, D-815, D-817, D-822 and D-823
+//! spec: tls-and-request-bodies §12, http-proxy §5.4; differences D-806, D-815, D-817, and D-822 to D-824
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use muselet_rules::decode;
 use muselet_rules::dlp::{Match, Scanner};
 
 use super::body::Action;
-use super::difference;
 use super::shown::shown;
 use super::url::parse::UserInfo;
+use super::{difference, named};
 use crate::config::{Config, Strictness};
 
 /// Name of the header in findings that only the joined text shows.
@@ -207,8 +207,15 @@ impl Scan<'_> {
                 self.texts.push(value.as_bytes().to_vec());
             }
         }
-        if self.policy.strictness == Strictness::Hardened && selects(COOKIE.as_str()) {
-            self.crumbs(headers)?;
+        if self.policy.strictness == Strictness::Hardened {
+            if selects(COOKIE.as_str()) {
+                self.crumbs(headers)?;
+            }
+            let mut text = Vec::new();
+            for (name, value) in headers.iter().filter(|(name, _)| selects(name.as_str())) {
+                named::note(&mut text, name.as_str().as_bytes(), value.as_bytes());
+            }
+            self.found(JOINED, named::secrets_in(&self.policy.scanner, &text), Some(difference::NAMED))?;
         }
         if self.texts.len() > 1 {
             self.texts.sort_unstable();

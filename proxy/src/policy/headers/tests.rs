@@ -170,6 +170,20 @@ fn d_823_reads_values_as_they_are_shown() {
 }
 
 #[test]
+fn d_824_reads_a_name_with_its_value() {
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let all = |strictness| policy("all", &[], &["x-ignored-secret-access-key"], strictness);
+    for (name, caught) in
+        [("x-secret-access-key", true), ("x-ignored-secret-access-key", false), ("x-secret", false)]
+    {
+        let list = headers(&[("accept", "*/*"), (name, secret), ("x-zone", "a")]);
+        let found = all(Strictness::Hardened).scan(&list).finding.and_then(|finding| finding.difference);
+        assert_eq!(found, caught.then_some("D-824"), "{name}");
+        assert_eq!(all(Strictness::Reference).scan(&list).finding, None, "{name}");
+    }
+}
+
+#[test]
 fn prints_names_in_canonical_form() {
     for (name, wanted) in
         [("x-api-key", "X-Api-Key"), ("TE", "Te"), ("", ""), ("a--b", "A--B"), ("x_y-z", "X_y-Z")]

@@ -114,6 +114,7 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
         let decoded =
             quoted_printable::decode(raw).map_err(|error| MultipartError::Part(error.to_string()))?;
         if !decoded.is_empty() {
+            into.note_named(form_name, &decoded);
             into.push(decoded);
         }
         if hardened && !raw.is_empty() {
@@ -128,9 +129,11 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
                 if hardened && packed::is_packed(&decoded) {
                     into.push_packed(decoded.clone());
                 }
+                into.note_named(form_name, &decoded);
                 into.push(decoded);
             }
         }
+        into.note_named(form_name, raw);
         if hardened && packed::is_packed(raw) {
             into.push_packed(raw);
         }

@@ -242,6 +242,53 @@ fn d_803_scans_numbers_as_written() {
 }
 
 #[test]
+fn d_824_reads_a_name_with_its_value() {
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let part = |encoding: &str, value: &str| {
+        let head = "--B\r\nContent-Disposition: form-data; name=secret_access_key\r\n";
+        let next = "--B\r\nContent-Disposition: form-data; name=t\r\n\r\nu\r\n--B--\r\n";
+        format!("{head}{encoding}\r\n{value}\r\n{next}")
+    };
+    let bodies = |value: &str| {
+        let json = format!(r#"{{"AccessKeyId":"x","SecretAccessKey":"{value}","SessionToken":"abc"}}"#);
+        let form = format!("AccessKeyId=x&SecretAccessKey={}&SessionToken=abc", value.replace('/', "%2F"));
+        let base64 = base64::engine::general_purpose::STANDARD.encode(value);
+        vec![
+            ("application/json", json.clone()),
+            ("application/json", json.replace("SecretAccess", "Secret\\u0041ccess")),
+            ("application/json", json.replace("\"x\"", "[1e999,true]")),
+            ("application/json", json.replace("AccessKeyId", "SessionToken")),
+            ("application/x-www-form-urlencoded", form),
+            ("multipart/form-data; boundary=B", part("", value)),
+            ("multipart/form-data; boundary=B", part("Content-Transfer-Encoding: base64\r\n", &base64)),
+        ]
+    };
+    let (reference, hardened) =
+        (policy(&config(Strictness::Reference)), policy(&config(Strictness::Hardened)));
+    let secret = bodies(SECRET).into_iter().map(|body| (body, true));
+    let benign = bodies("a name of forty letters is not a secret").into_iter().map(|body| (body, false));
+    let login = [
+        ("application/json", r#"{"user":"someone","password":"correct-horse-battery-staple"}"#),
+        (
+            "application/json",
+            r#"{"SecretAccessKeyId":"wJalrXUtnFEMIwJalrXUtnFEMI","keys":"0123456789abcdef0123"}"#,
+        ),
+        (
+            "application/json",
+            r#"{"api_token":"from-north-to-asia","keyidentifier01":"0123456789abcdef0123"}"#,
+        ),
+        ("application/x-www-form-urlencoded", "grant_type=password&x_token=0123456789abcdef0123"),
+    ];
+    let login = login.map(|(content_type, body)| ((content_type, body.to_owned()), false));
+    for ((content_type, body), caught) in secret.chain(benign).chain(login) {
+        let scan = |policy: &BodyPolicy| policy.scan(body.as_bytes(), &typed(content_type), "h").finding;
+        assert_eq!(scan(&reference), None, "{content_type} {body}");
+        let found = scan(&hardened).map(|found| found.difference);
+        assert_eq!(found, caught.then_some(Some("D-824")), "{content_type} {body}");
+    }
+}
+
+#[test]
 fn d_809_an_address_that_blocks_is_not_hidden_by_a_secret_that_warns() {
     let body = format!(r#"{{"k":"{K}","to":"0x742daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaf2bd3e"}}"#);
     let scan = |strictness| {
