@@ -14,8 +14,6 @@ use crate::policy::named;
 
 /// Bytes of the longest piece of a credential.
 const MAX_PIECE_BYTES: usize = 1 << 10;
-/// Strings among which such pieces are looked for.
-const MAX_NOTED: usize = 4 * MOST_PIECES;
 /// Letters of the longest word of a seed phrase.
 const LONGEST_WORD: usize = 8;
 
@@ -98,16 +96,37 @@ impl<'a> Strings<'a> {
 
     /// Notes that the last string that both modes scan may be such a piece.
     pub(super) fn note_last(&mut self) {
-        if self.pieces.len() <= MAX_NOTED {
-            self.pieces.extend(self.spans.last());
+        if let Some(&last) = self.spans.last() {
+            self.note(last);
         }
     }
 
     /// Notes that a string that was added, or need not be, may be such a piece.
     pub(super) fn note_piece(&mut self, text: impl Into<Cow<'a, [u8]>>) {
-        if self.pieces.len() <= MAX_NOTED {
-            let piece = self.span(text.into());
-            self.pieces.extend(piece);
+        if self.pieces.len() <= MOST_PIECES
+            && let Some(piece) = self.span(text.into())
+        {
+            self.note(piece);
+        }
+    }
+
+    /// Notes strings that were added in another form as well, unless there are too many together.
+    pub(super) fn note_pieces(&mut self, texts: Vec<&'a [u8]>) {
+        if self.pieces.len() + texts.len() <= MOST_PIECES {
+            texts.into_iter().for_each(|text| self.note_piece(text));
+        }
+    }
+
+    /// Notes one word, without the blanks around it; one more than can be looked at together says that there are too many.
+    fn note(&mut self, span: Span) {
+        let text = self.get(span);
+        let word = text.trim_ascii();
+        let is_word = self.pieces.len() <= MOST_PIECES
+            && (1..=MAX_PIECE_BYTES).contains(&word.len())
+            && !word.iter().any(u8::is_ascii_whitespace);
+        if is_word {
+            let (before, length) = (text.len() - text.trim_ascii_start().len(), word.len());
+            self.pieces.push(Span { start: span.start + before as u32, length: length as u32 });
         }
     }
 
@@ -211,12 +230,21 @@ impl<'a> Strings<'a> {
             Kind::Apart | Kind::Joined => extra(of.span),
         }));
         self.packed.extend(other.packed.iter().copied().map(shifted));
-        let room = (MAX_NOTED + 1).saturating_sub(self.pieces.len());
-        self.pieces.extend(other.pieces.iter().copied().map(shifted).take(room));
+        let room = (MOST_PIECES + 1).saturating_sub(self.pieces.len());
+        if !self.holds_pieces_of(other) {
+            self.pieces.extend(other.pieces.iter().copied().map(shifted).take(room));
+        }
         if memchr::memmem::find(&self.named, &other.named).is_none() {
             self.named.extend_from_slice(&other.named);
         }
         self.overflowed |= other.overflowed | (self.named.len() > self.arena_limit);
+    }
+
+    /// Whether another reading of the same body gives pieces that are known, as equal lines of types make it.
+    fn holds_pieces_of(&self, other: &Strings<'a>) -> bool {
+        let others = other.words();
+        other.body.len() == self.body.len()
+            && (others.is_empty() || self.words().windows(others.len()).any(|words| words == others))
     }
 
     /// Whether a string was left out because decoded strings grew beyond the bound: the body must be blocked.
@@ -251,13 +279,11 @@ impl<'a> Strings<'a> {
 
     /// Strings that may be pieces of a credential together, in order: those without a space. None if there are too many.
     pub(super) fn pieces(&self) -> Vec<&[u8]> {
-        if self.pieces.len() > MAX_NOTED {
-            return Vec::new();
-        }
-        let is_word = |text: &&[u8]| {
-            text.len() <= MAX_PIECE_BYTES && !text.is_empty() && !text.iter().any(u8::is_ascii_whitespace)
-        };
-        self.pieces.iter().map(|&span| self.get(span)).filter(is_word).collect()
+        if self.pieces.len() > MOST_PIECES { Vec::new() } else { self.words() }
+    }
+
+    fn words(&self) -> Vec<&[u8]> {
+        self.pieces.iter().map(|&span| self.get(span)).collect()
     }
 
     /// Names with their values, one beneath the other, where a name says that its value is secret.

@@ -248,15 +248,17 @@ impl Scan<'_> {
 
     /// A credential in neighbouring cookies.
     fn crumbs(&mut self, headers: &HeaderMap) -> Result<(), HeaderFinding> {
-        let crumbs =
-            headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        let value = |crumb: &'_ [u8]| memchr::memchr(b'=', crumb).map(|at| at + 1);
-        let values: Vec<&[u8]> = crumbs
-            .filter_map(|crumb| Some(crumb[value(crumb)?..].trim_ascii()))
-            .filter(|value| !value.is_empty())
-            .collect();
-        let found = self.policy.scanner.scan_pieces(&values);
-        self.found("Cookie", found.into_iter().collect(), Some(difference::PIECES))
+        let lines = || headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
+        let commas = lines().any(|line| line.contains(&b','));
+        // Some servers end a cookie at a comma as well.
+        let separators = [&b";"[..], b";,"].into_iter().take(1 + usize::from(commas));
+        let found = separators.map(|ends| {
+            let crumbs = lines().flat_map(|line| line.split(move |byte| ends.contains(byte)));
+            let values: Vec<&[u8]> = crumbs.map(crumb_value).filter(|value| !value.is_empty()).collect();
+            self.policy.scanner.scan_pieces(&values)
+        });
+        let found = found.into_iter().flatten().take(1).collect();
+        self.found("Cookie", found, Some(difference::PIECES))
     }
 
     /// An error unless there are no matches. `difference`: what finds them.
@@ -272,6 +274,13 @@ impl Scan<'_> {
         let difference = self.difference.or(difference);
         Err(HeaderFinding { header: header.to_owned(), action: self.policy.action, difference, matches })
     }
+}
+
+/// The value of a cookie, or its name if it has no more, without quotes.
+fn crumb_value(crumb: &[u8]) -> &[u8] {
+    let value = &crumb[memchr::memchr(b'=', crumb).map_or(0, |at| at + 1)..];
+    let value = value.trim_ascii();
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value).trim_ascii()
 }
 
 /// First letter and letters after a hyphen upper-case, the rest lower-case.

@@ -437,26 +437,57 @@ fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     })
 }
 
-/// A credential that begins with the last segment of the path and goes on in the query.
+/// A credential that begins with the last segment of the path that is not empty and goes on in the query.
 fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     if scan.url.raw_query.is_empty() {
         return None;
     }
-    let last = views::segments(&scan.url.path).last().filter(|last| {
-        // No part of a credential is a word.
-        last.len() >= MIN_PIECE && !last.iter().all(|byte| byte.is_ascii_lowercase())
-    })?;
-    let values = views::pairs(&scan.url.raw_query).flat_map(|(name, value)| [name, value]);
-    let mut pieces: Vec<Cow<'_, [u8]>> = vec![Cow::Borrowed(last)];
-    let first = memchr::memchr(b'=', &scan.url.raw_query).is_some();
-    pieces.extend(
-        values.enumerate().filter(|(i, _)| !first || i % 2 == 1).map(|(_, value)| value).take(MAX_PIECES),
-    );
+    let last = views::segments(&scan.url.path).filter(|segment| !segment.is_empty()).last()?;
+    let in_path = last.split(|&byte| byte == b';').map(value_of).filter(|value| !value.is_empty());
+    let in_query = scan.url.raw_query.split(|&byte| matches!(byte, b'&' | b';')).map(value_of);
+    let in_query = in_query.filter(|value| !value.is_empty()).take(MAX_PIECES);
+    let mut pieces =
+        in_path.map(Cow::Borrowed).chain(in_query.map(|value| text::percent_decode_lenient(value, ROUNDS)));
+    let (first, second) = (pieces.next()?, pieces.next()?);
+    // No part of a credential is a word, unless what ends a word comes next.
+    let is_word =
+        first.iter().all(u8::is_ascii_lowercase) && !second.first().is_some_and(|byte| b"-_.".contains(byte));
+    let dlp = &pipeline.dlp;
+    let has_literals = !dlp.env_secrets().is_empty() || !dlp.file_secrets().is_empty() || dlp.has_canaries();
+    if first.len() < MIN_PIECE || is_word && !has_literals {
+        return None;
+    }
+    let pieces: Vec<Cow<'_, [u8]>> = [first, second].into_iter().chain(pieces).collect();
+    let joined = pieces.concat();
+    let found = if has_literals { literal_in_pieces(pipeline, &joined) } else { None };
+    if is_word || found.is_some() {
+        return found;
+    }
     // Rules alone, without encodings, and not where they are exempt.
-    examine(pipeline, scan, &pieces.concat())?;
+    examine(pipeline, scan, &joined)?;
     let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
-    let found = pipeline.dlp.scan_pieces(&pieces)?;
+    let found = dlp.scan_pieces(&pieces)?;
     Some(UrlVerdict::block(Label::Dlp, format!("DLP match: {} ({})", found.name, found.severity)))
+}
+
+/// Known secrets and canaries in pieces that were put together.
+fn literal_in_pieces(pipeline: &Pipeline, joined: &[u8]) -> Option<UrlVerdict> {
+    let dlp = &pipeline.dlp;
+    let known = || {
+        [(dlp.env_secrets(), secrets::ENV_LEAK), (dlp.file_secrets(), secrets::FILE_LEAK)]
+            .into_iter()
+            .find_map(|(secrets, reason)| Some(secrets::with_form(reason, secrets.find(&[joined])?)))
+    };
+    let found = if dlp.may_hold_secret(joined) { known() } else { None };
+    found.map(|reason| UrlVerdict::block(Label::Dlp, reason)).or_else(|| canary(pipeline, joined))
+}
+
+/// The part of a piece of a query, or of a segment, that a credential goes on in: its value, or what it has instead of one.
+fn value_of(piece: &[u8]) -> &[u8] {
+    match views::key_and_value(piece) {
+        [key, b""] => key,
+        [_, value] => value,
+    }
 }
 
 /// Path and query with the escapes of programming languages read, as in JSON that stands in a parameter, and with `%u0041`, as
@@ -472,10 +503,7 @@ fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
 /// folded and joined text (the reference looks at the whole URL only).
 fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let dlp = &pipeline.dlp;
-    let lists = [
-        (dlp.env_secrets(), "environment variable leak detected"),
-        (dlp.file_secrets(), "known secret leak detected"),
-    ];
+    let lists = [(dlp.env_secrets(), secrets::ENV_LEAK), (dlp.file_secrets(), secrets::FILE_LEAK)];
     if lists.iter().all(|(secrets, _)| secrets.is_empty()) {
         return None;
     }

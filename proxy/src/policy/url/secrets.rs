@@ -16,6 +16,10 @@ use crate::policy::verdict::{Label, UrlVerdict, WarnMatch};
 /// Shortest path segment whose decodings are examined for seed phrases, in bytes.
 const MIN_SEED_SEGMENT: usize = 20;
 
+/// Reasons for the literal secrets of each list.
+pub(super) const ENV_LEAK: &str = "environment variable leak detected";
+pub(super) const FILE_LEAK: &str = "known secret leak detected";
+
 /// Layer 8.
 pub(super) fn core(pipeline: &Pipeline, scan: &mut Scan<'_>) -> Step {
     if let Some(quick) = pipeline.quick() {
@@ -146,10 +150,7 @@ fn seed_texts(scan: &Scan<'_>, shortest: usize, has: &impl Fn(&[u8]) -> bool) ->
 /// Environment secrets, then the file's, and canaries after each list that is not empty. (spec: url-scan §12.4, §12.5)
 fn literal_secrets(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Cow<'static, str>> {
     let dlp = &pipeline.dlp;
-    let lists = [
-        (dlp.env_secrets(), "environment variable leak detected"),
-        (dlp.file_secrets(), "known secret leak detected"),
-    ];
+    let lists = [(dlp.env_secrets(), ENV_LEAK), (dlp.file_secrets(), FILE_LEAK)];
     if lists.iter().all(|(secrets, _)| secrets.is_empty()) {
         return None;
     }

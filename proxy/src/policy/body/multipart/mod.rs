@@ -67,6 +67,8 @@ fn extract_level<'a>(
     let boundary = boundary.filter(|boundary| !boundary.is_empty()).ok_or(MultipartError::MissingBoundary)?;
     let mut reader = Reader::new(body, boundary);
     let mut read = 0;
+    // Contents as they were sent, where one was decoded: most receivers of forms decode none.
+    let (mut sent, mut any_decoded) = (Vec::new(), false);
     loop {
         if read == MAX_PARTS {
             return Err(MultipartError::TooManyParts);
@@ -75,12 +77,16 @@ fn extract_level<'a>(
             break;
         };
         read += 1;
-        take_part(&part, into, hardened)?;
+        any_decoded |= take_part(&part, into, hardened)?;
+        sent.extend(part.body);
         if hardened && level < MAX_NESTING {
             take_nested(&part, into, level + 1);
         }
     }
     if hardened {
+        if any_decoded {
+            into.note_pieces(sent);
+        }
         for text in [reader.preamble(), reader.epilogue()] {
             if !text.is_empty() {
                 into.push_extra(text, difference::MULTIPART_MARGINS, false);
@@ -90,7 +96,8 @@ fn extract_level<'a>(
     Ok(())
 }
 
-fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Result<(), MultipartError> {
+/// Whether the content was decoded.
+fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Result<bool, MultipartError> {
     let disposition =
         part.first("Content-Disposition").map(MediaType::parse).and_then(Result::ok).unwrap_or_default();
     let form_name = match disposition.name.as_str() {
@@ -110,12 +117,14 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
     }
     let raw = part.body.ok_or_else(|| MultipartError::Part("unexpected EOF".to_owned()))?;
     let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
+    let mut is_decoded = false;
     if encoding.eq_ignore_ascii_case(b"quoted-printable") {
         let decoded =
             quoted_printable::decode(raw).map_err(|error| MultipartError::Part(error.to_string()))?;
         if !decoded.is_empty() {
             into.note_named(form_name, &decoded);
-            into.push(decoded);
+            is_decoded = decoded != raw;
+            into.push_piece(decoded);
         }
         if hardened && !raw.is_empty() {
             into.push_extra(raw, difference::QUOTED_PRINTABLE_RAW, false);
@@ -130,15 +139,18 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
                     into.push_packed(decoded.clone());
                 }
                 into.note_named(form_name, &decoded);
-                into.push(decoded);
+                into.push_piece(decoded);
+                is_decoded = true;
             }
         }
         into.note_named(form_name, raw);
         if hardened && packed::is_packed(raw) {
             into.push_packed(raw);
         }
-        if !raw.is_empty() {
-            into.push_piece(raw);
+        match is_decoded {
+            true => into.push(raw),
+            false if !raw.is_empty() => into.push_piece(raw),
+            false => {}
         }
     }
     for name in [form_name, file_name] {
@@ -146,7 +158,7 @@ fn take_part<'a>(part: &Part<'a>, into: &mut Strings<'a>, hardened: bool) -> Res
             into.push(name.to_vec());
         }
     }
-    Ok(())
+    Ok(is_decoded)
 }
 
 /// A part that is multipart itself: the reference scans it raw, which misses what its parts encode. A nested body that cannot

@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 56] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 61] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -251,6 +251,41 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 56] = [
         "D-418",
         "core_dlp",
         "https://example.com/?k=68.65.6c.6c.6f.20.77.6f.72.6c.64.20.61.67.61.69.6e",
+    ),
+    (
+        "B",
+        "https://example.com/v1/AKIAIOSFOD/?q=NN7EXAMPLE",
+        "D-822",
+        "dlp",
+        "https://example.com/v1/AKIB4OSFOD/?q=NN7EXAMPLE",
+    ),
+    (
+        "B",
+        "https://example.com/v1/k=AKIAIOSFOD;?NN7EXA;y=MPLE&z=1",
+        "D-822",
+        "dlp",
+        "https://example.com/v1/asia?id=0123456789abcdef&z=1",
+    ),
+    (
+        "B",
+        "https://example.com/pypi?q=-aaaaaaaaaaaaaaaa",
+        "D-822",
+        "dlp",
+        "https://example.com/pypi?q=aaaaaaaaaaaaaaaa",
+    ),
+    (
+        "F",
+        "https://example.com/xK9mP2nQ?j=7vR4wT6y",
+        "D-822",
+        "dlp",
+        "https://example.com/xK9mP2nQ?j=8vR4wT6y",
+    ),
+    (
+        "C",
+        "https://example.com/canary-token-?b=ABC123",
+        "D-822",
+        "dlp",
+        "https://example.com/canary-token-?b=ABD123",
     ),
     (
         "B",
