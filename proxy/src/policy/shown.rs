@@ -10,19 +10,30 @@ use super::body::mime;
 /// Rounds of percent-decoding.
 const ROUNDS: usize = 4;
 
-/// The value percent-decoded, with tag characters, character references and quoted-printable escapes read, and without the highest bit of bytes that
-/// are no text with it; `None` if there is nothing of these but percent-escapes, which every scan reads.
-pub(super) fn shown(value: &[u8]) -> Option<Vec<u8>> {
+/// The value percent-decoded, as it is and without the highest bit of bytes that are no text with it, and each with tag characters
+/// read, then character references, then quoted-printable escapes: every text that comes of it and that no other scan reads.
+pub(super) fn shown(value: &[u8]) -> Vec<Vec<u8>> {
     if value.is_ascii() && memchr::memchr3(b'%', b'&', b'=', value).is_none() {
-        return None;
+        return Vec::new();
     }
     let decoded = text::percent_decode_lenient(value, ROUNDS);
-    let spelled = text::spelled_in_tags(&decoded);
-    let plain = spelled.as_deref().unwrap_or(&decoded);
-    let read = text::without_references(plain);
-    let unquoted = mime::unquoted(read.as_deref().unwrap_or(plain));
-    let seven_bits = || (!text::is_utf8(value)).then(|| value.iter().map(|byte| byte & 0x7f).collect());
-    unquoted.or(read).or(spelled).or_else(seven_bits)
+    let seven_bits: Option<Vec<u8>> =
+        (!text::is_utf8(&decoded)).then(|| decoded.iter().map(|byte| byte & 0x7f).collect());
+    let mut readings = steps(&decoded);
+    if let Some(plain) = seven_bits {
+        readings.extend(steps(&plain));
+        readings.push(plain);
+    }
+    readings
+}
+
+/// What each step makes of a text, where it makes another.
+fn steps(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut readings: Vec<Vec<u8>> = Vec::new();
+    for step in [text::spelled_in_tags, text::without_references, mime::unquoted] {
+        readings.extend(step(readings.last().map_or(text, |last| last)));
+    }
+    readings
 }
 
 #[cfg(test)]
@@ -31,17 +42,22 @@ mod tests {
 
     #[test]
     fn values_are_read_as_they_are_shown() {
-        let cases: &[(&[u8], Option<&str>)] = &[
-            (b"&#65;KIA", Some("AKIA")),
-            (b"%26%2365%3BKIA", Some("AKIA")),
-            (b"=?utf-8?Q?=41=4B=49=41?=", Some("=?utf-8?Q?AKIA?=")),
-            (b"\xc1\xcb\xc9A", Some("AKIA")),
-            ("caf\u{e9}".as_bytes(), None),
-            (b"%41KIA", None),
-            (b"a=1&b=2; c", None),
+        let cases: &[(&[u8], &[&str])] = &[
+            (b"&#65;KIA", &["AKIA"]),
+            (b"%26%2365%3BKIA", &["AKIA"]),
+            (b"=?utf-8?Q?=41=4B=49=41?=", &["=?utf-8?Q?AKIA?="]),
+            (b"&#65;KIA =41=4B=49=41", &["AKIA =41=4B=49=41", "AKIA AKIA"]),
+            (b"\xc1\xcb\xc9A", &["AKIA"]),
+            (b"%C1%CB%C9A", &["AKIA"]),
+            (b"&#65;\xcb\xc9A", &["A\u{fffd}\u{fffd}A", "AKIA", "&#65;KIA"]),
+            ("caf\u{e9}".as_bytes(), &[]),
+            (b"%41KIA", &[]),
+            (b"a=1&b=2; c", &[]),
         ];
         for (value, wanted) in cases {
-            assert_eq!(shown(value).as_deref(), wanted.map(str::as_bytes), "{}", value.escape_ascii());
+            let readings = shown(value);
+            let readings: Vec<_> = readings.iter().map(|text| String::from_utf8_lossy(text)).collect();
+            assert_eq!(readings, *wanted, "{}", value.escape_ascii());
         }
     }
 }

@@ -130,10 +130,8 @@ fn further_readings<'a>(
             strings.push_extra(text, difference::UTF_16, false);
         }
     }
-    if every().any(|media| shape(media) == Shape::Form)
-        && let Some(text) = shown(body)
-    {
-        strings.push_extra(text, difference::SHOWN, false);
+    if every().any(|media| shape(media) == Shape::Form) {
+        shown(body).into_iter().for_each(|text| strings.push_extra(text, difference::SHOWN, false));
     }
     if packed::is_packed(body) {
         strings.push_packed(body);

@@ -235,8 +235,9 @@ impl Scan<'_> {
 
     /// What is found in a value as its reader sees it. Only in hardened mode.
     fn as_shown(&self, text: &[u8]) -> Vec<Match> {
-        let read = if self.policy.strictness == Strictness::Hardened { shown(text) } else { None };
-        read.map(|read| self.policy.scanner.scan_text(&read).matches).unwrap_or_default()
+        let read = if self.policy.strictness == Strictness::Hardened { shown(text) } else { Vec::new() };
+        let mut found = read.iter().map(|read| self.policy.scanner.scan_text(read).matches);
+        found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// Name and password of `Basic` authorization. Only in hardened mode.

@@ -167,6 +167,11 @@ fn d_823_reads_values_as_they_are_shown() {
         assert_eq!(found, caught.then_some("D-823"), "{value}");
         assert_eq!(verdict(Strictness::Reference), HeaderVerdict::default(), "{value}");
     }
+    let high: Vec<u8> = K.bytes().map(|byte| byte | 0x80).chain(*b" &#65;").collect();
+    let mut list = HeaderMap::new();
+    list.insert("x-token", HeaderValue::from_bytes(&high).expect("a value"));
+    let found = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened).scan(&list).finding;
+    assert_eq!(found.and_then(|finding| finding.difference), Some("D-823"));
     // Escapes in it are found as such.
     let login = policy("sensitive", DEFAULT_SENSITIVE, &[], Strictness::Hardened);
     assert!(login.scan(&headers(&[("authorization", base64)])).finding.is_some());

@@ -430,7 +430,7 @@ fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     {
         return None;
     }
-    [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(shown).find_map(|text| {
+    [scan.lenient_query(), scan.lenient_path()].into_iter().flat_map(shown).find_map(|text| {
         examine(pipeline, scan, &text)
             .or_else(|| in_runs(pipeline, scan, &text))
             .or_else(|| phrase(pipeline, &text))
