@@ -105,6 +105,14 @@ fn post(headers: &str, body: &str) -> String {
     )
 }
 
+/// A picture in chunks with something behind it.
+fn with_trailer(value: &str) -> String {
+    format!(
+        "POST /a HTTP/1.1\r\nHost: reverse.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+         Trailer: X-T\r\nContent-Type: image/png\r\n\r\n5\r\n\u{1}PNG\n\r\n0\r\nX-T: {value}\r\n\r\n"
+    )
+}
+
 fn ok(headers: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len())
 }
@@ -142,12 +150,22 @@ async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
     let gzip = "Content-Encoding: gzip\r\n";
     let coded =
         "request body uses Content-Encoding \\\"gzip\\\"; compressed bodies cannot be scanned for secrets";
+    let picture = format!("\u{1}PNG\r\n\u{1a}\n{SECRET}");
     let cases = [
         (get(&format!("/a?k={SECRET}"), ""), "URL DLP: AWS Access ID"),
         (get("/a?x=AKIAIOSFOD&y=NN7EXAMPLE", ""), "URL DLP: core DLP match: AWS Access ID (critical)"),
         (get("/a", &format!("Authorization: Bearer {SECRET}\r\n")), "header DLP: AWS Access ID"),
         (post("Content-Type: text/plain\r\n", SECRET), "DLP: AWS Access ID"),
         (post(gzip, "x"), coded),
+        // A number sign in a target is data.
+        (get("/a?z=1#&x=AKIAIOSFOD&y=NN7EXAMPLE", ""), "URL DLP: core DLP match: AWS Access ID (critical)"),
+        // What is said to be media and is encoded, has another type as well, or something behind it.
+        (post(&format!("Content-Type: image/svg+xml\r\n{gzip}"), "x"), coded),
+        (
+            post("Content-Type: image/png\r\nContent-Type: application/json\r\n", &picture),
+            "DLP: AWS Access ID",
+        ),
+        (with_trailer(SECRET), "header DLP: AWS Access ID"),
         // What is said to be media and is text.
         (post("Content-Type: image/png\r\n", SECRET), "DLP: AWS Access ID"),
         (
@@ -168,7 +186,10 @@ async fn secrets_do_not_reach_the_origin_and_their_twins_do() {
         get("/a", "Authorization: Bearer abc\r\n"),
         post("Content-Type: text/plain\r\n", "AKIA"),
         // Media is not read.
-        post("Content-Type: image/png\r\n", &format!("\u{1}PNG\r\n\u{1a}\n{SECRET}")),
+        post("Content-Type: image/png\r\n", &picture),
+        post("Content-Type: image/png\r\nContent-Encoding: identity\r\n", &picture),
+        with_trailer("a"),
+        get("/a?z=1#&x=AKIA", ""),
         post("Content-Type: image/svg+xml\r\n", &format!("<svg>{}</svg>", "<g/>".repeat(300))),
     ];
     for request in twins {

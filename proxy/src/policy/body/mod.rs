@@ -128,6 +128,11 @@ impl BodyPolicy {
         }
     }
 
+    /// Whether the headers name a coding of the body other than `identity`.
+    pub fn is_encoded(&self, headers: &HeaderMap) -> bool {
+        encoding::gate(headers, self.strictness, true).map_or(true, |codings| !codings.is_empty())
+    }
+
     /// A redacted body could not be sent under the coding of the original, so redaction keeps compressed bodies out.
     fn decompresses(&self) -> bool {
         self.decompress && self.redaction.is_none()

@@ -220,12 +220,16 @@ impl Pipeline {
         }
     }
 
-    /// What a request target (path and query) holds of secrets, wherever it goes. Only in hardened mode.
+    /// What a request target (path and query) holds of secrets, wherever it goes. A number sign in it is data. Only in hardened mode.
     #[must_use]
     pub fn secrets_in_target(&self, target: &[u8]) -> Option<UrlVerdict> {
         // Of a host that is nobody's: no rule is exempt there.
-        let url = || [b"http://h".as_slice(), target].concat();
-        if self.is_hardened() { layers::secrets_in(self, &url()) } else { None }
+        let found = |target: &[u8]| layers::secrets_in(self, &[b"http://h", target].concat());
+        let numbered = || {
+            memchr::memchr(b'#', target)?;
+            found(&target.split(|&byte| byte == b'#').collect::<Vec<_>>().join(&b"%23"[..]))
+        };
+        if self.is_hardened() { found(target).or_else(numbered) } else { None }
     }
 
     /// Counts bytes transferred with `host` (as dialled, without port) against the data budget. (spec: url-scan §18)

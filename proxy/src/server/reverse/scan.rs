@@ -80,8 +80,13 @@ impl Scan<'_> {
         let policy = &self.exchange.policy.body;
         let mut body = Peeked::new(body);
         // Media is not read, as uploads are often longer than what may be scanned.
-        if is_media(&head.headers) && !policy.redacts() {
-            let hardened = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+        let hardened = self.exchange.shared.fixed.strictness == Strictness::Hardened;
+        // Encoded it may be anything, and what other lines say of it; and trailers are known only behind it.
+        let plain = !hardened
+            || head.headers.get_all(CONTENT_TYPE).iter().count() == 1
+                && !policy.is_encoded(&head.headers)
+                && body.body().announced_trailers().is_empty();
+        if plain && is_media(&head.headers) && !policy.redacts() {
             if !hardened || !is_text(&body.peek(SNIFFED).await) {
                 return Ok(OutgoingBody::Client(Box::new(body)));
             }
