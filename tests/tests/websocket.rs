@@ -438,6 +438,32 @@ async fn nothing_passes_once_the_kill_switch_is_thrown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_of_a_handshake_are_scanned_like_those_of_other_requests() {
+    let cases = [
+        ("Authorization: Bearer &#65;KIAIOSFODNN7EXAMPLE", "403"),
+        ("Authorization: Basic dXNlcjomIzY1O0tJQUlPU0ZPRE5ON0VYQU1QTEU=", "403"),
+        ("Cookie: a=AKIAIOSFOD; b=NN7EXAMPLE", "403"),
+        ("Cookie: a=AKIAIOSFOD; b=NN7", "101"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "101"),
+    ];
+    for strictness in [Strictness::Hardened, Strictness::Reference] {
+        let world = World::start(strictness, "forward_cookies: true", "").await;
+        for (header, status) in cases {
+            let mut stream = TcpStream::connect(world.proxy).await.expect("connected");
+            let head = format!(
+                "GET /ws?url=ws://{}/ HTTP/1.1\r\nHost: p\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n\r\n",
+                world.origin
+            );
+            stream.write_all(head.as_bytes()).await.expect("sent");
+            let status = if strictness == Strictness::Hardened { status } else { "101" };
+            let answer = read_head(&mut stream).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{strictness:?} {header}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_handshake_leaves_a_connection_that_works() {
     let world = World::start(Strictness::Hardened, "", "").await;
     let mut stream = TcpStream::connect(world.proxy).await.expect("connected");

@@ -11,8 +11,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::COOKIE;
+use http::{HeaderMap, HeaderName};
 use muselet_rules::decode;
 use muselet_rules::dlp::{Match, Scanner};
 
@@ -131,6 +131,13 @@ impl HeaderPolicy {
         HeaderVerdict { finding, warnings: scan.warnings }
     }
 
+    /// Scans the values of one header of a handshake, whether headers are scanned otherwise or not.
+    pub fn scan_one(&self, name: &HeaderName, headers: &HeaderMap) -> HeaderVerdict {
+        let mut scan = Scan { policy: self, texts: Vec::new(), warnings: Vec::new(), difference: None };
+        let finding = scan.values(name, headers).err();
+        HeaderVerdict { finding, warnings: scan.warnings }
+    }
+
     /// Scans the trailers of a request, all of them, names included. Only in hardened mode; the reference lets them through.
     pub fn scan_trailers(&self, trailers: &HeaderMap) -> HeaderVerdict {
         if !self.enabled || self.strictness == Strictness::Reference {
@@ -195,12 +202,7 @@ impl Scan<'_> {
                 self.texts.push(shown.clone().into_bytes());
             }
             for value in headers.get_all(name) {
-                self.text(&shown, value.as_bytes())?;
-                if let Some(login) = self.login(value.as_bytes()) {
-                    let found = self.policy.scanner.scan_text(&login).matches;
-                    self.found(&shown, found, Some(difference::SHOWN))?;
-                    self.found(&shown, self.as_shown(&login), Some(difference::SHOWN))?;
-                }
+                self.value(&shown, value.as_bytes())?;
                 if self.policy.with_names() {
                     self.text(&shown, &[shown.as_bytes(), value.as_bytes()].concat())?;
                 }
@@ -223,6 +225,23 @@ impl Scan<'_> {
             self.text(JOINED, &joined)?;
         }
         Ok(())
+    }
+
+    fn values(&mut self, name: &HeaderName, headers: &HeaderMap) -> Result<(), HeaderFinding> {
+        let shown = canonical(name.as_str());
+        headers.get_all(name).iter().try_for_each(|value| self.value(&shown, value.as_bytes()))?;
+        match self.policy.strictness == Strictness::Hardened && name == COOKIE {
+            true => self.crumbs(headers),
+            false => Ok(()),
+        }
+    }
+
+    fn value(&mut self, header: &str, value: &[u8]) -> Result<(), HeaderFinding> {
+        self.text(header, value)?;
+        let Some(login) = self.login(value) else { return Ok(()) };
+        let found = self.policy.scanner.scan_text(&login).matches;
+        self.found(header, found, Some(difference::SHOWN))?;
+        self.found(header, self.as_shown(&login), Some(difference::SHOWN))
     }
 
     fn text(&mut self, header: &str, text: &[u8]) -> Result<(), HeaderFinding> {

@@ -32,6 +32,7 @@ use super::{report, scrub};
 use crate::Strictness;
 use crate::events::{Context, Direction, Event};
 use crate::policy::Policy;
+use crate::policy::headers::HeaderFinding;
 use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::UrlVerdict;
@@ -87,12 +88,11 @@ pub(super) fn scan_headers(
 ) -> HeaderScan {
     let mut warnings = Vec::new();
     for (name, written) in named {
-        for value in headers.get_all(name) {
-            let found = policy.dlp.scan_text(value.as_bytes());
-            warnings.extend(found.informational);
-            if !found.matches.is_empty() {
-                return HeaderScan { warnings, finding: Some((written, found.matches)) };
-            }
+        let found = policy.headers.scan_one(name, headers);
+        warnings.extend(found.warnings);
+        if let Some(HeaderFinding { mut matches, difference, .. }) = found.finding {
+            matches.iter_mut().for_each(|hit| hit.difference = hit.difference.or(difference));
+            return HeaderScan { warnings, finding: Some((written, matches)) };
         }
     }
     HeaderScan { warnings, finding: None }
