@@ -112,13 +112,13 @@ mod tests {
                 each_row(text.as_bytes(), places.iter().cloned(), found);
                 rows
             };
-            let rows = rows_at(&[0..text.len()]);
+            let rows = rows_at(std::slice::from_ref(&(0..text.len())));
             let blocks: Vec<_> = (0..text.len()).step_by(8).map(|at| at..at + 16).collect();
             assert_eq!(rows_at(&blocks), rows, "{text}");
             if rows.len() == 1
                 && let Some(inside) = text.find(" 6f").or(text.find("6f"))
             {
-                assert_eq!(rows_at(&[inside..inside + 1]), rows, "{text}");
+                assert_eq!(rows_at(std::slice::from_ref(&(inside..inside + 1))), rows, "{text}");
             }
             rows
         };

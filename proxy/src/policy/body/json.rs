@@ -116,6 +116,9 @@ impl<'a> Walk<'a> {
                         (true, true) => strings.push_with(|arena| self.parser.unescape_into(text, arena)),
                         (false, _) => strings.push_with(|arena| text.decode_into(arena)),
                     }
+                    if self.hardened && text.is_escaped() {
+                        strings.read_references();
+                    }
                     if !key {
                         strings.note_last();
                     }
@@ -191,9 +194,13 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
             }
             Kind::Key | Kind::String => {
                 let text = decoded(node);
+                let is_escaped = matches!(text, Cow::Owned(_));
                 match difference {
                     None => strings.push(text),
                     Some(difference) => strings.push_extra(text, difference, true),
+                }
+                if hardened && is_escaped {
+                    strings.read_references();
                 }
             }
             Kind::Number => match difference {

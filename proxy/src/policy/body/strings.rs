@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 use muselet_rules::dlp::{MOST_PIECES, Scanner, TextResult};
 use muselet_rules::scratch::Buffer;
+use muselet_rules::text;
 
-use crate::policy::difference::{CHARACTER_CODES, JSON_BY_CONTENT};
+use crate::policy::difference::{CHARACTER_CODES, CHARACTER_REFERENCES, JSON_BY_CONTENT};
 use crate::policy::named;
 
 /// Bytes of the longest piece of a credential.
@@ -172,6 +173,15 @@ impl<'a> Strings<'a> {
         write(&mut self.arena);
         if let Some(span) = self.arena_span(start) {
             self.spans.push(span);
+        }
+    }
+
+    /// Adds what the string that was decoded last is with its character references read: of a string as it is sent they are read in
+    /// the body.
+    pub(super) fn read_references(&mut self) {
+        let last = self.spans.last().filter(|span| span.start & IN_ARENA != 0).map(|&span| self.get(span));
+        if let Some(read) = last.and_then(text::without_references) {
+            self.push_extra(read, CHARACTER_REFERENCES, false);
         }
     }
 
