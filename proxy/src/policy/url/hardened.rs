@@ -371,16 +371,20 @@ fn encoded_labels(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let host = scan.url.host_name();
     // Encoded data has digits, or capital letters, or is long.
     let is_other = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    if host.len() < MIN_LABEL || host.len() < LONG_HOST && !host.iter().any(is_other) {
-        return None;
-    }
+    let is_plain = || host.len() < LONG_HOST && !host.iter().any(is_other);
     let mut rest = host;
     for _ in 0..MAX_LABELS {
+        if rest.len() < MIN_LABEL {
+            break;
+        }
         let end = memchr::memchr(b'.', rest);
         let label = &rest[..end.unwrap_or(rest.len())];
-        let found = (label.len() >= MIN_LABEL).then(|| in_runs(pipeline, scan, label)).flatten();
-        let is_long = rest.len() >= MIN_LABELS;
-        let found = found.or_else(|| is_long.then(|| labels_together(pipeline, scan, rest)).flatten());
+        let (alone, together) = (label.len() >= MIN_LABEL, rest.len() >= MIN_LABELS);
+        if (alone || together) && is_plain() {
+            break;
+        }
+        let found = if alone { in_runs(pipeline, scan, label) } else { None };
+        let found = found.or_else(|| together.then(|| labels_together(pipeline, scan, rest)).flatten());
         if found.is_some() {
             return found;
         }
@@ -445,23 +449,21 @@ fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let last = views::segments(&scan.url.path).filter(|segment| !segment.is_empty()).last()?;
     let in_path = last.split(|&byte| byte == b';').map(value_of).filter(|value| !value.is_empty());
     let in_query = scan.url.raw_query.split(|&byte| matches!(byte, b'&' | b';')).map(value_of);
-    let in_query = in_query.filter(|value| !value.is_empty()).take(MAX_PIECES);
-    let mut pieces =
-        in_path.map(Cow::Borrowed).chain(in_query.map(|value| text::percent_decode_lenient(value, ROUNDS)));
-    let (first, second) = (pieces.next()?, pieces.next()?);
+    let mut values = in_path.chain(in_query.filter(|value| !value.is_empty()).take(MAX_PIECES));
+    let (first, second) = (values.next()?, values.next()?);
     // No part of a credential is a word, unless what ends a word comes next.
-    let is_word =
-        first.iter().all(u8::is_ascii_lowercase) && !second.first().is_some_and(|byte| b"-_.".contains(byte));
-    let dlp = &pipeline.dlp;
-    let has_literals = !dlp.env_secrets().is_empty() || !dlp.file_secrets().is_empty() || dlp.has_canaries();
-    if first.len() < MIN_PIECE || is_word && !has_literals {
+    let goes_on = |second: &[u8]| second.first().is_some_and(|byte| b"-_.".contains(byte));
+    let decoded = |value| text::percent_decode_lenient(value, ROUNDS);
+    if first.len() < MIN_PIECE
+        || first.iter().all(u8::is_ascii_lowercase) && !goes_on(second) && !goes_on(&decoded(second))
+    {
         return None;
     }
-    let pieces: Vec<Cow<'_, [u8]>> = [first, second].into_iter().chain(pieces).collect();
+    let pieces: Vec<Cow<'_, [u8]>> = [first, second].into_iter().chain(values).map(decoded).collect();
     let joined = pieces.concat();
-    let found = if has_literals { literal_in_pieces(pipeline, &joined) } else { None };
-    if is_word || found.is_some() {
-        return found;
+    let dlp = &pipeline.dlp;
+    if let Some(verdict) = literal_in_pieces(pipeline, &joined) {
+        return Some(verdict);
     }
     // Rules alone, without encodings, and not where they are exempt.
     examine(pipeline, scan, &joined)?;
