@@ -516,9 +516,19 @@ impl Scanner {
             return None;
         }
         // What stands before a part of encoded text shifts it, and some rules look at what stands behind a match.
-        let rows = |length: usize| pieces.windows(length).map(|row| row.concat());
-        let near = [2, 3].into_iter().flat_map(rows).collect::<Vec<_>>().join(&b' ');
-        if found(&pieces.concat()).is_empty() && found(&near).is_empty() {
+        let mut near = Vec::new();
+        for (from, piece) in pieces.iter().enumerate() {
+            let row = |from: usize| &pieces[from..pieces.len().min(from + 3)];
+            // The roles of a chat come in turns.
+            if piece.len() < MIN_PIECE || (1..=from.min(2)).any(|by| row(from - by) == row(from)) {
+                continue;
+            }
+            for length in 2..=row(from).len() {
+                row(from)[..length].iter().for_each(|piece| near.extend_from_slice(piece));
+                near.push(b' ');
+            }
+        }
+        if found(&near).is_empty() && found(&pieces.concat()).is_empty() {
             return None;
         }
         let begins_one = |from: usize| {

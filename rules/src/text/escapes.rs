@@ -106,9 +106,17 @@ fn part_with_escapes(text: &[u8], from: usize) -> Option<Range<usize>> {
 /// The length of an escape without its backslash, if it is one for which a text is read. Slashes, quotes and line ends are escaped
 /// in most texts: of these only line ends whose letter would become a part of what follows, and quotes before a long word.
 fn length_that_matters(text: &[u8]) -> Option<usize> {
+    const DIGITS: [bool; 256] = {
+        let mut digits = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            digits[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
+            b += 1;
+        }
+        digits
+    };
     let (first, rest) = text.split_first()?;
-    let is_digit = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_".contains(b);
-    let word = || rest.iter().take(LONG).take_while(is_digit).count();
+    let word = || rest.iter().take(LONG).take_while(|&&b| DIGITS[usize::from(b)]).count();
     match first {
         b'/' => None,
         b'"' | b'\'' => (word() == LONG).then_some(1),
