@@ -155,6 +155,21 @@ fn stops_early(text: &[u8], is_digit: impl Fn(u8) -> bool) -> bool {
     first.is_some_and(|&byte| byte != b'=')
 }
 
+/// Whether a byte is a digit of either base64 alphabet.
+#[inline]
+pub(crate) fn is_base64_digit(b: u8) -> bool {
+    static DIGITS: [bool; 256] = {
+        let mut digits = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            digits[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
+            b += 1;
+        }
+        digits
+    };
+    DIGITS[usize::from(b)]
+}
+
 /// Value of a hex digit; 16 and above: not one.
 pub(crate) fn hex_value(b: u8) -> u8 {
     const VALUES: [u8; 256] = {

@@ -531,16 +531,15 @@ impl Scanner {
         if found(&near).is_empty() && found(&pieces.concat()).is_empty() {
             return None;
         }
+        // Row by row: behind the one that holds it there may be more of the same name.
         let begins_one = |from: usize| {
-            // The first row that holds something: behind it there may be more of the same name.
-            let mut rows = (from + 2..=pieces.len()).map(|end| pieces[from..end].concat());
-            let (row, here) = rows.find_map(|row| {
+            (from + 2..=pieces.len()).find_map(|end| {
+                let row = pieces[from..end].concat();
                 let here = found(&row);
-                (!here.is_empty()).then_some((row, here))
-            })?;
-            let later = found(&row[1..]);
-            let begins = |m: &Match| later.iter().all(|other| other.name != m.name);
-            here.into_iter().find(|m| begins(m) && self.matches_as_written(m, &row))
+                let later = if here.is_empty() { Vec::new() } else { found(&row[1..]) };
+                let begins = |m: &Match| later.iter().all(|other| other.name != m.name);
+                here.into_iter().find(|m| begins(m) && self.matches_as_written(m, &row))
+            })
         };
         (0..pieces.len()).filter(|&from| pieces[from].len() >= MIN_PIECE).find_map(begins_one)
     }
@@ -548,10 +547,11 @@ impl Scanner {
     /// Whether what was found in a text that is not encoded is also found with letters in the case of the rule.
     fn matches_as_written(&self, found: &Match, text: &[u8]) -> bool {
         let mut rules = self.core.rules.iter().chain(&self.main.rules).map(Rule::spec);
-        let Some(rule) = rules.find(|rule| rule.name == found.name) else { return true };
-        found.encoded != Encoding::Plain
-            || crate::goregex::compile(&rule.regex)
+        let is_written = |rule: &RuleSpec| {
+            crate::goregex::compile(&rule.regex)
                 .is_ok_and(|regex| regex.is_match(&crate::text::norm_dlp(text)))
+        };
+        found.encoded != Encoding::Plain || rules.find(|rule| rule.name == found.name).is_none_or(is_written)
     }
 
     /// Whether `text` holds a seed phrase, whatever stands between its words; false when detection is off.

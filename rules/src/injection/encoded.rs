@@ -3,7 +3,7 @@
 //! The reference tries five decoders one after another; four of them can only give the same bytes, so each distinct
 //! result is looked at once. What the whole-text step has looked at is not looked at again as a segment.
 
-use crate::decode::{base64, hex_plain};
+use crate::decode::{base64, hex_plain, is_base64_digit};
 use crate::dlp::vector::{Class, each_run};
 use crate::scratch::Buffer;
 
@@ -16,22 +16,9 @@ const RUN: usize = 8;
 /// Padding characters that belong to a segment.
 const PADDING: usize = 2;
 
-fn in_alphabet(b: u8) -> bool {
-    static TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut b = 0;
-        while b < 256 {
-            table[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
-            b += 1;
-        }
-        table
-    };
-    TABLE[b as usize]
-}
-
 /// Whether a normalised text can hold a payload at all.
 pub(super) fn is_candidate(text: &str) -> bool {
-    text.as_bytes().split(|&b| !in_alphabet(b) && b != b'=').any(|run| run.len() >= RUN)
+    text.as_bytes().split(|&b| !is_base64_digit(b) && b != b'=').any(|run| run.len() >= RUN)
 }
 
 /// Calls `check` with every payload in the order of the specification, until it gives something.
@@ -47,7 +34,7 @@ fn at_depth<T>(text: &[u8], depth: u8, check: &mut impl FnMut(&[u8]) -> Option<T
         .iter()
         .copied()
         .filter(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
-        .map(|b| (in_alphabet(b) || b == b'=').then_some(b))
+        .map(|b| (is_base64_digit(b) || b == b'=').then_some(b))
         .collect();
     if let Some(whole) = &whole {
         for payload in decodings(whole) {

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::decode::is_base64_digit;
+
 /// Levels of escapes that are undone.
 const MAX_ROUNDS: usize = 4;
 /// What is read before and behind an escape, bytes. Longer than what any credential is recognised by.
@@ -106,17 +108,8 @@ fn part_with_escapes(text: &[u8], from: usize) -> Option<Range<usize>> {
 /// The length of an escape without its backslash, if it is one for which a text is read. Slashes, quotes and line ends are escaped
 /// in most texts: of these only line ends whose letter would become a part of what follows, and quotes before a long word.
 fn length_that_matters(text: &[u8]) -> Option<usize> {
-    const DIGITS: [bool; 256] = {
-        let mut digits = [false; 256];
-        let mut b = 0;
-        while b < 256 {
-            digits[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
-            b += 1;
-        }
-        digits
-    };
     let (first, rest) = text.split_first()?;
-    let word = || rest.iter().take(LONG).take_while(|&&b| DIGITS[usize::from(b)]).count();
+    let word = || rest.iter().take(LONG).take_while(|&&b| is_base64_digit(b)).count();
     match first {
         b'/' => None,
         b'"' | b'\'' => (word() == LONG).then_some(1),
@@ -134,7 +127,7 @@ fn begins_a_group(text: &[u8], word: usize) -> bool {
     match text[..word] {
         [b'0', b'x' | b'X', ..] => true,
         [first, second, ..] if first.is_ascii_digit() => second.is_ascii_hexdigit(),
-        [a, b, c, d] if a.is_ascii_uppercase() => {
+        [a, b, c, d, ..] if a.is_ascii_uppercase() => {
             b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit()
         }
         _ => {
@@ -233,6 +226,7 @@ mod tests {
             (r"dump\n41 42 43\tend", Some("dump\n41 42 43\tend")),
             (r"a\n0x41, 0x42", Some("a\n0x41, 0x42")),
             (r"to\nDE89 3704", Some("to\nDE89 3704")),
+            (r"to\nNO9386011117947", Some("to\nNO9386011117947")),
             (r"\nabandon\nability\nable", Some("\nabandon\nability\nable")),
             (r#"{\"k\":\"abcdefghijklmnop\"}"#, Some(r#"{"k":"abcdefghijklmnop"}"#)),
             (r#"print(\"a\n\");\nprint \tshort \n1"#, None),

@@ -11,8 +11,10 @@ const MAX_BETWEEN: usize = 4;
 /// Digits of the longest group. Longer ones are decoded by themselves.
 const MAX_GROUP: usize = 16;
 
-/// Gives the bytes of every row of groups that lies in some of these places, in order, or partly, to `found`: of two and more groups of even length, with up to four characters that are
-/// neither letters nor digits between two of them, and `0x` before a group at will. What begins escapes of other kinds ends a row, and
+/// Gives the bytes of every row of groups that lies in some of these places, in order, or partly, to `found`.
+///
+/// A row has two and more groups of even length, with up to four characters that are neither letters nor digits between two of
+/// them, and `0x` before a group at will. What begins escapes of other kinds ends a row, and
 /// so does a slash, at which texts are cut. Only what is printable for [`MIN_BYTES`] in a row is given, and no row without a digit
 /// above nine: columns of measurements are decimal.
 pub(crate) fn each_row(

@@ -14,7 +14,7 @@ use std::io::Write;
 
 use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
 use muselet_rules::order;
-use muselet_rules::text::is_utf8;
+use muselet_rules::text::{self, is_utf8};
 
 use super::codes::Codes;
 use super::strings::Strings;
@@ -194,13 +194,17 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
             }
             Kind::Key | Kind::String => {
                 let text = decoded(node);
-                let is_escaped = matches!(text, Cow::Owned(_));
+                // Of what is not escaped they are read in the body.
+                let read = match &text {
+                    Cow::Owned(text) if hardened => text::without_references(text),
+                    _ => None,
+                };
                 match difference {
                     None => strings.push(text),
                     Some(difference) => strings.push_extra(text, difference, true),
                 }
-                if hardened && is_escaped {
-                    strings.read_references();
+                if let Some(read) = read {
+                    strings.push_extra(read, difference::CHARACTER_REFERENCES, false);
                 }
             }
             Kind::Number => match difference {

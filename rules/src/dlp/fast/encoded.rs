@@ -230,15 +230,17 @@ pub(in super::super) fn runs_beside_others(s: &Scanner, text: &[u8], mut found: 
     let mut search = Search::new(s);
     let is_control = |b: &u8| b.is_ascii_control() && !parts_lines(*b);
     let is_other = |b: &u8| !b.is_ascii() || is_control(b);
-    let mut is_data = None;
+    let mut known = None;
     let mut masks = Buffer::new();
     runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
-        let before = text[..start].last().is_some_and(|b| is_other(b) || parts_lines(*b));
+        let mut is_data =
+            || *known.get_or_insert_with(|| text.iter().any(is_control) || !crate::text::is_utf8(text));
+        // What ends a line in a text may be a kind of field in data.
+        let before = text[..start].last().is_some_and(|b| is_other(b) || parts_lines(*b) && is_data());
         if !before && !text.get(end).is_some_and(is_other) {
             return false;
         }
-        let is_data = before
-            && *is_data.get_or_insert_with(|| text.iter().any(is_control) || !crate::text::is_utf8(text));
+        let is_data = before && is_data();
         for skipped in 0..=if is_data { MAX_LENGTH } else { 0 } {
             let run = &text[start + skipped..end];
             if run.len() >= MIN_RUN as usize {

@@ -185,6 +185,9 @@ fn cases() -> Vec<Case> {
             let message = gzip(v.as_bytes());
             [&[1, 0, 0, 0, u8::try_from(message.len()).expect("short")], &message[..]].concat()
         }),
+        case("D-814", JSON, |v| {
+            format!(r#"{{"k":"\u0026#{};{}","k":2}}"#, v.as_bytes()[0], &v[1..]).into_bytes()
+        }),
         case("D-814", &["text/html"], |v| format!("<k>{}</k>", v.replace('E', "&#x45;")).into_bytes()),
         case("D-814", JSON, |v| format!(r#"{{"k":"\u0026#{};{}"}}"#, v.as_bytes()[0], &v[1..]).into_bytes()),
         case("D-814", JSON, |v| {
