@@ -247,6 +247,12 @@ fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
     assert_eq!(found(&["AKIAIOSFODNN7EXAMPLE"]), None);
     assert_eq!(found(&["asia", "0b2f5c1e8d1c4a57"]), None);
     assert_eq!(found(&["asia", "japan", "tokyo", "125700000"]), None);
+    // An encoded key that begins like a word and goes on beyond what looks like a key by chance.
+    let encoded = String::from_utf8(expand("asia«B64:AKIAIOSFODNN7EXAMPLE»")).expect("ASCII");
+    let (word, next, last) = (&encoded[..6], &encoded[6..22], &encoded[22..]);
+    assert_eq!(found(&[word, next, last]), key);
+    assert_eq!(found(&[word, next]), None);
+    assert_eq!(found(&[next, last]), None);
 }
 
 #[test]
