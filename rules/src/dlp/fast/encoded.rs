@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::super::recent::Recent;
 use super::overlap::MIN_CARD;
-use super::simd::{self, Runs};
+use super::simd::{self, Digits, Runs};
 use super::*;
 
 crate::scratch::pooled!((Range<u32>, Silent));
@@ -28,17 +28,17 @@ struct Sweep<'m> {
     blocks: usize,
     cards: Range<usize>,
     groups: Buffer<u64>,
-    /// Decimal digits of the last block.
-    before: u64,
+    /// Of the last block.
+    before: Digits,
 }
 
 impl Runs for Sweep<'_> {
     #[inline(always)]
-    fn block(&mut self, run: u64, decimals: u64) {
-        self.runs[self.blocks] = run;
+    fn block(&mut self, here: Digits) {
+        self.runs[self.blocks] = here.run;
         self.blocks += 1;
         // With all their separators they are shorter than a block.
-        let count = decimals.count_ones() + self.before.count_ones();
+        let count = here.decimals.count_ones() + self.before.decimals.count_ones();
         if count >= MIN_GROUPS {
             if count >= MIN_CARD {
                 if self.cards.start == self.cards.end {
@@ -46,11 +46,12 @@ impl Runs for Sweep<'_> {
                 }
                 self.cards.end = self.blocks * 64;
             }
-            if stand_in_groups(u128::from(decimals) << 64 | u128::from(self.before)) {
+            let of_both = |of: fn(Digits) -> u64| u128::from(of(here)) << 64 | u128::from(of(self.before));
+            if stand_in_groups(of_both(|all| all.decimals), of_both(|all| !all.run | all.signs)) {
                 self.groups.push(self.blocks as u64);
             }
         }
-        self.before = decimals;
+        self.before = here;
     }
 }
 
@@ -59,7 +60,8 @@ impl<'t> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
         let (cards, groups) = (0..0, Buffer::empty());
-        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, before: 0 });
+        let sweep =
+            simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, before: Digits::default() });
         let (cards, groups) = (sweep.cards, sweep.groups);
         Survey { text, runs, cards, groups, silent: RefCell::default() }
     }
@@ -104,24 +106,38 @@ impl<'t> Survey<'t> {
 const MIN_GROUPS: u32 = 10;
 
 /// Whether some decimal digits stand like the first ones of each two hex digits in groups: in a row of so many, each group as far
-/// behind the last as it and what may be between them are long, with no digit before each one.
-fn stand_in_groups(decimals: u128) -> bool {
-    let ones = decimals & !(decimals << 1);
+/// behind the last as it and what may be between them are long, with nothing before each one that is a letter or digit, or `0x`
+/// behind such.
+///
+/// Without a branch that depends on single digits: in base64 they are no more likely to be there than not.
+#[inline(always)]
+fn stand_in_groups(decimals: u128, others: u128) -> bool {
+    let firsts = decimals & (others << 1 | others << 3);
+    if firsts & firsts.wrapping_sub(1) == 0 {
+        return false;
+    }
     let twos = decimals & decimals >> 2;
     let fours = twos & twos >> 4;
     let eights = fours & fours >> 8;
-    let in_row = |firsts: u128, distance: u32, doublings: u32| {
-        let mut row = firsts;
-        (0..doublings).all(|n| {
-            row &= row >> (distance << n);
-            row != 0
-        })
-    };
     // Of the shortest distance to the longest, which has `0x` before a group and four characters between two.
-    let of_one = (3..=8).any(|distance| in_row(ones, distance, 3));
-    let of_two = || (5..=10).any(|distance| in_row(ones & twos, distance, 2));
-    let of_four = || (9..=14).any(|distance| in_row(ones & fours, distance, 1));
-    ones & eights != 0 || of_one || of_two() || ones & fours != 0 && of_four()
+    let pairs = |firsts: u128, shortest: u32| {
+        (shortest..=shortest + 5).fold(0, |pairs, distance| pairs | firsts & firsts >> distance)
+    };
+    firsts & eights | pairs(firsts, 3) | pairs(firsts & twos, 5) | pairs(firsts & fours, 9) != 0
+        && rows_of_groups(firsts, twos, fours, eights)
+}
+
+/// The same of digits of which two are so far apart.
+#[cold]
+fn rows_of_groups(firsts: u128, twos: u128, fours: u128, eights: u128) -> bool {
+    let in_row = |firsts: u128, distance: u32, doublings: u32| {
+        let row = (0..doublings).fold(firsts, |row, n| row & row >> (distance << n));
+        row != 0
+    };
+    firsts & eights != 0
+        || (3..=8).any(|distance| in_row(firsts, distance, 3))
+        || (5..=10).any(|distance| in_row(firsts & twos, distance, 2))
+        || (9..=14).any(|distance| in_row(firsts & fours, distance, 1))
 }
 
 /// A run that decodes to something of interest.

@@ -608,7 +608,7 @@ fn groups_of_hex_digits_are_seen_wherever_they_stand() {
     let texts = [hex.clone(), format!("00{hex}"), format!("001122{hex}00")];
     for (text, group) in texts.iter().flat_map(|text| [2, 4, 8, 16].map(|group| (text, group))) {
         for (before, between) in
-            ["", "0x"].into_iter().flat_map(|b| [":", ", ", "\",\"", "\", \""].map(|c| (b, c)))
+            ["", "0x"].into_iter().flat_map(|b| [":", "-", "_", ", ", "\",\"", "\", \""].map(|c| (b, c)))
         {
             let groups: Vec<String> = text
                 .as_bytes()

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::digits::DECIMALS;
+use super::digits::{DECIMALS, Digits, SIGNS};
 use super::eight::{ROWS, Row};
 use super::{Blocks, Class, ENTRIES, Eight, Runs, Stopped, Tables};
 
@@ -102,21 +102,24 @@ pub(super) unsafe fn runs<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T
             _mm512_broadcast_i32x4(_mm_loadu_si128(class.high.as_ptr().cast())),
         )
     };
-    let (nibble, third) = (_mm512_set1_epi8(15), _mm512_set1_epi8(DECIMALS as i8));
-    let sets = |bytes: __m512i| {
+    let nibble = _mm512_set1_epi8(15);
+    let [decimal, sign, underscore] = [DECIMALS, SIGNS, b'_'].map(|byte| _mm512_set1_epi8(byte as i8));
+    let digits = |bytes: __m512i| {
         let below = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble));
         let above = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble));
         let sets = _mm512_and_si512(below, above);
-        (_mm512_test_epi8_mask(sets, sets), _mm512_test_epi8_mask(sets, third))
+        Digits {
+            run: _mm512_test_epi8_mask(sets, sets),
+            decimals: _mm512_test_epi8_mask(sets, decimal),
+            signs: _mm512_test_epi8_mask(sets, sign) | _mm512_cmpeq_epi8_mask(bytes, underscore),
+        }
     };
     let (all, rest) = text.as_chunks::<64>();
     for block in all {
-        let (run, decimals) = sets(whole(block));
-        take.block(run, decimals);
+        take.block(digits(whole(block)));
     }
-    let (run, decimals) = sets(load(rest));
-    let within = first(rest.len());
-    take.block(run & within, decimals & within);
+    // Zeros are no digits.
+    take.block(digits(load(rest)));
     take
 }
 
