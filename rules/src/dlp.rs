@@ -235,14 +235,19 @@ impl Scanner {
         let reach = joined::reach(&core, &main);
         let span = blocks::span(&core, &main, &[&settings.env_secrets, &settings.file_secrets])
             .filter(|_| reach.is_some() && settings.canaries.is_empty());
+        let canaries = Canaries::new(&settings.canaries);
+        let values = match settings.strictness {
+            Strictness::Reference => Known::default(),
+            Strictness::Hardened => Known::values(&[&settings.env_secrets, &settings.file_secrets], &canaries),
+        };
         Ok(Scanner {
-            kernel: Kernel::new(&core, &main, &known),
+            kernel: Kernel::new(&core, &main, &known, values),
             reach,
             span,
             known,
             core,
             main,
-            canaries: Canaries::new(&settings.canaries),
+            canaries,
             seed: settings.seed,
             env: settings.env_secrets,
             file: settings.file_secrets,

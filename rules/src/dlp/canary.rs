@@ -110,6 +110,11 @@ impl Canaries {
         Canaries { needles: needles.collect() }
     }
 
+    /// What is searched: normalised and in lower case.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.needles.iter().map(|needle| &*needle.plain)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.needles.is_empty()
     }

@@ -563,7 +563,13 @@ impl Search<'_> {
 
     fn told_step(&mut self, decoded: &[u8], possible: Possible, depth: u32) -> (bool, Silence) {
         let found = self.step_into(decoded, possible, depth);
-        (found, Silence::of(possible, found || self.only_phrases))
+        let holds_value = |search: &mut Self| {
+            let norm = norm_dlp_quick(decoded, &mut search.scratch).unwrap_or(decoded);
+            search.s.kernel.holds_value(norm)
+        };
+        let is_open =
+            found || self.only_phrases || possible.rule && self.s.kernel.has_values() && holds_value(self);
+        (found, Silence::of(possible, is_open))
     }
 
     fn step(&mut self, decoded: &[u8], depth: u32) -> bool {

@@ -12,8 +12,8 @@ use super::blocks::Noise;
 use super::fast::{self, Encoded, Overview, Survey};
 use super::validate::SHORTEST_CARD;
 use super::{
-    ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, TextResult, Validator,
-    seed,
+    ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, Secrets, TextResult,
+    Validator, seed,
 };
 use crate::scratch::Buffer;
 use crate::text::{self, Again, Views, is_unseen};
@@ -238,7 +238,10 @@ impl Extra<'_, '_> {
 
     fn encoded(&mut self, found: Encoded<'_>) {
         match found {
-            Encoded::Rules(norm, encoded) => self.view(norm.as_bytes(), encoded, ENCODED_RUNS),
+            Encoded::Rules(norm, encoded) => {
+                self.view(norm.as_bytes(), encoded, ENCODED_RUNS);
+                self.literals(norm, encoded, ENCODED_RUNS);
+            }
             Encoded::Phrase(decoded, encoded) => self.phrase(&text::lossy(decoded), encoded, ENCODED_RUNS),
         }
     }
@@ -350,6 +353,7 @@ impl Extra<'_, '_> {
             let text = || std::str::from_utf8(norm).ok().map(Cow::from);
             let is_number = |validator| matches!(validator, Some(Validator::Luhn | Validator::Aba));
             self.matching(&hits, &text, Encoding::Hex, GROUPS, |rule| !is_number(rule.spec().validator));
+            self.literals(&text::lossy(norm), Encoding::Hex, GROUPS);
             self.all_encoded_runs(norm);
             self.escapes(norm);
             self.phrase(&text::lossy(bytes), Encoding::Hex, GROUPS);
@@ -424,6 +428,25 @@ impl Extra<'_, '_> {
         }
         if self.s.file.find(&texts).is_some() || self.s.file.folded_in(norm) {
             self.push(Match::special(FILE_LEAK, Encoding::Plain), KNOWN_FORMS);
+        }
+    }
+
+    /// Known secrets and canaries in a text that was decoded and normalised.
+    fn literals(&mut self, norm: &str, encoded: Encoding, id: &'static str) {
+        if !self.s.kernel.holds_value(norm.as_bytes()) {
+            return;
+        }
+        let is_in = |secrets: &Secrets| {
+            secrets.find(&[norm.as_bytes()]).is_some() || secrets.folded_in(norm.as_bytes())
+        };
+        if is_in(&self.s.env) {
+            self.push(Match::special(ENV_LEAK, Encoding::Env), id);
+        }
+        if is_in(&self.s.file) {
+            self.push(Match::special(FILE_LEAK, encoded), id);
+        }
+        for hit in self.s.canaries.search(norm) {
+            self.push(Match::special(hit.finding, encoded), id);
         }
     }
 

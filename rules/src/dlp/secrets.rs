@@ -111,6 +111,11 @@ impl Secret {
         Secret { value: value.to_vec(), folded, needles }
     }
 
+    /// The secret as it is in normalised texts.
+    pub(super) fn normalised(&self) -> &[u8] {
+        self.folded.as_ref().unwrap_or(&self.value)
+    }
+
     /// The forms that are searched, in order; [`SecretForm::Hex`] forms are lower-case and match any ASCII case.
     pub(super) fn needles(&self) -> &[(SecretForm, Vec<u8>)] {
         &self.needles

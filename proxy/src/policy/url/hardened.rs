@@ -404,7 +404,7 @@ fn labels_together(pipeline: &Pipeline, scan: &Scan<'_>, labels: &[u8]) -> Optio
 fn in_runs(pipeline: &Pipeline, scan: &Scan<'_>, text: &[u8]) -> Option<UrlVerdict> {
     pipeline.dlp.look_into_runs(text, |decoded| {
         examine(pipeline, scan, decoded)
-            .or_else(|| canary(pipeline, decoded))
+            .or_else(|| literal_in(pipeline, decoded))
             .or_else(|| phrase(pipeline, decoded))
     })
 }
@@ -462,7 +462,7 @@ fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let pieces: Vec<Cow<'_, [u8]>> = [first, second].into_iter().chain(values).map(decoded).collect();
     let joined = pieces.concat();
     let dlp = &pipeline.dlp;
-    if let Some(verdict) = literal_in_pieces(pipeline, &joined) {
+    if let Some(verdict) = literal_in(pipeline, &joined) {
         return Some(verdict);
     }
     // Rules alone, without encodings, and not where they are exempt.
@@ -472,16 +472,16 @@ fn pieces(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     Some(UrlVerdict::block(Label::Dlp, format!("DLP match: {} ({})", found.name, found.severity)))
 }
 
-/// Known secrets and canaries in pieces that were put together.
-fn literal_in_pieces(pipeline: &Pipeline, joined: &[u8]) -> Option<UrlVerdict> {
+/// Known secrets and canaries in a text that was decoded, or put together.
+fn literal_in(pipeline: &Pipeline, text: &[u8]) -> Option<UrlVerdict> {
     let dlp = &pipeline.dlp;
     let known = || {
         [(dlp.env_secrets(), secrets::ENV_LEAK), (dlp.file_secrets(), secrets::FILE_LEAK)]
             .into_iter()
-            .find_map(|(secrets, reason)| Some(secrets::with_form(reason, secrets.find(&[joined])?)))
+            .find_map(|(secrets, reason)| Some(secrets::with_form(reason, secrets.find(&[text])?)))
     };
-    let found = if dlp.may_hold_secret(joined) { known() } else { None };
-    found.map(|reason| UrlVerdict::block(Label::Dlp, reason)).or_else(|| canary(pipeline, joined))
+    let found = if dlp.may_hold_secret(text) { known() } else { None };
+    found.map(|reason| UrlVerdict::block(Label::Dlp, reason)).or_else(|| canary(pipeline, text))
 }
 
 /// The part of a piece of a query, or of a segment, that a credential goes on in: its value, or what it has instead of one.

@@ -142,7 +142,7 @@ fn rows_of_groups(firsts: u128, twos: u128, fours: u128, eights: u128) -> bool {
 
 /// A run that decodes to something of interest.
 pub(in super::super) enum Encoded<'d> {
-    /// The normalised decoded text, which a rule matches.
+    /// The normalised decoded text, which a rule matches, or in which a known secret or a canary is.
     Rules(&'d str, Encoding),
     /// The decoded text, which may hold a seed phrase.
     Phrase(&'d [u8], Encoding),
@@ -373,7 +373,7 @@ impl Search<'_> {
             true => norm_dlp_quick(decoded, &mut buffer).unwrap_or(decoded),
             false => decoded,
         };
-        if possible.rule && self.s.kernel.any(&self.rules, norm) {
+        if possible.rule && (self.s.kernel.any(&self.rules, norm) || self.s.kernel.holds_value(norm)) {
             found(Encoded::Rules(&crate::text::lossy(norm), encoded));
         }
         if !nested {
@@ -419,8 +419,11 @@ impl Search<'_> {
     fn runs_in(&mut self, text: &[u8], silence: Silence, depth: u32, found: &mut dyn FnMut(Encoded<'_>)) {
         let mut masks = Buffer::new();
         runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
-            // Shorter texts were not decoded.
-            let was_decoded = start == 0 && end == text.len() && end >= self.s.kernel.min_chars();
+            // Shorter texts were not decoded, and known secrets were not looked for.
+            let was_decoded = start == 0
+                && end == text.len()
+                && end >= self.s.kernel.min_chars()
+                && !self.s.kernel.has_values();
             let silent = if was_decoded { Silent::within(text, silence) } else { Silent::default() };
             self.run(&text[start..end], silent, depth, found);
             false

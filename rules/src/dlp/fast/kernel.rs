@@ -49,6 +49,8 @@ pub(in super::super) struct Kernel {
     windows: Windows,
     /// The same with those of known secrets, whose numbers follow the branches', where there are not too many.
     with_known: Option<Windows>,
+    /// Known secrets and canaries that are looked for in what was decoded.
+    values: Known,
     branches: Vec<(u16, Branch)>,
     patterns: Vec<Pattern>,
     /// Patterns without windows: their regex runs on every text.
@@ -72,18 +74,25 @@ pub(in super::super) type Hits = Vec<u16>;
 const BASE58_ANY_CASE: Class = Class::new(b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 impl Kernel {
-    pub(in super::super) fn new(core: &RuleTable, main: &RuleTable, secrets: &Known) -> Kernel {
+    pub(in super::super) fn new(
+        core: &RuleTable,
+        main: &RuleTable,
+        secrets: &Known,
+        values: Known,
+    ) -> Kernel {
+        let shortest = values.shortest().unwrap_or(usize::MAX);
         let mut kernel = Kernel {
             windows: Windows::plan(&[]),
             with_known: None,
+            values,
             branches: Vec::new(),
             patterns: Vec::new(),
             always: Vec::new(),
             wif: None,
             core_rules: core.rules.len(),
-            min_chars: usize::MAX,
-            stretch: usize::MAX,
-            without_equals: usize::MAX,
+            min_chars: shortest,
+            stretch: shortest,
+            without_equals: shortest,
         };
         let mut known: Vec<(&RuleSpec, u16)> = Vec::new();
         for (number, rule) in core.rules.iter().chain(&main.rules).enumerate() {
@@ -161,7 +170,7 @@ impl Kernel {
         self.core_rules
     }
 
-    /// Least number of characters of any match of any rule.
+    /// Least number of characters of any match of any rule, and of any known secret that is looked for in what was decoded.
     pub(super) fn min_chars(&self) -> usize {
         self.min_chars
     }
@@ -175,6 +184,16 @@ impl Kernel {
     /// The same where the stretch holds no equals sign, and no stretch of the text is [`LENGTHY`].
     pub(super) fn stretch_without_equals(&self) -> u32 {
         self.without_equals.min(40) as u32
+    }
+
+    /// Whether a known secret or a canary is in a normalised text.
+    pub(in super::super) fn holds_value(&self, text: &[u8]) -> bool {
+        self.values.possible(text)
+    }
+
+    /// Whether there are any.
+    pub(super) fn has_values(&self) -> bool {
+        !matches!(self.values, Known::Nothing)
     }
 
     /// Whether a match may have its window within a part of a normalised text.

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use aho_corasick::AhoCorasick;
 
+use super::super::canary::Canaries;
 use super::super::{SecretForm, Secrets};
 use super::shape::{Set, frequency};
 use super::windows::Windows;
 
 /// Forms whose windows are searched for together with those of the rules.
 const MOST_TOGETHER: usize = 128;
+/// Shorter secrets are not looked for in what was decoded, bytes.
+const SHORTEST_VALUE: usize = 8;
 
 /// Finds out whether any known secret may be in a text.
 #[derive(Default)]
@@ -42,13 +45,35 @@ impl std::fmt::Debug for Known {
 impl Known {
     pub(in super::super) fn new(lists: &[&Secrets]) -> Known {
         let forms = lists.iter().flat_map(|l| l.iter()).flat_map(|s| s.needles());
-        let mut needles: Vec<Needle> = forms
-            .map(|(form, bytes)| Needle {
-                bytes: bytes.clone(),
-                any_case: *form == SecretForm::Hex,
-                offset: 0,
-            })
-            .collect();
+        let needle = |(form, bytes): &(SecretForm, Vec<u8>)| Needle {
+            bytes: bytes.clone(),
+            any_case: *form == SecretForm::Hex,
+            offset: 0,
+        };
+        Known::of(forms.map(needle).collect())
+    }
+
+    /// Finds out whether a secret as it is, normalised, or a canary may be in a normalised text: of those that consist of
+    /// printable ASCII characters.
+    pub(in super::super) fn values(lists: &[&Secrets], canaries: &Canaries) -> Known {
+        let secrets = lists.iter().flat_map(|l| l.iter()).map(|secret| (secret.normalised(), false));
+        let canaries = canaries.values().map(|value| (value.as_bytes(), true));
+        let is_searched = |(bytes, _): &(&[u8], bool)| {
+            bytes.len() >= SHORTEST_VALUE && crate::text::is_printable(bytes)
+        };
+        let needle = |(bytes, any_case): (&[u8], bool)| Needle { bytes: bytes.into(), any_case, offset: 0 };
+        Known::of(secrets.chain(canaries).filter(is_searched).map(needle).collect())
+    }
+
+    /// Bytes of the shortest.
+    pub(super) fn shortest(&self) -> Option<usize> {
+        match self {
+            Known::Windowed { needles, .. } => needles.iter().map(|needle| needle.bytes.len()).min(),
+            Known::Nothing | Known::Automaton(_) | Known::Unknown => None,
+        }
+    }
+
+    fn of(mut needles: Vec<Needle>) -> Known {
         if needles.is_empty() {
             return Known::Nothing;
         }
