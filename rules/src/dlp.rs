@@ -238,7 +238,9 @@ impl Scanner {
         let canaries = Canaries::new(&settings.canaries);
         let values = match settings.strictness {
             Strictness::Reference => Known::default(),
-            Strictness::Hardened => Known::values(&[&settings.env_secrets, &settings.file_secrets], &canaries),
+            Strictness::Hardened => {
+                Known::values(&[&settings.env_secrets, &settings.file_secrets], &canaries)
+            }
         };
         Ok(Scanner {
             kernel: Kernel::new(&core, &main, &known, values),
@@ -547,6 +549,17 @@ impl Scanner {
             })
         };
         (0..pieces.len()).filter(|&from| pieces[from].len() >= MIN_PIECE).find_map(begins_one)
+    }
+
+    /// Whether pieces that come one after the other, each a word, are a seed phrase. Nothing of more than [`MOST_PIECES`].
+    #[must_use]
+    pub fn phrase_in_pieces(&self, pieces: &[&[u8]]) -> Option<Match> {
+        let settings = self.seed.filter(|_| pieces.len() <= MOST_PIECES)?;
+        let is_word = |piece: &&[u8]| piece.iter().all(u8::is_ascii_alphabetic);
+        let mut rows = pieces.split(|piece| !is_word(piece));
+        let is_phrase =
+            |row: &[&[u8]]| row.len() >= settings.min_words && self.holds_phrase(&row.join(b" ".as_slice()));
+        rows.any(is_phrase).then(|| Match::special(SEED_PHRASE, Encoding::Plain))
     }
 
     /// Whether what was found in a text that is not encoded is also found with letters in the case of the rule.

@@ -14,7 +14,9 @@ use unicode_normalization::UnicodeNormalization;
 use crate::dlp::vector;
 use crate::scratch::Buffer;
 
+mod codes;
 mod confusables;
+mod dumps;
 mod escapes;
 mod fields;
 mod groups;
@@ -25,7 +27,10 @@ mod references;
 #[cfg(test)]
 mod tests;
 
+pub use codes::Codes;
+pub(crate) use codes::spelled_by_codes;
 pub use confusables::confusable;
+pub(crate) use dumps::each_dump;
 pub use escapes::{unescaped, unescaped_percent};
 pub(crate) use fields::fields_apart;
 pub(crate) use groups::each_row as each_row_of_hex;

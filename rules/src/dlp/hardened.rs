@@ -50,6 +50,8 @@ const TAGS: &str = "D-112";
 const ESCAPES: &str = "D-113";
 /// Hex digits in groups are read as the bytes that they stand for.
 const GROUPS: &str = "D-114";
+/// Numbers in a row are read as the characters whose codes they are.
+const CODES: &str = "D-115";
 
 /// Rounds after which a normalisation is taken as settled.
 const MAX_ROUNDS: usize = 4;
@@ -117,6 +119,9 @@ pub(super) fn add(
     extra.escapes(input);
     if looked.digits.holds_groups() {
         in_rows |= extra.groups(looked.digits);
+    }
+    if looked.digits.holds_codes() {
+        in_rows |= extra.codes(looked.digits);
     }
     // A text that was joined with it, or cut off, may lengthen a row, and so hide what is in it.
     complete &= !in_rows;
@@ -276,7 +281,15 @@ impl Extra<'_, '_> {
         if !fast::runs_at_line_ends(s, input, overview, note, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
-        looked.digits.holds_groups() && self.groups(&Survey::new(norm))
+        if !looked.digits.holds_groups() {
+            return false;
+        }
+        let mut in_rows = self.groups(&Survey::new(norm));
+        text::each_dump(input, |bytes| {
+            in_rows = true;
+            self.bytes_of_hex(bytes);
+        });
+        in_rows
     }
 
     /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space. A card
@@ -347,18 +360,32 @@ impl Extra<'_, '_> {
         let mut any = false;
         digits.each_row_of_hex(|bytes| {
             any = true;
-            let mut buffer = Buffer::new();
-            let norm = text::norm_dlp_quick(bytes, &mut buffer).unwrap_or(bytes);
-            let hits = fast::hits(self.s, norm, true);
-            let text = || std::str::from_utf8(norm).ok().map(Cow::from);
-            let is_number = |validator| matches!(validator, Some(Validator::Luhn | Validator::Aba));
-            self.matching(&hits, &text, Encoding::Hex, GROUPS, |rule| !is_number(rule.spec().validator));
-            self.literals(&text::lossy(norm), Encoding::Hex, GROUPS);
-            self.all_encoded_runs(norm);
-            self.escapes(norm);
-            self.phrase(&text::lossy(bytes), Encoding::Hex, GROUPS);
+            self.bytes_of_hex(bytes);
         });
         any
+    }
+
+    fn bytes_of_hex(&mut self, bytes: &[u8]) {
+        let mut buffer = Buffer::new();
+        let norm = text::norm_dlp_quick(bytes, &mut buffer).unwrap_or(bytes);
+        let hits = fast::hits(self.s, norm, true);
+        let text = || std::str::from_utf8(norm).ok().map(Cow::from);
+        let is_number = |validator| matches!(validator, Some(Validator::Luhn | Validator::Aba));
+        self.matching(&hits, &text, Encoding::Hex, GROUPS, |rule| !is_number(rule.spec().validator));
+        self.literals(&text::lossy(norm), Encoding::Hex, GROUPS);
+        self.all_encoded_runs(norm);
+        self.escapes(norm);
+        self.phrase(&text::lossy(bytes), Encoding::Hex, GROUPS);
+    }
+
+    /// Whether there are any, or nearly. Measurements around fifty spell digits: only what is certain counts.
+    fn codes(&mut self, digits: &Survey<'_>) -> bool {
+        let (spelled, nearly) = digits.spelled_by_codes();
+        if !spelled.is_empty() {
+            let found = self.s.scan_text(&spelled).matches;
+            found.into_iter().filter(Match::is_certain).for_each(|m| self.push(m, CODES));
+        }
+        nearly
     }
 
     /// A seed phrase, however its words are separated.

@@ -256,6 +256,26 @@ fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
 }
 
 #[test]
+fn a_seed_phrase_in_neighbouring_pieces_is_found() {
+    let settings = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };
+    let d = Scanner::new(Settings { strictness: Strictness::Hardened, ..settings }).expect("rules");
+    let phrase = String::from_utf8(expand("«SEED12»")).expect("ASCII");
+    let words: Vec<&[u8]> = phrase.split(' ').map(str::as_bytes).collect();
+    let with = |before: &[&'static [u8]], words: &[&[u8]], after: &[&'static [u8]]| {
+        let pieces = [before, words, after].concat();
+        d.phrase_in_pieces(&pieces).map(|found| found.name.to_string())
+    };
+    let found = Some("BIP-39 Seed Phrase".to_owned());
+    assert_eq!(with(&[], &words, &[]), found);
+    assert_eq!(with(&[b"m/44", b"english"], &words, &[b"words", b"12"]), found);
+    assert_eq!(with(&[], &words[1..], &[]), None);
+    assert_eq!(with(&[], &[&words[..6], &[b"7"], &words[6..]].concat(), &[]), None);
+    let mut turned = words.clone();
+    turned.swap(0, 11);
+    assert_eq!(with(&[], &turned, &[]), None);
+}
+
+#[test]
 fn secret_in_pieces_is_found_when_the_pieces_are_joined() {
     use crossreq::{Fragments, scan_fragments};
     use std::time::Duration;

@@ -1,21 +1,27 @@
 //! Character references of XML and HTML: `&#65;`, `&#x41;`, and those names that hide something.
 //!
-//! `&amp;` and its kind occur in every page and stand between words; the names here stand for what is invisible, for a space, or
-//! for punctuation that credentials are written with.
+//! `&amp;` and its kind occur in every page and stand between words: they are read only in a text that has other references, or one
+//! of them beside a word as long as a credential. The other names here stand for what is invisible, for a space, or for punctuation
+//! that credentials are written with.
 
 /// Names without `&`, with their semicolon, and what a reader sees. [`reference`] knows their first letters.
 const NAMED: &[(&[u8], char)] = &[
     (b"NoBreak;", '\u{2060}'),
     (b"ZeroWidthSpace;", '\u{200b}'),
+    (b"amp;", '&'),
+    (b"apos;", '\''),
     (b"colon;", ':'),
     (b"dash;", '-'),
     (b"equals;", '='),
+    (b"gt;", '>'),
     (b"hyphen;", '-'),
     (b"lowbar;", '_'),
     (b"lrm;", '\u{200e}'),
+    (b"lt;", '<'),
     (b"nbsp;", '\u{a0}'),
     (b"period;", '.'),
     (b"plus;", '+'),
+    (b"quot;", '"'),
     (b"rlm;", '\u{200f}'),
     (b"shy;", '\u{ad}'),
     (b"sol;", '/'),
@@ -23,9 +29,22 @@ const NAMED: &[(&[u8], char)] = &[
     (b"zwnj;", '\u{200c}'),
 ];
 
+/// Letters and digits of a word beside which `&quot;` and its kind are read.
+const LONG_WORD: usize = 20;
+
 /// Whether [`without_references`] finds any.
 pub fn has_references(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'&', text).any(|start| reference(&text[start..]).is_some())
+    memchr::memchr_iter(b'&', text).any(|start| match reference(&text[start..]) {
+        Some(('"' | '\'' | '&' | '<' | '>', length)) if text[start + 1] != b'#' => {
+            is_word(text[start + length..].iter()) || is_word(text[..start].iter().rev())
+        }
+        found => found.is_some(),
+    })
+}
+
+fn is_word<'t>(bytes: impl Iterator<Item = &'t u8>) -> bool {
+    let is_in_word = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_+/".contains(byte);
+    bytes.take(LONG_WORD).take_while(is_in_word).count() == LONG_WORD
 }
 
 /// Whether a letter or digit is written as a reference. Punctuation and spaces are in many pages.
@@ -36,19 +55,19 @@ pub(super) fn hide_letters(text: &[u8]) -> bool {
 
 /// The text with each reference replaced by what it stands for; `None` if there are none.
 pub fn without_references(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out: Option<Vec<u8>> = None;
+    if !has_references(text) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len());
     let mut copied = 0;
     for start in memchr::memchr_iter(b'&', text) {
         let Some((c, length)) = reference(&text[start..]) else { continue };
-        let out = out.get_or_insert_with(|| Vec::with_capacity(text.len()));
         out.extend_from_slice(&text[copied..start]);
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         copied = start + length;
     }
-    if let Some(out) = &mut out {
-        out.extend_from_slice(&text[copied..]);
-    }
-    out
+    out.extend_from_slice(&text[copied..]);
+    Some(out)
 }
 
 /// The reference that `text` begins with, and its length. The semicolon of a number may be missing, as HTML allows.
@@ -56,7 +75,7 @@ fn reference(text: &[u8]) -> Option<(char, usize)> {
     let (digits, radix) = match text.get(1..)? {
         [b'#', b'x' | b'X', ..] => (&text[3..], 16),
         [b'#', ..] => (&text[2..], 10),
-        [b'N' | b'Z' | b'c'..=b'e' | b'h' | b'l' | b'n' | b'p' | b'r' | b's' | b'z', ..] => {
+        [b'N' | b'Z' | b'a' | b'c'..=b'e' | b'g' | b'h' | b'l' | b'n' | b'p'..=b's' | b'z', ..] => {
             let name = &text[1..];
             let is_it = |(known, _): &&(&[u8], char)| known[0] == name[0] && name.starts_with(known);
             let (name, c) = NAMED.iter().find(is_it)?;
@@ -86,6 +105,10 @@ mod tests {
             ("sk&hyphen;ant&shy;&nbsp;x", Some("sk-ant\u{ad}\u{a0}x")),
             ("&amp; &lt; &hyphen &shyness; &", None),
             ("&#; &#x; &# &#xD800; &#0; &#99999999999;", None),
+            ("a &lt;b&gt; &quot;c&quot; &amp; &apos;d&apos;", None),
+            ("&quot;k&quot;: &quot;abcdefghij0123456789&quot;", Some("\"k\": \"abcdefghij0123456789\"")),
+            ("k =&gt; abcdefghij0123456789&lt;/a", Some("k => abcdefghij0123456789</a")),
+            ("&#65;&amp;B", Some("A&B")),
             ("plain", None),
         ];
         for (text, wanted) in cases {
@@ -94,10 +117,10 @@ mod tests {
             assert_eq!(has_references(text.as_bytes()), wanted.is_some(), "{text}");
         }
         for (name, c) in NAMED {
-            let text = [b"&", *name].concat();
+            let text = [b"&#33;&", *name].concat();
             assert_eq!(
                 without_references(&text),
-                Some(c.to_string().into_bytes()),
+                Some(format!("!{c}").into_bytes()),
                 "{}",
                 name.escape_ascii()
             );

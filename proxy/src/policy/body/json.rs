@@ -14,9 +14,8 @@ use std::io::Write;
 
 use muselet_rules::json::{Document, Event, Invalid, Kind, Node, Parser, Str};
 use muselet_rules::order;
-use muselet_rules::text::{self, is_utf8};
+use muselet_rules::text::{self, Codes, is_utf8};
 
-use super::codes::Codes;
 use super::strings::Strings;
 use crate::policy::{difference, named};
 
@@ -31,7 +30,7 @@ pub(super) fn walk(body: &[u8], hardened: bool) -> Result<Option<Strings<'_>>, I
     let mut strings = Strings::new(body);
     let mut walk = Walk::new(body, hardened);
     let regular = walk.value(&mut strings)?;
-    walk.codes.give(&mut strings);
+    strings.push_spelled(walk.codes.spelled());
     Ok(regular.then_some(strings))
 }
 
@@ -50,7 +49,7 @@ pub(super) fn walk_lines<'a>(body: &'a [u8], strings: &mut Strings<'a>) -> bool 
         walk.codes.end();
         read != Ok(false)
     });
-    walk.codes.give(strings);
+    strings.push_spelled(walk.codes.spelled());
     regular
 }
 
@@ -248,7 +247,7 @@ pub(super) fn sorted(body: &[u8], hardened: bool) -> Result<Strings<'_>, Invalid
                 Kind::True | Kind::False | Kind::Null => codes.end(),
             }
         }
-        codes.give(&mut strings);
+        strings.push_spelled(codes.spelled());
     }
     Ok(strings)
 }

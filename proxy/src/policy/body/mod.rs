@@ -8,7 +8,6 @@
 
 mod addresses;
 mod charset;
-mod codes;
 mod encoding;
 mod extract;
 mod form;
@@ -290,7 +289,9 @@ impl BodyPolicy {
         if self.strictness == Strictness::Reference {
             return None;
         }
-        if let Some(found) = self.scanner.scan_pieces(&strings.pieces()) {
+        let pieces = strings.pieces();
+        let found = self.scanner.scan_pieces(&pieces).or_else(|| self.scanner.phrase_in_pieces(&pieces));
+        if let Some(found) = found {
             return Some(secret(vec![found], Some(difference::PIECES)));
         }
         let named = named::secrets_in(&self.scanner, strings.named());

@@ -149,9 +149,11 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Adds what numbers spell.
+    /// Adds what numbers spell, if that is anything.
     pub(super) fn push_spelled(&mut self, text: Vec<u8>) {
-        if let Some(span) = self.span(text.into()) {
+        if !text.is_empty()
+            && let Some(span) = self.span(text.into())
+        {
             self.extras.push(Extra { span, difference: CHARACTER_CODES, kind: Kind::Spelled });
         }
     }

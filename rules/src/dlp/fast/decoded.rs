@@ -199,7 +199,8 @@ impl Stretches {
 
     /// Whether there may be a match in the stretches that were added, which are then forgotten.
     fn settle(&mut self, kernel: &kernel::Kernel) -> bool {
-        let may_match = !self.text.is_empty() && (kernel.may_match(&self.text) || kernel.holds_value(&self.text));
+        let may_match =
+            !self.text.is_empty() && (kernel.may_match(&self.text) || kernel.holds_value(&self.text));
         self.text.clear();
         may_match
     }

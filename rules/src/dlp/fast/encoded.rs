@@ -18,6 +18,8 @@ pub(in super::super) struct Survey<'t> {
     pub(in super::super) cards: Range<usize>,
     /// Blocks that, with the one before, may hold groups of hex digits that stand for text, counted from one.
     groups: Buffer<u64>,
+    /// The same of numbers that may stand for characters.
+    codes: Buffer<u64>,
     /// What is known of ranges of digits, in order.
     silent: RefCell<Buffer<(Range<u32>, Silent)>>,
 }
@@ -28,6 +30,7 @@ struct Sweep<'m> {
     blocks: usize,
     cards: Range<usize>,
     groups: Buffer<u64>,
+    codes: Buffer<u64>,
     /// Of the last block.
     before: Digits,
 }
@@ -47,8 +50,12 @@ impl Runs for Sweep<'_> {
                 self.cards.end = self.blocks * 64;
             }
             let of_both = |of: fn(Digits) -> u64| u128::from(of(here)) << 64 | u128::from(of(self.before));
-            if stand_in_groups(of_both(|all| all.decimals), of_both(|all| !all.run | all.signs)) {
+            let (decimals, others) = (of_both(|all| all.decimals), of_both(|all| !all.run | all.signs));
+            if stand_in_groups(decimals, others) {
                 self.groups.push(self.blocks as u64);
+            }
+            if are_codes(decimals, others) {
+                self.codes.push(self.blocks as u64);
             }
         }
         self.before = here;
@@ -59,11 +66,11 @@ impl<'t> Survey<'t> {
     pub(in super::super) fn new(text: &'t [u8]) -> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
-        let (cards, groups) = (0..0, Buffer::empty());
-        let sweep =
-            simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, before: Digits::default() });
-        let (cards, groups) = (sweep.cards, sweep.groups);
-        Survey { text, runs, cards, groups, silent: RefCell::default() }
+        let (cards, groups, codes) = (0..0, Buffer::empty(), Buffer::empty());
+        let before = Digits::default();
+        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, codes, before });
+        let Sweep { cards, groups, codes, .. } = sweep;
+        Survey { text, runs, cards, groups, codes, silent: RefCell::default() }
     }
 
     /// Whether there may be groups of hex digits that stand for text.
@@ -73,8 +80,17 @@ impl<'t> Survey<'t> {
 
     /// Gives `found` the bytes of all such groups.
     pub(in super::super) fn each_row_of_hex(&self, found: impl FnMut(&[u8])) {
-        let place = |&block: &u64| (block as usize * 64).saturating_sub(128)..block as usize * 64;
-        crate::text::each_row_of_hex(self.text, self.groups.iter().map(place), found);
+        crate::text::each_row_of_hex(self.text, places(&self.groups), found);
+    }
+
+    /// Whether there may be rows of numbers that stand for characters.
+    pub(in super::super) fn holds_codes(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
+    /// What such rows spell, and whether something beside it may have made one too short.
+    pub(in super::super) fn spelled_by_codes(&self) -> (Vec<u8>, bool) {
+        crate::text::spelled_by_codes(self.text, places(&self.codes))
     }
 
     /// Notes what is known of a range of digits, behind all those noted before.
@@ -100,6 +116,11 @@ impl<'t> Survey<'t> {
     pub(super) fn percent(&self, start: usize, end: usize) -> bool {
         memchr::memchr2(b'%', b'+', &self.text[start..end]).is_some()
     }
+}
+
+/// Pairs of blocks, by the second one.
+fn places(blocks: &[u64]) -> impl Iterator<Item = Range<usize>> {
+    blocks.iter().map(|&block| (block as usize * 64).saturating_sub(128)..block as usize * 64)
 }
 
 /// Decimal digits in ten bytes of text, however they are grouped: the first of each two hex digits of ASCII is one.
@@ -138,6 +159,16 @@ fn rows_of_groups(firsts: u128, twos: u128, fours: u128, eights: u128) -> bool {
         || (3..=8).any(|distance| in_row(firsts, distance, 3))
         || (5..=10).any(|distance| in_row(firsts & twos, distance, 2))
         || (9..=14).any(|distance| in_row(firsts & fours, distance, 1))
+}
+
+/// Whether there are numbers of two and three digits: as many as there are in two blocks at least where twelve character codes stand
+/// in a row.
+#[inline(always)]
+fn are_codes(decimals: u128, others: u128) -> bool {
+    const LEAST: u32 = 6;
+    let begun = others << 1 & decimals & decimals >> 1;
+    let numbers = begun & (others >> 2 | decimals >> 2 & others >> 3);
+    numbers.count_ones() >= LEAST
 }
 
 /// A run that decodes to something of interest.
@@ -329,9 +360,10 @@ impl Search<'_> {
                 self.decoded_run(&decoded, (possible, silent.base64), Encoding::Base64, depth, found);
             }
         }
+        let hex = run.strip_prefix(b"0x").or(run.strip_prefix(b"0X")).unwrap_or(run);
         if silent.hex != Silence::Throughout
-            && run.iter().all(u8::is_ascii_hexdigit)
-            && decode::hex_plain_into(&run[..run.len() & !1], &mut decoded)
+            && hex.iter().all(u8::is_ascii_hexdigit)
+            && decode::hex_plain_into(&hex[..hex.len() & !1], &mut decoded)
         {
             let possible = self.possible_after(&decoded, silent.hex);
             self.decoded_run(&decoded, (possible, silent.hex), Encoding::Hex, depth, found);

@@ -58,9 +58,8 @@ impl Known {
     pub(in super::super) fn values(lists: &[&Secrets], canaries: &Canaries) -> Known {
         let secrets = lists.iter().flat_map(|l| l.iter()).map(|secret| (secret.normalised(), false));
         let canaries = canaries.values().map(|value| (value.as_bytes(), true));
-        let is_searched = |(bytes, _): &(&[u8], bool)| {
-            bytes.len() >= SHORTEST_VALUE && crate::text::is_printable(bytes)
-        };
+        let is_searched =
+            |(bytes, _): &(&[u8], bool)| bytes.len() >= SHORTEST_VALUE && crate::text::is_printable(bytes);
         let needle = |(bytes, any_case): (&[u8], bool)| Needle { bytes: bytes.into(), any_case, offset: 0 };
         Known::of(secrets.chain(canaries).filter(is_searched).map(needle).collect())
     }

@@ -76,8 +76,10 @@ pub(in super::super) fn part() -> impl Strategy<Value = Vec<u8>> {
         }
     });
     // A secret at any offset in encoded noise, or beside it.
+    let examples = builtin_examples().iter().map(|e| e.text.as_bytes());
+    let known = [b"zQ7xN2pLw9RtKv4m".as_slice(), b"canary7f3a9b2c4d"].repeat(8);
     let hidden = (
-        proptest::sample::select(builtin_examples().iter().map(|e| e.text.as_bytes()).collect::<Vec<_>>()),
+        proptest::sample::select(examples.chain(known).collect::<Vec<_>>()),
         proptest::collection::vec(any::<u8>(), 0..300),
         proptest::collection::vec(any::<u8>(), 0..300),
         0u8..8,

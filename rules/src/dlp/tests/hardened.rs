@@ -18,6 +18,7 @@ fn each_difference_finds_what_it_is_for() {
     let zzz = || user("U", "zzz_[0-9]{4}");
     let warned = || Settings { rules: merge(true, &[warning(user("W", "warnme-[a-z]{4}"))]), ..d() };
     let env = |value: &str| Settings { env_secrets: Secrets::from_env([("S", expand(value))], 16), ..d() };
+    let known = || env("zQ7xN2pLw9RtKv4mYcB");
     let canary = || {
         let token = Canary { name: "c1".into(), value: "CANARY-Token_42.xyz".into() };
         Settings { canaries: vec![token], ..d() }
@@ -48,6 +49,13 @@ fn each_difference_finds_what_it_is_for() {
         ("D-102", d(), "key«U+00A0»«B64:sk-ant-«a*10»»", "Anthropic API Key"),
         ("D-102", d(), "key«U+3000»«HEX:sk-ant-«a*10»»«x0B»«x0B»end", "Anthropic API Key"),
         ("D-102", d(), "«x0A»8«B64:sk-ant-«a*10»»«x12»", "Anthropic API Key"),
+        ("D-102", d(), "k=\"0x«HEX:sk-ant-«a*10»»\"", "Anthropic API Key"),
+        ("D-102", d(), "k=\"0X«HEX:sk-ant-«a*10»»\"", "Anthropic API Key"),
+        ("D-102", known(), "«B64:THINGS=zQ7xN2pLw9RtKv4mYcB«n»»", "Environment Variable Leak"),
+        ("D-102", known(), "«B64:«B64:x=zQ7xN2pLw9RtKv4mYcB»»", "Environment Variable Leak"),
+        ("D-102", known(), "«B32L:x=zQ7xN2pLw9RtKv4mYcB;»", "Environment Variable Leak"),
+        ("D-102", known(), "\"«B64:«xff»«xfe»;zQ7xN2pLw9RtKv4mYcB«xff»»\"", "Environment Variable Leak"),
+        ("D-102", canary(), "\"«B64:x: canary-token_42.XYZ!»\"", "Canary Token (c1)"),
         ("D-103", d(), "-----BEGIN«t»PRIVATE KEY-----", "Private Key Header"),
         ("D-103", d(), "ssn 000-00-0000«n»next", "Social Security Number"),
         ("D-104", d(), "v«U+0451»rcel_«a*24»", "Vercel Token"),
@@ -85,6 +93,36 @@ fn each_difference_finds_what_it_is_for() {
             d(),
             "x 0x30, 0x30, 0x30, 0x2d, 0x30, 0x30, 0x2d, 0x30, 0x30, 0x30, 0x30, 0x3b 0x20",
             "Social Security Number",
+        ),
+        (
+            "D-114",
+            d(),
+            "00000000: 7878 7878 7878 7878 736b 2d61 6e74 2d61  xxxxxxxxsk-ant-a«n»00000010: 6161 6161 6161 6161 610a                 aaaaaaaaa.«n»",
+            "Anthropic API Key",
+        ),
+        (
+            "D-114",
+            d(),
+            "0  1«n»00000000  73 6b 2d 61 6e 74 2d 61  |sk-ant-a|«n»00000008  61 61 61 61 61 61 61 61  61 0a  |aaaaaaaaa.|«n»",
+            "Anthropic API Key",
+        ),
+        (
+            "D-114",
+            known(),
+            "x 7a51 3778 4e32 704c 7739 5274 4b76 346d 5963 4221",
+            "Environment Variable Leak",
+        ),
+        (
+            "D-115",
+            d(),
+            "bytes([115, 107, 45, 97, 110, 116, 45, 97, 97, 97, 97, 97, 97, 97, 97, 97, 97])",
+            "Anthropic API Key",
+        ),
+        (
+            "D-115",
+            d(),
+            "{\"k\": {\"0\": 115, \"1\": 107, \"2\": 45, \"3\": 97, \"4\": 110, \"5\": 116, \"6\": 45, \"7\": 97, \"8\": 97, \"9\": 97, \"10\": 97, \"11\": 97, \"12\": 97, \"13\": 97, \"14\": 97, \"15\": 97, \"16\": 97}}",
+            "Anthropic API Key",
         ),
         ("D-105", d(), "sk%2Dant%2D«a*10»%", "Anthropic API Key"),
         ("D-106", d(), "4111111111111111 123", "Credit Card Number"),

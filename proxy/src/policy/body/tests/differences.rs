@@ -72,13 +72,27 @@ fn cases() -> Vec<Case> {
             let codes: Vec<String> = v.bytes().map(|byte| byte.to_string()).collect();
             format!(r#"{{"type":"Buffer","data":[{}]}}"#, codes.join(",")).into_bytes()
         }),
+        case("D-115", &["application/x-www-form-urlencoded"], |v| {
+            let codes: Vec<String> = v.bytes().map(|byte| byte.to_string()).collect();
+            format!("d=[{}]&e=1", codes.join(",")).into_bytes()
+        }),
+        case("D-115", JSON, |v| {
+            let codes: Vec<String> = v.bytes().map(|byte| byte.to_string()).collect();
+            format!(r#"{{"arguments":"{{\"data\":[{}]}}"}}"#, codes.join(", ")).into_bytes()
+        }),
+        case("D-114", JSON, |v| {
+            let hex =
+                |part: &str| part.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+            let (first, last) = (hex(&v[..8]), hex(&v[8..]));
+            format!(r#"{{"output":"00000000  {first}  |x|\n00000008  {last}  |y|\n"}}"#).into_bytes()
+        }),
         case("D-821", &["text/plain"], |v| {
             let members: Vec<String> =
-                v.bytes().enumerate().map(|(at, b)| format!("\"{at}\": {b}")).collect();
+                v.bytes().enumerate().map(|(at, b)| format!("\"k{at}\": {b}")).collect();
             format!("{{{}}}", members.join(", ")).into_bytes()
         }),
         case("D-821", &["application/x-ndjson"], |v| {
-            let codes: Vec<String> = v.bytes().map(|byte| format!("[{byte}]")).collect();
+            let codes: Vec<String> = v.bytes().map(|byte| format!("{{\"k\":{byte}}}")).collect();
             format!("{{\"a\":1}}\n[{}]\n", codes.join(",")).into_bytes()
         }),
         case("D-804", JSON, |v| format!("{}\"{v}\"{}", "[".repeat(66), "]".repeat(66)).into_bytes()),
