@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::super::recent::Recent;
 use super::overlap::MIN_CARD;
-use super::simd::{self, Digits, Runs};
+use super::simd::{self, Runs};
 use super::*;
 
 crate::scratch::pooled!((Range<u32>, Silent));
@@ -31,17 +31,17 @@ struct Sweep<'m> {
     cards: Range<usize>,
     groups: Buffer<u64>,
     codes: Buffer<u64>,
-    /// Of the last block.
-    before: Digits,
+    /// Decimal digits of the last block.
+    before: u64,
 }
 
 impl Runs for Sweep<'_> {
     #[inline(always)]
-    fn block(&mut self, here: Digits) {
-        self.runs[self.blocks] = here.run;
+    fn block(&mut self, run: u64, decimals: u64, signs: impl FnOnce() -> [u64; 2]) {
+        self.runs[self.blocks] = run;
         self.blocks += 1;
         // With all their separators they are shorter than a block.
-        let count = here.decimals.count_ones() + self.before.decimals.count_ones();
+        let count = decimals.count_ones() + self.before.count_ones();
         if count >= MIN_GROUPS {
             if count >= MIN_CARD {
                 if self.cards.start == self.cards.end {
@@ -49,8 +49,9 @@ impl Runs for Sweep<'_> {
                 }
                 self.cards.end = self.blocks * 64;
             }
-            let of_both = |of: fn(Digits) -> u64| u128::from(of(here)) << 64 | u128::from(of(self.before));
-            let (decimals, others) = (of_both(|all| all.decimals), of_both(|all| !all.run | all.signs));
+            let last = self.blocks.checked_sub(2).map_or(0, |last| self.runs[last]);
+            let both = |[before, here]: [u64; 2]| u128::from(here) << 64 | u128::from(before);
+            let (decimals, others) = (both([self.before, decimals]), both(signs()) | !both([last, run]));
             if stand_in_groups(decimals, others) {
                 self.groups.push(self.blocks as u64);
             }
@@ -58,7 +59,7 @@ impl Runs for Sweep<'_> {
                 self.codes.push(self.blocks as u64);
             }
         }
-        self.before = here;
+        self.before = decimals;
     }
 }
 
@@ -67,8 +68,7 @@ impl<'t> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
         let (cards, groups, codes) = (0..0, Buffer::empty(), Buffer::empty());
-        let before = Digits::default();
-        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, codes, before });
+        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, codes, before: 0 });
         let Sweep { cards, groups, codes, .. } = sweep;
         Survey { text, runs, cards, groups, codes, silent: RefCell::default() }
     }

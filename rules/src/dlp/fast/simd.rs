@@ -23,9 +23,9 @@ mod wide;
 pub(crate) use bases::{base64, hex};
 #[cfg(test)]
 pub(super) use bases::{base64_groups, hex_pairs};
-pub(super) use digits::{Digits, Runs, runs};
+pub(super) use digits::{Runs, runs};
 #[cfg(test)]
-pub(super) use digits::{narrow_runs, runs_by_one};
+pub(super) use digits::{narrow_runs, runs_by_one, signs_by_one};
 pub(super) use eight::{Blocks, Eight, Row, eight};
 #[cfg(test)]
 pub(super) use eight::{narrow_eight, sets_of};

@@ -322,8 +322,12 @@ proptest! {
         prop_assert_eq!(masks, twins);
         let of_digits: Vec<u8> = text.iter().map(|b| b"AZaz09+/-_ =gGf"[usize::from(b % 15)]).collect();
         for text in [&text, &of_digits] {
+            let mut before: &[u8] = &[];
             let twins: Vec<_> = text.chunks_exact(64).chain([text.chunks_exact(64).remainder()])
-                .map(super::simd::runs_by_one)
+                .map(|block| {
+                    let last = std::mem::replace(&mut before, block);
+                    (super::simd::runs_by_one(block), [last, block].map(super::simd::signs_by_one))
+                })
                 .collect();
             prop_assert_eq!(&super::simd::runs(text, Vec::new()), &twins);
             prop_assert_eq!(super::simd::narrow_runs(text, Vec::new()), twins);

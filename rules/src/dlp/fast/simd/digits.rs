@@ -5,24 +5,16 @@ use super::Class;
 
 /// The bit that [`Class`] gives the members whose upper half is that of the decimal digits.
 pub(super) const DECIMALS: u8 = 1 << 3;
-/// The same of those digits that are neither decimal nor letters, but for the underscore.
-pub(super) const SIGNS: u8 = 1 << 2;
 
-/// What 64 bytes are: bit `i` of each word is that of byte `i`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in super::super) struct Digits {
-    /// Digits of either base64 alphabet.
-    pub(in super::super) run: u64,
-    /// Decimal digits.
-    pub(in super::super) decimals: u64,
-    /// Those that are neither letters nor decimal digits.
-    pub(in super::super) signs: u64,
-}
+/// Those of neither decimal digits nor letters.
+pub(super) const SIGNS: [u8; 4] = *b"+-/_";
 
 /// Takes where runs are.
 pub(in super::super) trait Runs {
-    /// Called for each 64 bytes of the text and for what is left, if only for nothing.
-    fn block(&mut self, digits: Digits);
+    /// Called for each 64 bytes of the text and for what is left, if only for nothing: bit `i` of each word says whether byte `i`
+    /// is a digit of either base64 alphabet, and whether a decimal one. `signs` tells which are neither decimal nor letters, of the
+    /// 64 bytes before (none before the first) and of these.
+    fn block(&mut self, run: u64, decimals: u64, signs: impl FnOnce() -> [u64; 2]);
 }
 
 /// Hands `take` where the digits of a text are, and back.
@@ -42,28 +34,32 @@ pub(in super::super) fn narrow_runs<T: Runs>(text: &[u8], mut take: T) -> T {
         // SAFETY: both were just detected.
         return unsafe { x86::runs_avx2(&RUN, text, take) };
     }
+    let mut before: &[u8] = &[];
     for at in (0..=text.len()).step_by(64) {
-        take.block(runs_by_one(&text[at..text.len().min(at + 64)]));
+        let block = &text[at..text.len().min(at + 64)];
+        let (run, decimals) = runs_by_one(block);
+        take.block(run, decimals, || [before, block].map(signs_by_one));
+        before = block;
     }
     take
 }
 
 /// The scalar twin, for up to 64 bytes.
-pub(in super::super) fn runs_by_one(block: &[u8]) -> Digits {
-    let bits = |of: fn(u8) -> bool| {
-        block.iter().enumerate().fold(0, |bits, (i, &byte)| bits | u64::from(of(byte)) << i)
-    };
-    Digits {
-        run: bits(|byte| RUN.has(byte)),
-        decimals: bits(|byte| byte.is_ascii_digit()),
-        signs: bits(|byte| RUN.has(byte) && !byte.is_ascii_alphanumeric()),
-    }
+pub(in super::super) fn runs_by_one(block: &[u8]) -> (u64, u64) {
+    block.iter().enumerate().fold((0, 0), |(run, decimals), (i, &b)| {
+        (run | u64::from(RUN.has(b)) << i, decimals | u64::from(b.is_ascii_digit()) << i)
+    })
+}
+
+/// The same for the digits that are neither decimal nor letters.
+pub(in super::super) fn signs_by_one(block: &[u8]) -> u64 {
+    block.iter().enumerate().fold(0, |signs, (i, b)| signs | u64::from(SIGNS.contains(b)) << i)
 }
 
 #[cfg(test)]
-impl Runs for Vec<Digits> {
-    fn block(&mut self, digits: Digits) {
-        self.push(digits);
+impl Runs for Vec<((u64, u64), [u64; 2])> {
+    fn block(&mut self, run: u64, decimals: u64, signs: impl FnOnce() -> [u64; 2]) {
+        self.push(((run, decimals), signs()));
     }
 }
 
@@ -71,7 +67,7 @@ impl Runs for Vec<Digits> {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Class, DECIMALS, Digits, Runs, SIGNS};
+    use super::{Class, DECIMALS, Runs, SIGNS};
 
     /// # Safety
     /// The processor must have AVX2 and POPCNT.
@@ -85,10 +81,7 @@ mod x86 {
             )
         };
         let nibble = _mm256_set1_epi8(15);
-        let (zero, underscore) = (_mm256_setzero_si256(), _mm256_set1_epi8(b'_' as i8));
-        // The bit of a set as the highest of its byte.
-        const TO_DECIMALS: i32 = DECIMALS.leading_zeros() as i32;
-        const TO_SIGNS: i32 = SIGNS.leading_zeros() as i32;
+        let zero = _mm256_setzero_si256();
         let words = |block: &[u8; 64]| {
             let halves = [0, 32].map(|from| {
                 // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
@@ -97,20 +90,32 @@ mod x86 {
                 let hi = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
                 let sets = _mm256_and_si256(_mm256_shuffle_epi8(low, lo), _mm256_shuffle_epi8(high, hi));
                 let outside = _mm256_movemask_epi8(_mm256_cmpeq_epi8(sets, zero));
-                let decimals = _mm256_movemask_epi8(_mm256_slli_epi16::<TO_DECIMALS>(sets));
-                let signs = _mm256_slli_epi16::<TO_SIGNS>(sets);
-                let signs = _mm256_or_si256(signs, _mm256_cmpeq_epi8(bytes, underscore));
-                [!outside, decimals, _mm256_movemask_epi8(signs)].map(|bits| u64::from(bits as u32))
+                // The bit becomes the highest of its byte.
+                const SHIFT: i32 = DECIMALS.leading_zeros() as i32;
+                (!outside as u32, _mm256_movemask_epi8(_mm256_slli_epi16::<SHIFT>(sets)) as u32)
             });
-            let [run, decimals, signs] = std::array::from_fn(|i| halves[1][i] << 32 | halves[0][i]);
-            Digits { run, decimals, signs }
+            let [(run, decimals), (runs, more)] = halves;
+            (u64::from(runs) << 32 | u64::from(run), u64::from(more) << 32 | u64::from(decimals))
+        };
+        let signs = |block: &[u8; 64]| {
+            let [low, high] = [0, 32].map(|from| {
+                // SAFETY: 32 bytes at offset 0 or 32 of a 64-byte array; no alignment needed.
+                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(from).cast()) };
+                let all = SIGNS.map(|sign| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(sign as i8)));
+                let any = all.into_iter().fold(zero, |a, b| _mm256_or_si256(a, b));
+                u64::from(_mm256_movemask_epi8(any) as u32)
+            });
+            high << 32 | low
         };
         let (blocks, rest) = text.as_chunks::<64>();
         let mut last = [0; 64];
         last[..rest.len()].copy_from_slice(rest);
+        let mut before = &[0; 64];
         for block in blocks.iter().chain([&last]) {
             // Zeros are no digits.
-            take.block(words(block));
+            let (run, decimals) = words(block);
+            take.block(run, decimals, || [before, block].map(signs));
+            before = block;
         }
         take
     }

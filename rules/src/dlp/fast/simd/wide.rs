@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::digits::{DECIMALS, Digits, SIGNS};
+use super::digits::{DECIMALS, SIGNS};
 use super::eight::{ROWS, Row};
 use super::{Blocks, Class, ENTRIES, Eight, Runs, Stopped, Tables};
 
@@ -102,24 +102,25 @@ pub(super) unsafe fn runs<T: Runs>(class: &Class, text: &[u8], mut take: T) -> T
             _mm512_broadcast_i32x4(_mm_loadu_si128(class.high.as_ptr().cast())),
         )
     };
-    let nibble = _mm512_set1_epi8(15);
-    let [decimal, sign, underscore] = [DECIMALS, SIGNS, b'_'].map(|byte| _mm512_set1_epi8(byte as i8));
-    let digits = |bytes: __m512i| {
+    let (nibble, third) = (_mm512_set1_epi8(15), _mm512_set1_epi8(DECIMALS as i8));
+    let sets = |bytes: __m512i| {
         let below = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, nibble));
         let above = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble));
         let sets = _mm512_and_si512(below, above);
-        Digits {
-            run: _mm512_test_epi8_mask(sets, sets),
-            decimals: _mm512_test_epi8_mask(sets, decimal),
-            signs: _mm512_test_epi8_mask(sets, sign) | _mm512_cmpeq_epi8_mask(bytes, underscore),
-        }
+        (_mm512_test_epi8_mask(sets, sets), _mm512_test_epi8_mask(sets, third))
+    };
+    let signs = |bytes: __m512i| {
+        let is = |sign: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(sign as i8));
+        SIGNS.into_iter().fold(0, |signs, sign| signs | is(sign))
     };
     let (all, rest) = text.as_chunks::<64>();
-    for block in all {
-        take.block(digits(whole(block)));
+    let mut before = _mm512_setzero_si512();
+    for block in all.iter().map(|block| whole(block)).chain([load(rest)]) {
+        // Zeros are no digits.
+        let (run, decimals) = sets(block);
+        take.block(run, decimals, || [before, block].map(&signs));
+        before = block;
     }
-    // Zeros are no digits.
-    take.block(digits(load(rest)));
     take
 }
 
