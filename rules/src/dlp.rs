@@ -324,6 +324,7 @@ impl Scanner {
             again: &again,
             no_words: seen.no_words,
             no_secret: !seen.found.known,
+            secret_without_dots: seen.found.known_without_dots,
             part: is_part.then_some(&spent),
             noise,
         };
@@ -577,9 +578,14 @@ impl Scanner {
     pub fn holds_phrase(&self, text: &[u8]) -> bool {
         let Some(settings) = self.seed.filter(|_| text.len() >= seed::MIN_FOLDED) else { return false };
         let mut checks = seed::Checks::limited();
-        let between = seed::Between::AnyPunctuation;
-        (seed::possible(text, settings.min_words, between) || seed::holds_disguised_letter(text))
-            && seed::detect_punctuated(&crate::text::norm_match(text), settings, &mut checks)
+        let may_be = |norm: &[u8]| seed::possible(norm, settings.min_words, seed::Between::AnyPunctuation);
+        // Letters of other widths, and such as are not seen.
+        if text.is_ascii() && !may_be(text) {
+            return false;
+        }
+        let norm = crate::text::norm_match(text);
+        (may_be(norm.as_bytes()) || seed::holds_disguised_letter(text))
+            && seed::detect_punctuated(&norm, settings, &mut checks)
     }
 
     /// Whether `text` may hold a seed phrase; false is certain.

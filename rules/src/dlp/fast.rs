@@ -100,6 +100,8 @@ pub(super) struct Found {
     pub(super) phrase: bool,
     /// There may be a known secret.
     pub(super) known: bool,
+    /// The same of the text without dots, in hardened strictness.
+    pub(super) known_without_dots: bool,
 }
 
 /// A text as it was sent and normalised.
@@ -179,9 +181,9 @@ impl Search<'_> {
             }),
         };
         self.spaced = spaced;
-        let dotless = match overview.holds_dots(bytes) {
+        let (dotless, known_without_dots) = match overview.holds_dots(bytes) {
             true => self.hits_without_dots(texts, overview),
-            false => Hits::new(),
+            false => (Hits::new(), false),
         };
         let mut found = Found { forms: [plain, url, dotless], ..Found::default() };
         // The percent-decoding step of this recursion was made above. Seed phrases in the whole text are looked for below.
@@ -192,7 +194,7 @@ impl Search<'_> {
         // Words may be parted by nothing but plus signs.
         let apart = percent == Percent::Apart;
         self.apart = apart && !(found.forms[1].is_empty() && !whole && found.pieces.is_empty());
-        found.known = known;
+        (found.known, found.known_without_dots) = (known, known_without_dots);
         found.phrase = self.saw_phrase
             || s.seed.is_some_and(|settings| !self.no_phrase(texts, overview, settings, no_words));
         self.apart |= apart && s.seed.is_some() && !*no_words;
@@ -466,19 +468,29 @@ impl Search<'_> {
         self.s.kernel.hits(&self.rules, norm)
     }
 
-    fn hits_without_dots(&mut self, texts: &Texts<'_>, overview: &Overview) -> Hits {
+    /// And whether there may be a known secret or a canary, in hardened strictness.
+    fn hits_without_dots(&mut self, texts: &Texts<'_>, overview: &Overview) -> (Hits, bool) {
+        let kernel = &self.s.kernel;
         let mut joined = Buffer::new();
         without([b'.'], texts.norm, &mut joined);
+        if overview.settled && !kernel.has_values() {
+            return (kernel.hits_and_keys(&self.rules, &joined, overview.keys), false);
+        }
+        if overview.settled && self.s.canaries.is_empty() {
+            return kernel.hits_and_known(&self.rules, &joined, overview.keys, &self.s.known);
+        }
+        let known = kernel.holds_value(&joined);
         if overview.settled {
-            return self.s.kernel.hits_and_keys(&self.rules, &joined, overview.keys);
+            return (kernel.hits_and_keys(&self.rules, &joined, overview.keys), known);
         }
         if !self.possible(&joined).rule {
-            return Hits::new();
+            return (Hits::new(), known);
         }
-        match texts.again.without_dots(&mut joined) {
+        let hits = match texts.again.without_dots(&mut joined) {
             true => self.s.kernel.hits(&self.rules, &joined),
             false => self.hits_in_decoded(&joined),
-        }
+        };
+        (hits, known)
     }
 
     /// Whether undoing decode steps on the whole text leads to a match (spec: dlp §8.5).

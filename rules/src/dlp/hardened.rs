@@ -73,6 +73,8 @@ pub(super) struct Looked<'t> {
     pub(super) no_words: bool,
     /// No known secret is in the normalised text. False says nothing.
     pub(super) no_secret: bool,
+    /// There may be a known secret in it without dots.
+    pub(super) secret_without_dots: bool,
     /// Of a block of a longer text, where other rounds of decoding may be made: what depends on the whole of it.
     pub(super) part: Option<&'t Cell<u32>>,
     /// Notes runs at line ends.
@@ -133,6 +135,11 @@ pub(super) fn add(
         Cow::Owned(lenient) => Some(&**lenient),
     };
     extra.known_secrets(searched.into_iter().chain(lenient).collect(), norm);
+    if looked.secret_without_dots {
+        let mut joined = Buffer::new();
+        fast::without([b'.'], norm, &mut joined);
+        extra.literals(&text::lossy(&joined), Encoding::Subdomain, KNOWN_FORMS);
+    }
     extra.canaries(norm);
     if !looked.no_words {
         extra.seeds(input);

@@ -255,6 +255,22 @@ fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
     assert_eq!(found(&[next, last]), None);
 }
 
+/// D-102: as PowerShell takes commands.
+#[test]
+fn a_seed_phrase_in_encoded_utf_16_is_found() {
+    use base64::Engine as _;
+    let settings = Settings { strictness: Strictness::Hardened, ..configuration("C", "") };
+    let scanner = Scanner::new(settings).expect("rules");
+    let phrase = expand("«SEED12»");
+    let little: Vec<u8> = phrase.iter().flat_map(|&byte| [byte, 0]).collect();
+    let big: Vec<u8> = phrase.iter().flat_map(|&byte| [0, byte]).collect();
+    for written in [little, big] {
+        let text = format!("run \"{}\"", base64::engine::general_purpose::STANDARD.encode(written));
+        let found = scanner.scan_text(text.as_bytes()).matches;
+        assert_eq!(found.iter().map(|m| &*m.name).collect::<Vec<_>>(), ["BIP-39 Seed Phrase"]);
+    }
+}
+
 #[test]
 fn a_seed_phrase_in_neighbouring_pieces_is_found() {
     let settings = Settings { seed: Some(SeedSettings::default()), ..configuration("D", "") };

@@ -437,6 +437,7 @@ fn as_shown(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     [scan.lenient_query(), scan.lenient_path()].into_iter().flat_map(shown).find_map(|text| {
         examine(pipeline, scan, &text)
             .or_else(|| in_runs(pipeline, scan, &text))
+            .or_else(|| literal_in(pipeline, &text))
             .or_else(|| phrase(pipeline, &text))
     })
 }
@@ -498,11 +499,15 @@ fn escapes(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     memchr::memchr2(b'%', b'\\', scan.raw)?;
     let read = |text: &[u8]| text::unescaped_percent(text).or_else(|| text::unescaped(text));
     let texts = [scan.lenient_query(), scan.lenient_path()].into_iter().filter_map(read);
-    texts.into_iter().find_map(|text| examine(pipeline, scan, &text).or_else(|| phrase(pipeline, &text)))
+    texts.into_iter().find_map(|text| {
+        examine(pipeline, scan, &text)
+            .or_else(|| literal_in(pipeline, &text))
+            .or_else(|| phrase(pipeline, &text))
+    })
 }
 
 /// Literal secrets in leniently decoded text (the reference gives up at a bad escape, and takes `+` for a space), and in
-/// folded and joined text (the reference looks at the whole URL only).
+/// folded and joined text and without dots (the reference looks at the whole URL only).
 fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<UrlVerdict> {
     let dlp = &pipeline.dlp;
     let lists = [(dlp.env_secrets(), secrets::ENV_LEAK), (dlp.file_secrets(), secrets::FILE_LEAK)];
@@ -511,15 +516,17 @@ fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Ur
     }
     let canonical = scan.canonical();
     let has_no_secret = |text: &[u8]| pipeline.quick.is_some() && !dlp.may_hold_secret(text);
-    if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') {
+    let holds_dots = [&*scan.url.path, &*scan.url.raw_query].iter().any(|part| part.contains(&b'.'));
+    if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') && !holds_dots {
         return None;
     }
     let lenient = scan.lenient_canonical();
     // What is printable is its own normalised form.
     let normalised = if text::is_printable(&lenient) { Cow::Borrowed("") } else { text::norm_dlp(&lenient) };
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
-    let texts: [(&str, &[u8]); 3] =
-        [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", joined)];
+    let dotless: Vec<u8> = lenient.iter().copied().filter(|&byte| holds_dots && byte != b'.').collect();
+    let texts: [(&str, &[u8]); 4] =
+        [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", joined), ("D-415", &dotless)];
     let differs =
         |(_, text): &&(&str, &[u8])| !text.is_empty() && **text != *canonical && !has_no_secret(text);
     texts.iter().filter(differs).find_map(|(id, text)| {

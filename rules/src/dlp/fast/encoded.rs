@@ -395,6 +395,12 @@ impl Search<'_> {
         }
         if possible.phrase && self.punctuated_phrase_in(decoded) {
             found(Encoded::Phrase(decoded, encoded));
+        } else if possible.phrase && memchr::memchr(0, &decoded[..decoded.len().min(8)]).is_some() {
+            // UTF-16.
+            let letters: Vec<u8> = decoded.iter().copied().filter(|&byte| byte != 0).collect();
+            if self.punctuated_phrase_in(&letters) {
+                found(Encoded::Phrase(&letters, encoded));
+            }
         }
         let depth = depth + 1;
         let nested = depth < MAX_DEPTH && possible.nested;

@@ -167,6 +167,7 @@ fn add_ungated(s: &Scanner, text: &[u8], norm: &str, result: &mut TextResult) {
         overview: &Overview::of_nothing(text),
         no_words: false,
         no_secret: false,
+        secret_without_dots: true,
         part: None,
         noise: None,
     };

@@ -146,6 +146,8 @@ fn each_difference_finds_what_it_is_for() {
             "Zx9-Test_Secret%2FValue%2B1234",
             "Environment Variable Leak",
         ),
+        ("D-107", known(), "zQ7xN2pL.w9RtKv4mYcB", "Environment Variable Leak"),
+        ("D-107", known(), "z.Q.7.x.N.2.p.L.w.9.R.t.K.v.4.m.Y.c.B", "Environment Variable Leak"),
         ("D-108", canary(), "CANARYToken42xyz", "Canary Token (c1)"),
         ("D-109", c(), "\"«SEED12»\".", "BIP-39 Seed Phrase"),
         ("D-109", c(), "[\"«SEP:\",\"»\"]", "BIP-39 Seed Phrase"),

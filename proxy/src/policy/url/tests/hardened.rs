@@ -4,7 +4,7 @@
 use super::*;
 
 /// Configuration, URL, difference, label, and the benign twin.
-const BYPASSES: [(&str, &str, &str, &str, &str); 61] = [
+const BYPASSES: [(&str, &str, &str, &str, &str); 66] = [
     ("S", "https://g\u{130}thub.com/", "D-401", "allowlist", "https://github.com/"),
     (
         "W",
@@ -230,6 +230,35 @@ const BYPASSES: [(&str, &str, &str, &str, &str); 61] = [
         "D-422",
         "dlp",
         "https://example.com/?abandon+ability+able+about=1",
+    ),
+    ("F", "https://example.com/x.K9mP2nQ.7vR4wT6y", "D-415", "dlp", "https://example.com/x.K9mP2nQ.7vR4wT6"),
+    (
+        "F",
+        "https://example.com/?k=%5Cu0078K9mP2nQ7vR4wT6y",
+        "D-420",
+        "dlp",
+        "https://example.com/?k=%5Cu0078K9mP2nQ7vR4wT",
+    ),
+    (
+        "F",
+        "https://example.com/?k=%26%23120%3BK9mP2nQ7vR4wT6y",
+        "D-421",
+        "dlp",
+        "https://example.com/?k=%26%23120%3BK9mP2nQ7vR4wT",
+    ),
+    (
+        "F",
+        "https://example.com/?k=%22YTp4SzltUDJuUTd2UjR3VDZ5Cg%22",
+        "D-418",
+        "dlp",
+        "https://example.com/?k=%22YTp4SzltUDJuUTd2UjR3Cg%22",
+    ),
+    (
+        "B",
+        "https://example.com/?q=a%EF%BD%82andon,abandon,abandon,abandon,abandon,abandon,abandon,abandon,abandon,abandon,abandon,about",
+        "D-422",
+        "dlp",
+        "https://example.com/?q=a%EF%BD%82andon,ability,able,about",
     ),
     (
         "B",
