@@ -462,6 +462,11 @@ impl Scanner {
         self.known.possible(text)
     }
 
+    /// Bytes of the shortest literal secret, or canary, that is looked for in other views of a text; `None` if there is none.
+    pub fn shortest_secret(&self) -> Option<usize> {
+        self.kernel.shortest_value()
+    }
+
     /// Whether any rule of either list matches a normalised text, gates left aside.
     pub fn has_hit(&self, norm: &str) -> bool {
         self.kernel.any(&self.both_lists(), norm.as_bytes())

@@ -516,15 +516,24 @@ fn literal_secrets_everywhere(pipeline: &Pipeline, scan: &Scan<'_>) -> Option<Ur
     }
     let canonical = scan.canonical();
     let has_no_secret = |text: &[u8]| pipeline.quick.is_some() && !dlp.may_hold_secret(text);
-    let holds_dots = [&*scan.url.path, &*scan.url.raw_query].iter().any(|part| part.contains(&b'.'));
-    if quick::is_settled_text(canonical) && !scan.url.raw_query.contains(&b'&') && !holds_dots {
+    // Names of files, versions and the like are shorter than a secret.
+    let shortest = dlp.shortest_secret().unwrap_or(usize::MAX);
+    let is_parted = |part: &[u8]| part.len() > shortest && part.contains(&b'.');
+    let has_parted =
+        |whole: &[u8]| is_parted(whole) && whole.split(|byte| b"/&=".contains(byte)).any(is_parted);
+    let holds_dots = has_parted(&scan.url.path) || has_parted(&scan.url.raw_query);
+    let without_dots = |text: &[u8]| -> Vec<u8> { text.iter().copied().filter(|&b| b != b'.').collect() };
+    if quick::is_settled_text(canonical)
+        && !scan.url.raw_query.contains(&b'&')
+        && (!holds_dots || has_no_secret(&without_dots(canonical)))
+    {
         return None;
     }
     let lenient = scan.lenient_canonical();
     // What is printable is its own normalised form.
     let normalised = if text::is_printable(&lenient) { Cow::Borrowed("") } else { text::norm_dlp(&lenient) };
     let joined = if scan.url.raw_query.contains(&b'&') { scan.values().joined() } else { b"" };
-    let dotless: Vec<u8> = lenient.iter().copied().filter(|&byte| holds_dots && byte != b'.').collect();
+    let dotless = if holds_dots { without_dots(&lenient) } else { Vec::new() };
     let texts: [(&str, &[u8]); 4] =
         [("D-409", &lenient), ("D-415", normalised.as_bytes()), ("D-415", joined), ("D-415", &dotless)];
     let differs =

@@ -191,6 +191,11 @@ impl Kernel {
         self.values.possible(text)
     }
 
+    /// Bytes of the shortest.
+    pub(in super::super) fn shortest_value(&self) -> Option<usize> {
+        self.values.shortest()
+    }
+
     /// Whether there are any.
     pub(super) fn has_values(&self) -> bool {
         !matches!(self.values, Known::Nothing)
