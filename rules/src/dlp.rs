@@ -143,6 +143,12 @@ impl Match {
         !matches!(&*self.severity, "low" | "medium")
     }
 
+    /// Whether it is a seed phrase with more than spaces between its words (D-109).
+    #[must_use]
+    pub fn is_punctuated_phrase(&self) -> bool {
+        self.difference == Some(hardened::PUNCTUATED_SEED)
+    }
+
     fn special(name: impl Into<Arc<str>>, encoded: Encoding) -> Match {
         Match {
             name: name.into(),

@@ -97,7 +97,7 @@ impl Judges {
 /// The ways to send a file, and what it becomes on each.
 type Way = (&'static str, fn(&Judges, &[u8]) -> Option<String>);
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 10] = [
     ("a message of a chat", |judges, file| judges.refuse_body(&chat(file), "application/json")),
     ("a chat that curl calls a form", |judges, file| {
         judges.refuse_body(&chat(file), "application/x-www-form-urlencoded")
@@ -108,14 +108,46 @@ const WAYS: [Way; 6] = [
         judges.refuse_body(&[head, file, b"\r\n--f1le--\r\n"].concat(), "multipart/form-data; boundary=f1le")
     }),
     ("bytes", |judges, file| judges.refuse_body(file, "application/octet-stream")),
+    ("a call of a tool", |judges, file| judges.refuse_body(&tool_call(file), "application/json")),
+    ("lines of an array", |judges, file| {
+        let text = String::from_utf8_lossy(file);
+        let body = serde_json::json!({"lines": text.lines().collect::<Vec<_>>()});
+        judges.refuse_body(body.to_string().as_bytes(), "application/json")
+    }),
+    ("base64", |judges, file| {
+        let body = serde_json::json!({"message": "m", "content": data_encoding::BASE64.encode(file)});
+        judges.refuse_body(body.to_string().as_bytes(), "application/json")
+    }),
+    ("a dump", |judges, file| judges.refuse_body(&dump(file), "text/plain")),
     ("an answer", Judges::refuse_answer),
 ];
+
+/// The ways on which the reference sees little of a file.
+const ENCODED: [&str; 3] = ["a call of a tool", "base64", "a dump"];
 
 /// As an agent sends a file that it has read.
 fn chat(file: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(file);
     let body = serde_json::json!({"model": "m", "messages": [{"role": "user", "content": text}]});
     body.to_string().into_bytes()
+}
+
+/// As a model has an agent write a file: JSON in a string of JSON.
+fn tool_call(file: &[u8]) -> Vec<u8> {
+    let arguments = serde_json::json!({"path": "a", "content": String::from_utf8_lossy(file)}).to_string();
+    let call = serde_json::json!({"id": "c", "function": {"name": "write", "arguments": arguments}});
+    serde_json::json!({"messages": [{"role": "assistant", "tool_calls": [call]}]}).to_string().into_bytes()
+}
+
+/// As `hexdump -C` prints the beginning of a file.
+fn dump(file: &[u8]) -> Vec<u8> {
+    let line = |(number, bytes): (usize, &[u8])| {
+        let hex: String = bytes.iter().map(|byte| format!(" {byte:02x}")).collect();
+        let shown: String =
+            bytes.iter().map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '.' }).collect();
+        format!("{:08x} {hex:48}  |{shown}|\n", number * 16)
+    };
+    file.chunks(16).take(1024).enumerate().flat_map(|line_of| line(line_of).into_bytes()).collect()
 }
 
 /// One file in so many; none where the sources are not there and need not be.
@@ -177,7 +209,9 @@ fn what_only_the_hardened_mode_refuses_of_ordinary_files_is_rare() {
             let Ok(file) = std::fs::read(path) else { continue };
             for (way, refuse) in WAYS {
                 let Some(why) = refuse(&hardened, &file) else { continue };
-                if refuse(&reference, &file).is_none() {
+                // What is in an encoding is in the text as well.
+                let is_right = ENCODED.contains(&way) && reference.refuse_body(&file, "text/plain").is_some();
+                if !is_right && refuse(&reference, &file).is_none() {
                     println!("{way}: {why}: {}", path.display());
                     *refused.entry(way).or_default() += 1;
                 }

@@ -317,7 +317,7 @@ impl BodyPolicy {
                 continue;
             }
             let warnings = scanned.warnings.len();
-            if self.text(text, None, false, &mut scanned) {
+            if self.text(text, None, |_| true, &mut scanned) {
                 return scanned;
             }
             if short && scanned.warnings.len() == warnings {
@@ -326,7 +326,7 @@ impl BodyPolicy {
         }
         // The joined text of a single string is that string.
         if (strings.len() > 1 || !scanned.warnings.is_empty())
-            && self.text(&strings.joined(), None, false, &mut scanned)
+            && self.text(&strings.joined(), None, is_of_several, &mut scanned)
         {
             return scanned;
         }
@@ -335,28 +335,27 @@ impl BodyPolicy {
         }
         for (text, difference, kind) in strings.extras() {
             // Measurements around fifty spell digits.
-            if self.text(text, Some(difference), kind == Kind::Spelled, &mut scanned) {
+            let counts = |m: &Match| kind != Kind::Spelled || m.is_certain();
+            if self.text(text, Some(difference), counts, &mut scanned) {
                 return scanned;
             }
         }
         if let Some((joined, difference)) = strings.joined_with_extras() {
-            self.text(&joined, Some(difference), false, &mut scanned);
+            self.text(&joined, Some(difference), is_of_several, &mut scanned);
         }
         scanned
     }
 
-    /// Scans one text and says whether it ends the scan. `certain`: only matches that are certain count.
+    /// Scans one text and says whether it ends the scan: whether there are matches that count.
     fn text(
         &self,
         text: &[u8],
         difference: Option<&'static str>,
-        certain: bool,
+        counts: impl Fn(&Match) -> bool,
         scanned: &mut Scanned,
     ) -> bool {
         let mut found = self.scanner.scan_text(text);
-        if certain {
-            found.matches.retain(Match::is_certain);
-        }
+        found.matches.retain(counts);
         // Warnings of texts that the reference does not scan are not worth an event.
         if difference.is_none() {
             scanned.warnings.extend(found.informational);
@@ -405,6 +404,12 @@ fn secret(matches: Vec<Match>, difference: Option<&'static str>) -> BodyFinding 
         matches,
         addresses: Vec::new(),
     }
+}
+
+/// Whether a match counts in all strings of a body, sorted: words of a seed phrase are not in order there, unless by chance, as in
+/// code that is sent line by line. Those that stand each in a string are looked for in their order.
+fn is_of_several(m: &Match) -> bool {
+    !m.is_punctuated_phrase()
 }
 
 /// What the text scans of one body found so far.

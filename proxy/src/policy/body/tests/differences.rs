@@ -424,6 +424,20 @@ fn pieces_in_json_under_another_type_are_found_whatever_is_sorted_between_them()
 }
 
 #[test]
+fn lines_of_code_sent_as_an_array_are_no_seed_phrase_together() {
+    // By its checksum they are one.
+    let words = "code color column craft cycle detail device digital distance document east economy";
+    let lines: Vec<String> = words.split(' ').map(|word| format!("\"{word} = 1;\"")).collect();
+    let hardened = policy(&config(Strictness::Hardened));
+    let array = format!("[{}]", lines.join(","));
+    assert_eq!(reason(&hardened, "application/json", array.as_bytes()), None);
+    let text = words.replace(' ', " = 1;\n");
+    assert!(reason(&hardened, "text/plain", text.as_bytes()).is_some());
+    let values = format!("[\"{}\"]", words.replace(' ', "\",\""));
+    assert!(reason(&hardened, "application/json", values.as_bytes()).is_some());
+}
+
+#[test]
 fn names_and_words_of_json_under_other_types_are_no_credential_together() {
     // Sorted and without what parts them, these are a seed phrase by its checksum, or a key by its first letters.
     let schema = "code color column craft cycle detail device digital distance document east economy"
