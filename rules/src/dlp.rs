@@ -20,6 +20,7 @@ mod canary;
 mod compiled;
 pub mod crossreq;
 pub(crate) mod data;
+mod derived;
 mod fast;
 mod hardened;
 mod joined;
@@ -594,9 +595,10 @@ impl Scanner {
         if text.is_ascii() && !may_be(text) {
             return false;
         }
-        let norm = crate::text::norm_match(text);
-        (may_be(norm.as_bytes()) || seed::holds_disguised_letter(text))
-            && seed::detect_punctuated(&norm, settings, &mut checks)
+        let mut buffer = Buffer::new();
+        let norm = crate::text::norm_match_quick(text, &mut buffer).unwrap_or(text);
+        (may_be(norm) || seed::holds_disguised_letter(text))
+            && seed::detect_punctuated(norm, settings, &mut checks)
     }
 
     /// Whether `text` may hold a seed phrase; false is certain.

@@ -154,11 +154,6 @@ pub fn norm_match(text: &[u8]) -> Cow<'_, str> {
     as_text(text, changed.then_some(norm), norm_match_by_steps)
 }
 
-/// [`norm_match`] of a text that is known to be UTF-8.
-pub fn norm_match_str(text: &str) -> Cow<'_, str> {
-    norm_match(text.as_bytes())
-}
-
 /// A normalised text as a string; by steps, should it not be UTF-8.
 fn as_text<'t>(text: &'t [u8], norm: Option<Vec<u8>>, by_steps: fn(&[u8]) -> String) -> Cow<'t, str> {
     let norm = match norm {

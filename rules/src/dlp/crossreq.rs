@@ -111,7 +111,7 @@ impl Fragments {
         if live.len() < 2 { Vec::new() } else { live }
     }
 
-    /// Drops expired fragments and empty streams; call it every [`clean_up_interval`].
+    /// Drops expired fragments and empty streams; call it now and then.
     pub fn clean_up(&mut self, now: Duration) {
         for stream in self.streams.values_mut() {
             stream.expire(now, self.window);
@@ -202,18 +202,13 @@ impl Entropy {
         self.used(key, now) >= self.budget
     }
 
-    /// Drops what is outside of the window; call it every [`clean_up_interval`].
+    /// Drops what is outside of the window; call it now and then.
     pub fn clean_up(&mut self, now: Duration) {
         for budget in self.keys.values_mut() {
             budget.entries.retain(|(at, _)| now.saturating_sub(*at) < self.window);
         }
         self.keys.retain(|_, b| !b.entries.is_empty());
     }
-}
-
-/// How often the trackers want to be cleaned: their window, at least a second, at most a minute.
-pub fn clean_up_interval(window: Duration) -> Duration {
-    window.clamp(Duration::from_secs(1), Duration::from_secs(60))
 }
 
 fn evict<V>(map: &mut HashMap<String, V>, last: impl Fn(&V) -> Duration) {

@@ -13,7 +13,7 @@ use super::fast::{self, Encoded, Overview, Survey};
 use super::validate::SHORTEST_CARD;
 use super::{
     ENV_LEAK, EXPANDING, Encoding, FILE_LEAK, Match, RuleList, SEED_PHRASE, Scanner, Secrets, TextResult,
-    Validator, seed,
+    Validator, derived, seed,
 };
 use crate::scratch::Buffer;
 use crate::text::{self, Again, Views, is_unseen};
@@ -90,11 +90,12 @@ pub(super) fn add(
     result: &mut TextResult,
 ) -> bool {
     let overview = looked.overview;
+    let _scan = derived::Scan::of(input.len());
     let mut extra = Extra { s, result, checks: seed::Checks::limited() };
     extra.encoded_runs(norm, looked.digits);
     let mut in_rows = overview.lines && extra.lines(input, looked);
     if !overview.keeps_lines() {
-        fast::runs_beside_others(s, input, |found| extra.encoded(found));
+        fast::runs_beside_others(s, input, looked.part.is_some(), |found| extra.encoded(found));
     }
     if !overview.ascii {
         extra.settled(input, norm, looked);
@@ -288,15 +289,37 @@ impl Extra<'_, '_> {
         if !fast::runs_at_line_ends(s, input, overview, note, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
-        if !looked.digits.holds_groups() {
+        if !looked.digits.holds_decimals() {
             return false;
         }
-        let mut in_rows = self.groups(&Survey::new(norm));
-        text::each_dump(input, |bytes| {
-            in_rows = true;
-            self.bytes_of_hex(bytes);
-        });
+        let digits = Survey::new(norm);
+        // Where line ends are removed, they are the digits of one number.
+        let mut in_rows = digits.holds_codes() && self.codes(&digits);
+        if looked.digits.holds_groups() {
+            in_rows |= self.groups(&digits);
+            text::each_dump(input, |bytes| {
+                in_rows = true;
+                self.bytes_of_hex(bytes);
+            });
+        }
         in_rows
+    }
+
+    /// What a decoded text holds when it is scanned like any other.
+    fn derived(&mut self, text: &[u8]) -> TextResult {
+        match derived::Step::of(text.len()) {
+            Some(_step) => self.s.scan_text(text),
+            None => {
+                let found = Match { difference: Some(GROWING), ..Match::special(EXPANDING, Encoding::Plain) };
+                TextResult { matches: vec![found], ..TextResult::default() }
+            }
+        }
+    }
+
+    /// The same, each match under an id.
+    fn push_derived(&mut self, text: &[u8], id: &'static str) {
+        let found = self.derived(text);
+        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, id));
     }
 
     /// The rules that match a text that is normalised but for its tabs and line ends, each of which stands for a space. A card
@@ -338,28 +361,24 @@ impl Extra<'_, '_> {
     /// Whether tag characters spell anything.
     fn tags(&mut self, input: &[u8]) -> bool {
         let Some(spelled) = text::spelled_in_tags(input) else { return false };
-        let found = self.s.scan(&spelled, false, None, None).map(|(found, _)| found).unwrap_or_default();
-        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, TAGS));
+        self.push_derived(&spelled, TAGS);
         true
     }
 
     /// As in JSON within a string, in code, or in JSON that is not known to be any.
     fn escapes(&mut self, input: &[u8]) {
         let Some(written) = text::unescaped(input) else { return };
-        let mut scan = |text: &[u8]| {
-            let found = self.s.scan_text(text);
-            found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
-        };
-        scan(&written);
+        self.push_derived(&written, ESCAPES);
         // Their first character is written as an escape by some programs.
-        text::without_references(&written).into_iter().for_each(|read| scan(&read));
+        if let Some(read) = text::without_references(&written) {
+            self.push_derived(&read, ESCAPES);
+        }
     }
 
     /// As JavaScript's `escape` writes.
     fn percent_escapes(&mut self, text: &[u8]) {
         let Some(written) = text::unescaped_percent(text) else { return };
-        let found = self.s.scan_text(&written);
-        found.matches.into_iter().chain(found.informational).for_each(|m| self.push(m, ESCAPES));
+        self.push_derived(&written, ESCAPES);
     }
 
     /// Whether there are any. Numbers in columns make digits, so rules about numbers are left out.
@@ -389,7 +408,7 @@ impl Extra<'_, '_> {
     fn codes(&mut self, digits: &Survey<'_>) -> bool {
         let (spelled, nearly) = digits.spelled_by_codes();
         if !spelled.is_empty() {
-            let found = self.s.scan_text(&spelled).matches;
+            let found = self.derived(&spelled).matches;
             found.into_iter().filter(Match::is_certain).for_each(|m| self.push(m, CODES));
         }
         nearly
@@ -399,7 +418,7 @@ impl Extra<'_, '_> {
     fn phrase(&mut self, text: &str, encoded: Encoding, id: &'static str) {
         let Some(settings) = self.s.seed else { return };
         if seed::detect_within(text, settings, &mut self.checks)
-            || seed::detect_punctuated(text, settings, &mut self.checks)
+            || seed::detect_punctuated(text.as_bytes(), settings, &mut self.checks)
         {
             self.push(Match::special(SEED_PHRASE, encoded), id);
         }
@@ -497,12 +516,13 @@ impl Extra<'_, '_> {
     /// Words may be separated by anything that is not a letter, a few characters at most.
     fn seeds(&mut self, input: &[u8]) {
         let Some(settings) = self.s.seed else { return };
-        let text = text::norm_match(input);
-        let possible = seed::possible(text.as_bytes(), settings.min_words, seed::Between::AnyPunctuation);
+        let mut norm = Buffer::new();
+        let text = text::norm_match_quick(input, &mut norm).unwrap_or(input);
+        let possible = seed::possible(text, settings.min_words, seed::Between::AnyPunctuation);
         if !(possible || seed::holds_disguised_letter(input)) {
             return;
         }
-        if seed::detect_punctuated(&text, settings, &mut self.checks) {
+        if seed::detect_punctuated(text, settings, &mut self.checks) {
             self.push(Match::special(SEED_PHRASE, Encoding::Plain), PUNCTUATED_SEED);
         }
     }

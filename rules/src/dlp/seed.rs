@@ -37,15 +37,15 @@ pub(super) fn word_index(word: &str) -> Option<u16> {
     if word.bytes().any(|b| b.is_ascii_uppercase()) {
         return None;
     }
-    index_any_case(word)
+    index_any_case(word.as_bytes())
 }
 
 /// Index of a word in the list, whatever the case of its letters.
-fn index_any_case(word: &str) -> Option<u16> {
-    if !(3..=8).contains(&word.len()) || !word.bytes().all(|b| b.is_ascii_alphabetic()) {
+fn index_any_case(word: &[u8]) -> Option<u16> {
+    if !(3..=8).contains(&word.len()) || !word.iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
-    words::index(pack_word(word.as_bytes(), word.len()))
+    words::index(pack_word(word, word.len()))
 }
 
 /// Whether the text holds a phrase.
@@ -63,7 +63,7 @@ pub(super) fn detect_within(text: &str, settings: SeedSettings, checks: &mut Che
             let word = piece.trim();
             if !word.is_empty() {
                 if word != last {
-                    (last, index) = (word, index_any_case(word));
+                    (last, index) = (word, index_any_case(word.as_bytes()));
                 }
                 tokens.push(index);
             }
@@ -95,20 +95,19 @@ pub(super) fn detect_in_rows(text: &[u8], settings: SeedSettings, checks: &mut C
 }
 
 /// Like [`detect`], but the words are the runs of ASCII letters, with up to eight other characters between two.
-pub(super) fn detect_punctuated(text: &str, settings: SeedSettings, checks: &mut Checks) -> bool {
-    let bytes = text.as_bytes();
+pub(super) fn detect_punctuated(text: &[u8], settings: SeedSettings, checks: &mut Checks) -> bool {
     let mut tokens: Vec<Option<u16>> = Vec::new();
     // Other words end every sequence.
-    search::each_row(bytes, settings.min_words, |start, end| {
+    search::each_row(text, settings.min_words, |start, end| {
         tokens.clear();
         let mut at = start;
         while at < end {
-            let gap = bytes[at..end].iter().take_while(|b| !b.is_ascii_alphabetic()).count();
+            let gap = text[at..end].iter().take_while(|b| !b.is_ascii_alphabetic()).count();
             if gap > 8 {
                 tokens.push(None);
             }
             at += gap;
-            let len = bytes[at..end].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+            let len = text[at..end].iter().take_while(|b| b.is_ascii_alphabetic()).count();
             if len > 0 {
                 tokens.push(index_any_case(&text[at..at + len]));
             }

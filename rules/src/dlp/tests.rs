@@ -255,6 +255,66 @@ fn a_secret_in_neighbouring_pieces_is_found_whatever_is_beside_it() {
     assert_eq!(found(&[next, last]), None);
 }
 
+/// D-102: as encoders wrap their lines, behind a line of words or indented.
+#[test]
+fn a_credential_across_lines_of_encoded_text_is_found() {
+    use base64::Engine as _;
+    let settings = |strictness| Settings { strictness, ..configuration("D", "") };
+    let [reference, hardened] =
+        [Strictness::Reference, Strictness::Hardened].map(|s| Scanner::new(settings(s)).expect("rules"));
+    let secret = expand("sk-ant-«a*10»");
+    for before in 0..120 {
+        let text =
+            [&b"0123456789 ".repeat(12)[..before], b" ", &secret, b" and so on, and on, and on"].concat();
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        let wrap = |indent: &str| {
+            let lines: Vec<_> =
+                encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            lines.join(&format!("\n{indent}"))
+        };
+        for text in [
+            format!("some words\n{}\nand more", wrap("")),
+            format!("x\n\n{}\n", wrap("")),
+            format!("data: |\n  {}\n", wrap("  ")),
+            format!("key: {}\r\n", wrap("").replace('\n', "\r\n")),
+        ] {
+            let found = |s: &Scanner| {
+                s.scan_text(text.as_bytes()).matches.iter().any(|m| m.name.contains("Anthropic"))
+            };
+            assert!(found(&hardened), "{text}");
+            if found(&reference) {
+                assert!(!text.starts_with("some words"), "{text}");
+            }
+        }
+    }
+}
+
+/// D-113: decodings that lead to each other, each of the last one in two ways.
+#[test]
+fn what_decodes_to_more_and_more_is_refused_at_once() {
+    let scanner =
+        Scanner::new(Settings { strictness: Strictness::Hardened, ..configuration("D", "") }).expect("rules");
+    for depth in [30, 300, 3000] {
+        let references =
+            format!("note \\u0025{}5cu0041 &#38;{}#65; end", "5cu0025".repeat(depth), "#38;".repeat(depth));
+        let escapes =
+            format!("\\u0025{}5cu0041 %u0025{}u0041", "5cu0025".repeat(depth), "(u0025)".repeat(depth));
+        let escapes = escapes.replace(['(', ')'], "");
+        for text in [references, escapes] {
+            let found = scanner.scan_text(text.as_bytes()).matches;
+            assert!(found.iter().any(|m| &*m.name == "Expanding Characters"), "{depth}: {found:?}");
+        }
+    }
+    // Strings within strings, and what people write.
+    for text in [
+        r#"{"a":"{\"b\":\"{\\\"c\\\":\\\"\\\\u0041\\\"}\"}"}"#,
+        "100%25 of &amp;#65; \\u0041 %u0041",
+        "a\\nb",
+    ] {
+        assert_eq!(scanner.scan_text(text.as_bytes()).matches.len(), 0, "{text}");
+    }
+}
+
 /// D-102: as PowerShell takes commands.
 #[test]
 fn a_seed_phrase_in_encoded_utf_16_is_found() {

@@ -137,7 +137,14 @@ fn rows_of(text: &[u8], codes: &mut Codes) -> bool {
         if at - end > MAX_BETWEEN {
             codes.end();
         }
-        let number = word.strip_prefix(b":").unwrap_or(word);
+        // Behind a name or a path; neither fractions nor dates.
+        let number = match word.iter().rposition(|byte| b"=:/".contains(byte)) {
+            Some(at) if at == 0 || !word[at - 1].is_ascii_digit() => &word[at + 1..],
+            _ => word,
+        };
+        if number.len() + 1 < word.len() {
+            codes.end();
+        }
         if !number.iter().all(u8::is_ascii_digit) {
             codes.end();
         } else if !is_key && !number.is_empty() {

@@ -92,6 +92,19 @@ fn finds_what_is_cut_wherever_it_stands() {
 }
 
 #[test]
+fn what_makes_a_text_data_may_stand_in_another_block() {
+    let s = scanner_with(Strictness::Hardened, &[], Vec::new());
+    // Two digits that look like a length before the encoded key.
+    let key = ["\u{fe6a}41O2Z3X2Fh".as_bytes(), &b"YWFh".repeat(8), b"Yf8", &[b'A'; 220]].concat();
+    let text = [&prose(500)[..], &key, &prose(900), b" and \xef", &prose(1500)].concat();
+    let found = s.scan(&text, false, None, None).map(|(found, _)| found).unwrap_or_default();
+    assert_ne!(found, TextResult::default());
+    for length in [1, 100, 500] {
+        assert_ne!(s.tell(&text, length, &mut Noted::default()), Told::Nothing, "{length}");
+    }
+}
+
+#[test]
 fn the_checks_of_all_blocks_add_up() {
     let mut noted = Noted::default();
     noted.spend(1 << 13);

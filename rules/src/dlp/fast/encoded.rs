@@ -16,6 +16,8 @@ pub(in super::super) struct Survey<'t> {
     pub(super) runs: Buffer<u64>,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
+    /// Two neighbouring blocks hold as many decimal digits as such groups and numbers.
+    decimals: bool,
     /// Blocks that, with the one before, may hold groups of hex digits that stand for text, counted from one.
     groups: Buffer<u64>,
     /// The same of numbers that may stand for characters.
@@ -29,6 +31,7 @@ struct Sweep<'m> {
     runs: &'m mut [u64],
     blocks: usize,
     cards: Range<usize>,
+    decimals: bool,
     groups: Buffer<u64>,
     codes: Buffer<u64>,
     /// Decimal digits of the last block.
@@ -43,6 +46,7 @@ impl Runs for Sweep<'_> {
         // With all their separators they are shorter than a block.
         let count = decimals.count_ones() + self.before.count_ones();
         if count >= MIN_GROUPS {
+            self.decimals = true;
             if count >= MIN_CARD {
                 if self.cards.start == self.cards.end {
                     self.cards.start = (self.blocks * 64).saturating_sub(128);
@@ -68,9 +72,15 @@ impl<'t> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
         let (cards, groups, codes) = (0..0, Buffer::empty(), Buffer::empty());
-        let sweep = simd::runs(text, Sweep { runs: &mut runs, blocks: 0, cards, groups, codes, before: 0 });
-        let Sweep { cards, groups, codes, .. } = sweep;
-        Survey { text, runs, cards, groups, codes, silent: RefCell::default() }
+        let sweep = Sweep { runs: &mut runs, blocks: 0, cards, decimals: false, groups, codes, before: 0 };
+        let Sweep { cards, decimals, groups, codes, .. } = simd::runs(text, sweep);
+        Survey { text, runs, cards, decimals, groups, codes, silent: RefCell::default() }
+    }
+
+    /// Whether there are enough decimal digits beside each other for such groups, or for numbers that may stand for characters,
+    /// whatever is between them.
+    pub(in super::super) fn holds_decimals(&self) -> bool {
+        self.decimals
     }
 
     /// Whether there may be groups of hex digits that stand for text.
@@ -256,7 +266,14 @@ pub(in super::super) fn runs_at_line_ends(
     let mut masks = Buffer::new();
     class_masks(&RUN.low, &RUN.high, text, &mut masks);
     masks.iter_mut().zip(overview.others()).for_each(|(mask, other)| *mask |= other);
-    !runs::each_in(&masks, MIN_FOLDED_RUN, |start, end| {
+    let mut block = Block::default();
+    let is_other = runs::each_in(&masks, MIN_FOLDED_RUN, |start, end| {
+        if !block.continues(text, start, end) {
+            block.end(text, |run| {
+                search.run(run, Silent::default(), 0, &mut found);
+            });
+            block.begin(text, start, end);
+        }
         if !(meets_run(text[..start].iter().rev()) || meets_run(text[end..].iter())) {
             return false;
         }
@@ -266,12 +283,92 @@ pub(in super::super) fn runs_at_line_ends(
             noise(start..end);
         }
         !is_kept
-    })
+    });
+    block.end(text, |run| {
+        search.run(run, Silent::default(), 0, &mut found);
+    });
+    !is_other
+}
+
+/// Lines that are one run in several, as encoders wrap them: all of one length but the first, which may stand behind a name, and the
+/// last. Where line ends are removed, a word on the line before makes another run of them.
+#[derive(Default)]
+struct Block {
+    lines: usize,
+    /// Where the first line begins and the last one ends.
+    start: usize,
+    end: usize,
+    /// Of the lines but the first, and of the last one.
+    length: usize,
+    last: usize,
+    joined: Vec<u8>,
+    /// There is more between the lines than their ends.
+    is_indented: bool,
+}
+
+impl Block {
+    fn begin(&mut self, text: &[u8], start: usize, end: usize) {
+        self.joined.clear();
+        self.lines = 0;
+        if text.get(end).is_some_and(|&b| parts_lines(b)) {
+            self.joined.extend_from_slice(&text[start..end]);
+            (self.lines, self.start, self.end, self.is_indented) = (1, start, end, false);
+        }
+    }
+
+    /// Takes the next line, if it is one of them.
+    fn continues(&mut self, text: &[u8], start: usize, end: usize) -> bool {
+        let length = end - start;
+        let between = text.get(self.end..start).unwrap_or_default();
+        let is_next = match self.lines {
+            0 => false,
+            1 => true,
+            _ => length <= self.length && self.last == self.length,
+        };
+        if !is_next || !between.iter().all(|&b| parts_lines(b) || b == b' ') || !between.contains(&b'\n') {
+            return false;
+        }
+        if self.lines == 1 {
+            self.length = length;
+        }
+        self.is_indented |= between.contains(&b' ');
+        self.joined.extend_from_slice(&text[start..end]);
+        (self.lines, self.end, self.last) = (self.lines + 1, end, length);
+        true
+    }
+
+    /// Gives `found` the run, unless it is one without its line ends, too.
+    fn end(&mut self, text: &[u8], found: impl FnOnce(&[u8])) {
+        if self.lines == 0 {
+            return;
+        }
+        let rest = &text[self.end..];
+        let blank = rest.iter().take_while(|&&b| parts_lines(b) || b == b' ').count();
+        let last = rest[blank..].iter().take_while(|&&b| is_run(b)).count();
+        let is_last = rest[..blank].contains(&b'\n')
+            && last < MIN_FOLDED_RUN as usize
+            && (self.lines == 1 || self.last == self.length);
+        if is_last {
+            self.joined.extend_from_slice(&rest[blank..blank + last]);
+        }
+        let is_indented = self.is_indented || is_last && rest[..blank].contains(&b' ');
+        let is_shifted = is_indented || meets_run(text[..self.start].iter().rev());
+        if is_shifted && (self.lines > 1 || is_last && last > 0) && self.joined.iter().all(|&b| is_run(b)) {
+            found(&self.joined);
+        }
+        self.lines = 0;
+    }
 }
 
 /// The same for runs beside what is neither printable ASCII nor a tab or line end, each by itself: spaces of other kinds are
 /// removed, and so are controls; in binary data lengths may look like digits.
-pub(in super::super) fn runs_beside_others(s: &Scanner, text: &[u8], mut found: impl FnMut(Encoded<'_>)) {
+/// What says that a text is data may stand in another part of it than the one that is looked at.
+pub(in super::super) fn runs_beside_others(
+    s: &Scanner,
+    text: &[u8],
+    is_part: bool,
+    mut found: impl FnMut(Encoded<'_>),
+) {
     /// Longest length and kind of a string, bytes.
     const MAX_LENGTH: usize = 3;
     let mut search = Search::new(s);
@@ -280,8 +377,10 @@ pub(in super::super) fn runs_beside_others(s: &Scanner, text: &[u8], mut found: 
     let mut known = None;
     let mut masks = Buffer::new();
     runs::each(text, &RUN, MIN_RUN, &mut masks, |start, end| {
-        let mut is_data =
-            || *known.get_or_insert_with(|| text.iter().any(is_control) || !crate::text::is_utf8(text));
+        let mut is_data = || {
+            *known
+                .get_or_insert_with(|| is_part || text.iter().any(is_control) || !crate::text::is_utf8(text))
+        };
         // What ends a line in a text may be a kind of field in data.
         let before = text[..start].last().is_some_and(|b| is_other(b) || parts_lines(*b) && is_data());
         if !before && !text.get(end).is_some_and(is_other) {

@@ -52,8 +52,8 @@ pub(in super::super) fn keys_anywhere(text: &[u8], most: usize) -> Option<bool> 
 /// between all of the first and before the others make the longest.
 pub(super) const MIN_CARD: u32 = SHORTEST_CARD as u32 + 3;
 
-/// Whether a valid card number stands before a separate group of up to four digits, as in number and code, of which some part
-/// is in a range of a text.
+/// Whether a valid card number stands before a separate group of three or four digits, as in number and code, or before the month
+/// and year of its end, of which some part is in a range of a text.
 pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> bool {
     const CARD: Class = Class::new(b"0123456789 -");
     let other = |b: &u8| !CARD.has(*b);
@@ -79,9 +79,14 @@ pub(in super::super) fn cards_with_a_tail(text: &[u8], range: Range<usize>) -> b
                 digits += group;
                 at += group;
                 let tail = (at + 1..at + 6).take_while(|&i| digit(i)).count();
+                let is_month = || {
+                    let month = run
+                        .get(at + 1..)
+                        .filter(|tail| matches!(tail, [b'0', b'1'..=b'9'] | [b'1', b'0'..=b'2']));
+                    month.is_some() && matches!(text.get(end..), Some([b'/', b'0'..=b'9', ..]))
+                };
                 if (SHORTEST_CARD..=LONGEST_CARD).contains(&digits)
-                    && (3..=4).contains(&tail)
-                    && at + 1 + tail >= run.trim_ascii_end().len()
+                    && ((3..=4).contains(&tail) && at + 1 + tail >= run.trim_ascii_end().len() || is_month())
                     && std::str::from_utf8(&run[first..at]).is_ok_and(|card| Validator::Luhn.check(card))
                 {
                     return true;

@@ -388,7 +388,7 @@ mod tests {
         let mut at = 0;
         while at < text.len() {
             let length = text.as_bytes()[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
-            if index_any_case(&text[at..at + length]).is_some() {
+            if index_any_case(&text.as_bytes()[at..at + length]).is_some() {
                 row.push((at, at + length));
             } else if length > 0 {
                 end_row(&mut row);
