@@ -52,7 +52,11 @@ impl KeyFile {
         let block = first_pem_block(pem).ok_or(CaError::NoKeyPem)?;
         let parse = |what: &str| CaError::ParseKey(what.to_owned());
         if strictness == Strictness::Reference {
-            return sec1(&block.contents).map_err(|e| parse(&e));
+            // Its words for a key that is well-formed otherwise.
+            const PKCS8: &str =
+                "x509: failed to parse private key (use ParsePKCS8PrivateKey instead for this key format)";
+            return sec1(&block.contents)
+                .map_err(|e| parse(if pkcs8(&block.contents).is_ok() { PKCS8 } else { &e }));
         }
         // Tools that write an EC PARAMETERS block put the key behind it.
         let block = if block.label == "EC PARAMETERS" {

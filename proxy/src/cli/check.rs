@@ -59,6 +59,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Done, Failure> {
     }
 }
 
+fn one_decimal(number: f64) -> String {
+    if number == f64::INFINITY { "+Inf".to_owned() } else { format!("{number:.1}") }
+}
+
 fn summary(config: &Config) -> String {
     let monitoring = &config.fetch_proxy.monitoring;
     format!(
@@ -68,14 +72,14 @@ fn summary(config: &Config) -> String {
          API allowlist:  {} domains\n  \
          Blocklist:      {} patterns\n  \
          DLP patterns:   {} rules\n  \
-         Entropy thresh: {:.1} bits\n  \
+         Entropy thresh: {} bits\n  \
          Max URL length: {} chars\n",
         config.mode,
         config.fetch_proxy.listen,
         config.api_allowlist.len(),
         monitoring.blocklist.len(),
         config.dlp.patterns.len(),
-        monitoring.entropy_threshold,
+        one_decimal(monitoring.entropy_threshold),
         monitoring.max_url_length,
     )
 }

@@ -49,7 +49,7 @@ pub enum CompileError {
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
     /// The redaction profile.
-    #[error(transparent)]
+    #[error("redaction runtime build: {0}")]
     Redaction(#[from] RedactionError),
     /// A response rule.
     #[error(transparent)]

@@ -72,16 +72,6 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
         others.push(tokio::spawn(admin::serve_metrics(server, Arc::clone(&shared))));
     }
 
-    if config.reverse_proxy.enabled {
-        let section = &config.reverse_proxy;
-        let reverse = Reverse::bind(&shared)
-            .await
-            .map_err(|e| Failure::new(format!("reverse proxy bind {}: {e}", section.listen)))?;
-        let upstream = banner::plain_url(&section.upstream);
-        say(&format!("pipelock: reverse proxy listening on {} -> {upstream}", section.listen));
-        others.push(tokio::spawn(reverse.serve()));
-    }
-
     let listen = config.muselet.dns.listen.as_str();
     if !listen.is_empty() {
         let server = bind_dns(listen).await?;
@@ -96,6 +86,16 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
             .map_err(|e| Failure::new(format!("scan API bind {listen}: {e}")))?;
         say(&format!("pipelock: scan API listening on {listen}"));
         others.push(tokio::spawn(scan_api::serve(server, Arc::clone(&shared))));
+    }
+
+    if config.reverse_proxy.enabled {
+        let section = &config.reverse_proxy;
+        let reverse = Reverse::bind(&shared)
+            .await
+            .map_err(|e| Failure::new(format!("reverse proxy bind {}: {e}", section.listen)))?;
+        let upstream = banner::plain_url(&section.upstream);
+        say(&format!("pipelock: reverse proxy listening on {} -> {upstream}", section.listen));
+        others.push(tokio::spawn(reverse.serve()));
     }
 
     let listen = config.fetch_proxy.listen.as_str();
@@ -113,9 +113,10 @@ pub(super) async fn serve(prepared: Prepared) -> Result<(), Failure> {
     if early {
         events.record(&startup);
     }
-    let server = Server::bind(Arc::clone(&shared), listen)
-        .await
-        .map_err(|e| Failure::new(format!("proxy error: {e}")))?;
+    let server = Server::bind(Arc::clone(&shared), listen).await.map_err(|e| {
+        events.flush();
+        Failure::new(format!("proxy error: {e}"))
+    })?;
     if !early {
         events.record(&startup);
     }

@@ -3,6 +3,8 @@
 //! Unknown keys and trailing data are errors; the texts are those of the reference's JSON reader, as far as callers see them
 //! often: they are logged as the result of a call.
 
+mod syntax;
+
 use serde_json::{Map, Value};
 
 use crate::policy::url::quote;
@@ -18,10 +20,14 @@ pub(in crate::server) enum JsonError {
 
 /// Reads one object that has no other keys than `keys` (whose case does not matter). An empty body is `Err(Bad("EOF"))`.
 pub(in crate::server) fn object(body: &[u8], keys: &[&str]) -> Result<Map<String, Value>, JsonError> {
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    // What is no UTF-8 in a string is read as U+FFFD.
+    let readable = String::from_utf8_lossy(body);
+    let mut values = serde_json::Deserializer::from_str(&readable).into_iter::<Value>();
     let object = match values.next() {
         None => return Err(JsonError::Bad("EOF".into())),
-        Some(Err(e)) => return Err(JsonError::Bad(syntax(body, &e))),
+        Some(Err(e)) => {
+            return Err(JsonError::Bad(syntax::error(body).unwrap_or_else(|| e.to_string())));
+        }
         Some(Ok(Value::Object(object))) => object,
         Some(Ok(Value::Null)) => Map::new(),
         Some(Ok(other)) => {
@@ -29,7 +35,7 @@ pub(in crate::server) fn object(body: &[u8], keys: &[&str]) -> Result<Map<String
         }
     };
     let known = restrict(object, keys).map_err(JsonError::Bad)?;
-    let trailing = body.get(values.byte_offset()..).unwrap_or_default();
+    let trailing = readable.as_bytes().get(values.byte_offset()..).unwrap_or_default();
     if trailing.iter().any(|b| !b.is_ascii_whitespace()) {
         return Err(JsonError::Trailing);
     }
@@ -71,46 +77,6 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The reference's words for broken JSON.
-fn syntax(body: &[u8], error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected EOF".into();
-    }
-    let start = body.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(0);
-    let rest = &body[start..];
-    for literal in ["null", "true", "false"] {
-        if rest.first() == literal.as_bytes().first() {
-            let same = rest.iter().zip(literal.bytes()).take_while(|(a, b)| **a == *b).count();
-            if let (Some(found), Some(wanted)) = (rest.get(same), literal.as_bytes().get(same)) {
-                return format!(
-                    "invalid character {} in literal {literal} (expecting '{}')",
-                    quoted(*found),
-                    char::from(*wanted)
-                );
-            }
-        }
-    }
-    if let Some(first) = rest.first()
-        && !matches!(first, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b'n' | b't' | b'f')
-    {
-        return format!("invalid character {} looking for beginning of value", quoted(*first));
-    }
-    let line: usize =
-        body.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    match body.get(line + error.column().saturating_sub(1)) {
-        Some(found) => format!("invalid character {} in JSON", quoted(*found)),
-        None => "unexpected EOF".into(),
-    }
-}
-
-fn quoted(byte: u8) -> String {
-    match byte {
-        b'\'' => "'\\''".into(),
-        b'"' => "'\"'".into(),
-        byte => format!("'{}'", char::from(byte).escape_default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +96,6 @@ mod tests {
             assert_eq!(object(body.as_bytes(), &["x"]), Err(wanted), "{body:?}");
         }
         assert_eq!(object(b" {\"X\": 1} \n", &["x"]).unwrap()["x"], 1);
+        assert_eq!(object(b"{\"x\": \"a\xff\"}", &["x"]).unwrap()["x"], "a\u{fffd}");
     }
 }

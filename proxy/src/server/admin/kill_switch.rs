@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::auth::{is_authorised, method_not_allowed, too_many, unauthorised};
-use crate::policy::url::quote;
+use super::json::{JsonError, object};
 use crate::server::Shared;
 use crate::server::answer::{self, Answer};
 use crate::server::wire::Request;
@@ -43,28 +43,16 @@ pub(super) async fn toggle(shared: &Shared, request: Request) -> Answer {
         Ok(body) => body.to_bytes(),
         Err(_) => return bad("invalid request body: http: request body too large"),
     };
-    let mut values = serde_json::Deserializer::from_slice(&body).into_iter::<Value>();
-    let object = match values.next() {
-        None => return bad("invalid request body: EOF"),
-        Some(Err(e)) => return bad(&format!("invalid request body: {e}")),
-        Some(Ok(Value::Object(object))) => object,
-        Some(Ok(Value::Null)) => serde_json::Map::new(),
-        Some(Ok(_)) => return bad("invalid request body: json: cannot unmarshal into an object"),
+    let fields = match object(&body, &["active"]) {
+        Ok(fields) => fields,
+        Err(JsonError::Bad(why)) => return bad(&format!("invalid request body: {why}")),
+        Err(JsonError::Trailing) => return bad("request body must contain exactly one JSON object"),
     };
-    let mut active = None;
-    for (key, value) in &object {
-        if !key.eq_ignore_ascii_case("active") {
-            return bad(&format!("invalid request body: json: unknown field {}", quote(key.as_bytes())));
-        }
-        active = match value {
-            Value::Bool(on) => Some(*on),
-            Value::Null => active,
-            _ => return bad("invalid request body: json: cannot unmarshal into a boolean"),
-        };
-    }
-    if values.next().is_some() {
-        return bad("request body must contain exactly one JSON object");
-    }
+    let active = match fields.get("active") {
+        Some(Value::Bool(on)) => Some(*on),
+        Some(Value::Null) | None => None,
+        Some(_) => return bad("invalid request body: json: cannot unmarshal into a boolean"),
+    };
     let Some(active) = active else { return bad("missing required field \"active\"") };
     shared.kill_switch.set_api(active);
     let mut done = json!({"active": active, "source": "api"});

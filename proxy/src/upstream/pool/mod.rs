@@ -27,7 +27,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 
@@ -91,6 +91,17 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// Says of a request whose method usually has a body that it has none: some origins refuse it otherwise.
+    fn state_empty_body(&mut self) {
+        let usually_has_one = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
+        if usually_has_one
+            && matches!(self.body, OutgoingBody::Empty)
+            && !self.headers.contains_key(CONTENT_LENGTH)
+        {
+            self.headers.insert(CONTENT_LENGTH, 0.into());
+        }
+    }
+
     /// Whether sending this twice does no harm: the method promises it or the client says so, and the body is at hand.
     #[must_use]
     pub fn repeatable(&self) -> bool {
@@ -249,9 +260,10 @@ impl Pool {
         &self,
         key: &OriginKey,
         sender: Sender,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         keep: bool,
     ) -> Result<Sent, SendError<E>> {
+        outgoing.state_empty_body();
         match sender {
             Sender::Http1(Connection::Usual(transport)) => match usual::request(&outgoing) {
                 Some(written) => self.send_usual(key, transport, &written, outgoing, keep).await,

@@ -22,6 +22,23 @@ fn key() -> OriginKey {
     OriginKey { authority: "h.test:80".into(), tls: false, http2: false }
 }
 
+#[test]
+fn a_method_that_usually_has_a_body_says_that_there_is_none() {
+    for (method, body, stated) in [
+        (Method::POST, OutgoingBody::Empty, Some("0")),
+        (Method::PUT, OutgoingBody::Empty, Some("0")),
+        (Method::PATCH, OutgoingBody::Empty, Some("0")),
+        (Method::DELETE, OutgoingBody::Empty, None),
+        (Method::GET, OutgoingBody::Empty, None),
+        (Method::POST, OutgoingBody::Full("x".into()), None),
+    ] {
+        let mut outgoing = Outgoing { method: method.clone(), body, ..get("/") };
+        outgoing.state_empty_body();
+        let length = outgoing.headers.get(CONTENT_LENGTH).map(|value| value.to_str().unwrap());
+        assert_eq!(length, stated, "{method}");
+    }
+}
+
 /// Answers every request on every connection with its number; closes a connection after `per_connection` answers.
 async fn origin(per_connection: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
