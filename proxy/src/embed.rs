@@ -25,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The calling program provides the tokio runtime (multi-threaded: scans of large bodies use its blocking threads).
+//! The calling program provides the tokio runtime (multi-threaded; scans of large bodies have threads of their own).
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -72,6 +72,9 @@ pub enum StartError {
     /// A section is switched on that nothing acts on.
     #[error("{0} is switched on, but muselet does not implement it")]
     Unimplemented(&'static str),
+    /// A key asks for something that only `muselet run` does.
+    #[error("{0} is set, which an embedded proxy does not serve; `muselet run` does")]
+    NotEmbedded(&'static str),
     /// Rules, secrets or address ranges cannot be compiled.
     #[error("compiling the policy: {0}")]
     Policy(String),
@@ -109,6 +112,14 @@ impl Proxy {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        match not_embedded(&config) {
+            Some(key) => Err(StartError::NotEmbedded(key)),
+            None => Self::start_alone(config, options).await,
+        }
+    }
+
+    /// The same, whatever else a configuration asks to be served: it is another process's, on trial.
+    pub(crate) async fn start_alone(config: Config, options: Options) -> Result<Self, StartError> {
         let config = checked(config)?;
         let (decisions, _) = broadcast::channel(SUBSCRIBER_LAG);
         let writer = Box::new(Lines { decisions: decisions.clone(), rest: Vec::new() });
@@ -212,6 +223,20 @@ fn checked(mut config: Config) -> Result<Config, StartError> {
     }
 }
 
+/// What a configuration asks for that would silently not be there.
+fn not_embedded(config: &Config) -> Option<&'static str> {
+    [
+        ("kill_switch.api_listen", !config.kill_switch.api_listen.is_empty()),
+        ("metrics_listen", !config.metrics_listen.is_empty()),
+        ("scan_api.listen", !config.scan_api.listen.is_empty()),
+        ("muselet.dns.listen", !config.muselet.dns.listen.is_empty()),
+        ("emit.webhook.url", !config.emit.webhook.url.is_empty()),
+        ("emit.syslog.address", !config.emit.syslog.address.is_empty()),
+    ]
+    .into_iter()
+    .find_map(|(key, is_set)| is_set.then_some(key))
+}
+
 /// Compiles a configuration against an environment and the secrets file as it is now. The second value is what there is to say
 /// about skipped lines of that file.
 ///
@@ -242,12 +267,8 @@ pub fn leaves(config: &Config) -> Result<Option<Arc<LeafCache>>, String> {
     if !section.enabled {
         return Ok(None);
     }
-    let home = std::env::var("HOME").unwrap_or_default();
-    let or_home = |path: &str, name: &str| {
-        if path.is_empty() { format!("{home}/.pipelock/{name}") } else { path.to_owned() }
-    };
-    let certificate = or_home(&section.ca_cert, "ca.pem");
-    let key = or_home(&section.ca_key, "ca-key.pem");
+    let (certificate, key) =
+        section.ca_paths().ok_or("tls_interception.ca_cert and ca_key are not set, and there is no $HOME")?;
     let ca = Ca::load(Path::new(&certificate), Path::new(&key), config.muselet.strictness)
         .map_err(|e| e.to_string())?;
     leaf_cache(config, ca).map(Some).map_err(|e| e.to_string())

@@ -6,6 +6,7 @@
 //! for downloads of packages and conversations of hours. Refusals are told on standard error; standard output is the command's
 //! alone.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
@@ -78,6 +79,16 @@ const ANSWER_SECONDS: i64 = 3600;
 const TUNNEL_SECONDS: i64 = 7 * 24 * 3600;
 const REQUESTS_PER_MINUTE: i64 = 6000;
 
+/// Registries of packages, whose paths hold digests and long names of files.
+const PACKAGES: [&str; 6] = [
+    "files.pythonhosted.org",
+    "registry.npmjs.org",
+    "registry.yarnpkg.com",
+    "static.crates.io",
+    "proxy.golang.org",
+    "rubygems.org",
+];
+
 pub(super) fn definition() -> Command {
     command("exec", "Run a command behind a proxy of its own")
         .after_help("[--] COMMAND [ARGS...]")
@@ -136,6 +147,7 @@ fn built_in() -> Config {
     config.websocket_proxy.max_connection_seconds = TUNNEL_SECONDS;
     config.forward_proxy.max_tunnel_seconds = TUNNEL_SECONDS;
     config.forward_proxy.idle_timeout_seconds = TUNNEL_SECONDS;
+    config.fetch_proxy.monitoring.subdomain_entropy_exclusions = PACKAGES.map(str::to_owned).to_vec().into();
     config
 }
 
@@ -169,7 +181,7 @@ async fn behind_a_proxy(
             format!("writing the CA below {} (TMPDIR names another place)", std::env::temp_dir().display());
         trust = Some(written.map_err(|e| failed(&doing, &super::go_error(&e)))?);
     }
-    let proxy = Proxy::start(config, options).await.map_err(|e| failed("creating proxy", &e))?;
+    let proxy = Proxy::start_alone(config, options).await.map_err(|e| failed("creating proxy", &e))?;
     let teller = tokio::spawn(tell(proxy.events(), log));
 
     let mut child = tokio::process::Command::new(program);
@@ -213,6 +225,7 @@ async fn behind_a_proxy(
 /// Writes every decision to the log, and refusals to standard error, until the proxy is gone.
 async fn tell(mut decisions: broadcast::Receiver<Arc<str>>, mut log: Option<fs::File>) {
     use std::io::Write;
+    let mut findings = HashSet::new();
     loop {
         let line = match decisions.recv().await {
             Ok(line) => line,
@@ -225,10 +238,27 @@ async fn tell(mut decisions: broadcast::Receiver<Arc<str>>, mut log: Option<fs::
         if let Some(log) = &mut log {
             let _ = writeln!(log, "{line}");
         }
-        if let Some(text) = refusal(&line) {
+        let told = refusal(&line).or_else(|| finding(&line).filter(|text| findings.insert(text.clone())));
+        if let Some(text) = told {
             super::run::prepare::say(&text);
         }
     }
+}
+
+/// A secret that was let through, in words, without what tells one request to a host from another.
+fn finding(line: &str) -> Option<String> {
+    let event: serde_json::Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| event.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let scanner = field("scanner");
+    if field("event") != "anomaly" || !matches!(scanner, "body_dlp" | "header_dlp") {
+        return None;
+    }
+    let url = field("url");
+    let authority = url.split('/').nth(2).unwrap_or(url);
+    let reason = field("reason");
+    Some(format!(
+        "muselet: let through to {authority} [{scanner}] {reason} (request_body_scanning.action is warn)"
+    ))
 }
 
 /// A refusal in words; none for any other decision.
@@ -307,6 +337,16 @@ impl Drop for Trust {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_is_let_through_is_told_without_its_path() {
+        let found = r#"{"event":"anomaly","method":"POST","url":"https://x.example:443/a?b=c","scanner":"body_dlp","reason":"request body contains secret: AWS Access ID"}"#;
+        assert_eq!(
+            finding(found).unwrap(),
+            "muselet: let through to x.example:443 [body_dlp] request body contains secret: AWS Access ID (request_body_scanning.action is warn)"
+        );
+        assert_eq!(finding(&found.replace("body_dlp", "session")), None);
+    }
 
     #[test]
     fn only_refusals_are_told() {

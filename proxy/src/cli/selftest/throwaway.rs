@@ -46,7 +46,7 @@ impl Throwaway {
             .map_err(|e| format!("starting the runtime: {e}"))?;
         let options = Options { env, ..Options::default() };
         let mut started = None;
-        wait(&runtime, Box::pin(async { started = Some(Proxy::start(config, options).await) }));
+        wait(&runtime, Box::pin(async { started = Some(Proxy::start_alone(config, options).await) }));
         let proxy = started.ok_or("the proxy did not start")?.map_err(|e| e.to_string())?;
         let client = Client::through(Proxies::only(proxy.address())).map_err(|e| crate::cli::go_error(&e))?;
         Ok(Throwaway { client, proxy, runtime: Some(runtime) })
