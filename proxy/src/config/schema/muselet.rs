@@ -10,7 +10,7 @@ sections! {
         /// `hardened` (default): the reference's verdicts, and blocks besides for the listed bypasses; `reference`: exactly
         /// the reference's verdicts.
         strictness: Strictness = "Strictness",
-        /// Decode compressed bodies of requests and scan what is inside, declared by Content-Encoding (gzip, deflate, br, zstd, and the aws-chunked of S3) or told by their first bytes (gzip, zlib, zstd: the first five bytes for each byte of the body). Off: declared ones are refused unread, others pass as in the reference. Answers are not decoded; when this is on, plain requests go without `Accept-Encoding`, so that origins do not compress what would be refused.
+        /// Decode compressed bodies of requests and scan what is inside, declared by Content-Encoding (gzip, deflate, br, zstd, and the aws-chunked of S3) or told by their first bytes (gzip, zlib, zstd; zip archives, packs of git, and base64 of gzip, zip and zstd wherever they begin: in all the first five bytes for each byte of the body). Off: declared ones are refused unread, others pass as in the reference. Answers are not decoded; when this is on, plain requests go without `Accept-Encoding`, so that origins do not compress what would be refused.
         decompress: bool = "Decompress",
         /// Large bodies of requests and responses that are held at a time, MiB in all; what finds no room waits, then gets 503. 0: half of the memory of the machine or container. Needs a restart.
         held_mb: i64 = "HeldMB",

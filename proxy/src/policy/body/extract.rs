@@ -36,10 +36,23 @@ fn shape(media: &MediaType) -> Shape {
     }
 }
 
+/// Further lines of Content-Type that say something else; each costs another reading of the body.
+const MAX_OTHERS: usize = 8;
+
+/// The type of the first line, and those of others that differ, up to one more than may be read.
 fn types(headers: &HeaderMap) -> (MediaType, Vec<MediaType>) {
     let mut lines = headers.get_all(CONTENT_TYPE).iter().map(|line| line.as_bytes());
     let first = MediaType::lenient(lines.next());
-    (first, lines.map(|line| MediaType::lenient(Some(line))).collect())
+    let mut others = Vec::new();
+    for media in lines.map(|line| MediaType::lenient(Some(line))) {
+        if media != first && !others.contains(&media) {
+            others.push(media);
+            if others.len() > MAX_OTHERS {
+                break;
+            }
+        }
+    }
+    (first, others)
 }
 
 /// JSON bodies read in one pass, under whatever type: all strings, in another order. `None`: the body is no JSON, or its type has
@@ -77,6 +90,12 @@ pub(super) fn exact<'a>(
     let (first, others) = types(headers);
     let mut strings = read(body, &first, hardened)?;
     if hardened {
+        if others.len() > MAX_OTHERS {
+            return Err(BodyFinding {
+                difference: Some(difference::CONTENT_TYPE_LINES),
+                ..BodyFinding::fail_closed(Label::BodyDlp, "too many Content-Type lines")
+            });
+        }
         further_readings(body, &first, &others, &mut strings, json_by_content);
     }
     Ok(strings)

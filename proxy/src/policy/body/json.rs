@@ -295,7 +295,7 @@ fn push_number<'a>(written: &'a [u8], strings: &mut Strings<'a>, hardened: bool)
         same = arena[start..] == *written;
     });
     if hardened && !same {
-        strings.push_extra(written, difference::JSON_NUMBER_TEXT, false);
+        strings.push_digits(written, difference::JSON_NUMBER_TEXT);
     }
     true
 }

@@ -188,9 +188,17 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// White space as Unicode has it, since Go trims header values as text.
-fn trim_start(text: &[u8]) -> &[u8] {
-    let valid = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    &text[valid.len() - valid.trim_start().len()..]
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    /// Bytes of the longest such character.
+    const LONGEST: usize = 3;
+    let first = |text: &[u8]| {
+        let begin = &text[..text.len().min(LONGEST)];
+        begin.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next())
+    };
+    while let Some(space) = first(text).filter(|c| c.is_whitespace()) {
+        text = &text[space.len_utf8()..];
+    }
+    text
 }
 
 fn trim(text: &[u8]) -> &[u8] {
@@ -247,10 +255,17 @@ mod tests {
             ("a/b; x*0*=us-ascii'en'%41; x*1*=%42; x*2=c", "a/b x=[ABc]"),
             ("a/b; x*1=cd", "a/b"),
             ("a/b ; c = d", "a/b c=[d]"),
+            ("\u{2003} \u{a0}a/b\u{3000};\u{85}c=d", "a/b c=[d]"),
         ];
         for (value, wanted) in cases {
             assert_eq!(shown(value), wanted, "{value}");
         }
+    }
+
+    #[test]
+    fn the_work_grows_with_the_header_and_no_faster() {
+        let value = "text/plain".to_owned() + &";a=b".repeat(1 << 18);
+        assert_eq!(shown(&value), "text/plain a=[b]");
     }
 
     #[test]

@@ -31,6 +31,7 @@ use muselet_rules::dlp::{Match, Scanner};
 use self::addresses::AddressGuard;
 use self::encoding::Coding;
 use self::memory::{Known, Memory};
+use self::packed::Allowance;
 pub use self::redaction::RedactionError;
 use self::redaction::RedactionPolicy;
 use self::strings::{Kind, Strings};
@@ -191,31 +192,38 @@ impl BodyPolicy {
         codings: &[Coding],
     ) -> (Option<BodyFinding>, Vec<Match>) {
         if codings.is_empty() {
-            return self.judge_text(body, headers, &mut packed::allowance(body.len()));
+            return self.judge_whole(body, headers);
         }
         let mut stages = match encoding::decode(body, codings, self.max_body_bytes) {
             Ok(stages) => stages,
             Err(error) => return (Some(error.finding(self.max_body_bytes)), Vec::new()),
         };
         let text = stages.pop().unwrap_or_default();
-        let judged = self.judge_text(&text, headers, &mut packed::allowance(text.len()));
+        let judged = self.judge_whole(&text, headers);
         if judged.0.is_some() {
             return judged;
         }
         // Names and comments of gzip, frames to skip of zstd, metadata of brotli.
         let beside = std::iter::once(body).chain(stages.iter().map(Vec::as_slice)).find_map(|stage| {
-            let (finding, _) = self.judge_text(&packed::runs(stage), &HeaderMap::new(), &mut 0);
+            let (finding, _) =
+                self.judge_text(&packed::runs(stage), &HeaderMap::new(), &mut Allowance::nothing());
             finding.map(|finding| BodyFinding { difference: Some(difference::BESIDE_CONTENT), ..finding })
         });
         (beside, judged.1)
     }
 
-    /// `allowance`: bytes that compressed streams in the text may unpack to.
+    fn judge_whole(&self, body: &[u8], headers: &HeaderMap) -> (Option<BodyFinding>, Vec<Match>) {
+        let mut allowance = Allowance::of(body.len());
+        let (finding, warnings) = self.judge_text(body, headers, &mut allowance);
+        (finding.or_else(|| self.judge_archives(body, &mut allowance)), warnings)
+    }
+
+    /// `allowance`: what compressed streams in the text may unpack to.
     fn judge_text(
         &self,
         text: &[u8],
         headers: &HeaderMap,
-        allowance: &mut usize,
+        allowance: &mut Allowance,
     ) -> (Option<BodyFinding>, Vec<Match>) {
         let hardened = self.strictness == Strictness::Hardened;
         // The quick reading first: nearly every body is clean, and then the order of its strings does not matter.
@@ -234,7 +242,7 @@ impl BodyPolicy {
         &self,
         text: &[u8],
         headers: &HeaderMap,
-        allowance: &mut usize,
+        allowance: &mut Allowance,
         one_by_one: bool,
     ) -> (Option<BodyFinding>, Vec<Match>) {
         let hardened = self.strictness == Strictness::Hardened;
@@ -268,19 +276,35 @@ impl BodyPolicy {
         if text.is_empty() || text.len() > strings::MAX_BYTES {
             return None;
         }
-        let (finding, _) = self.judge_text(text, &HeaderMap::new(), &mut 0);
+        let (finding, _) = self.judge_text(text, &HeaderMap::new(), &mut Allowance::nothing());
         finding.filter(|finding| finding.label == Label::BodyDlp).map(|finding| finding.matches)
     }
 
     /// What compressed streams hold, as bodies of no type.
-    fn judge_packed(&self, strings: &Strings<'_>, allowance: &mut usize) -> Option<BodyFinding> {
+    fn judge_packed(&self, strings: &Strings<'_>, allowance: &mut Allowance) -> Option<BodyFinding> {
         if !self.decompress {
             return None;
         }
-        strings.packed().find_map(|stream| {
-            let text = packed::text(packed::unpack(stream, allowance)?);
-            let (finding, _) = self.judge_text(&text, &HeaderMap::new(), allowance);
-            finding.map(|finding| BodyFinding { difference: Some(difference::PACKED), ..finding })
+        strings.packed().find_map(|stream| self.judge_unpacked(packed::unpack(stream, allowance)?, allowance))
+    }
+
+    /// The same of archives, wherever they begin.
+    fn judge_archives(&self, data: &[u8], allowance: &mut Allowance) -> Option<BodyFinding> {
+        if !self.decompress {
+            return None;
+        }
+        packed::find_in_archives(data, allowance, &mut |unpacked, allowance| {
+            self.judge_unpacked(unpacked, allowance)
+        })
+    }
+
+    fn judge_unpacked(&self, unpacked: Vec<u8>, allowance: &mut Allowance) -> Option<BodyFinding> {
+        allowance.within(|allowance| {
+            let archived = self.judge_archives(&unpacked, allowance);
+            archived.or_else(|| {
+                let (finding, _) = self.judge_text(&packed::text(unpacked), &HeaderMap::new(), allowance);
+                finding.map(|finding| BodyFinding { difference: Some(difference::PACKED), ..finding })
+            })
         })
     }
 
@@ -334,8 +358,8 @@ impl BodyPolicy {
             return scanned;
         }
         for (text, difference, kind) in strings.extras() {
-            // Measurements around fifty spell digits.
-            let counts = |m: &Match| kind != Kind::Spelled || m.is_certain();
+            // Measurements around fifty spell digits, and identifiers of 18 digits are card numbers, one in ten.
+            let counts = |m: &Match| kind != Kind::Digits || m.is_certain();
             if self.text(text, Some(difference), counts, &mut scanned) {
                 return scanned;
             }

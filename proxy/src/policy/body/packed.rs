@@ -1,4 +1,4 @@
-//! Bodies and parts that are compressed without a `Content-Encoding` that says so: archives, logs, gRPC messages.
+//! Bodies and parts that are compressed without a `Content-Encoding` that says so: archives, logs, gRPC messages, what git pushes.
 //!
 //! The reference scans such bytes as they are, which finds nothing in them. With `muselet.decompress` the hardened mode scans
 //! what they unpack to as well. It stands for text that is put into an archive without a thought, not for intent: who wants to
@@ -6,9 +6,13 @@
 //!
 //! difference D-816
 
+mod archive;
+
 use std::io::Read;
 
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+
+pub(super) use archive::find_in as find_in_archives;
 
 /// Bytes that a body of no length may unpack to.
 const LEAST: usize = 8 << 10;
@@ -16,12 +20,49 @@ const LEAST: usize = 8 << 10;
 /// Bytes that are unpacked for each byte of a body: about what text shrinks by. More would let a small body cost much.
 const RATIO: usize = 5;
 
+/// Streams in streams. There are some that unpack to themselves.
+const LEVELS: u8 = 4;
+
 /// Shortest run of text in data that is looked at.
 const RUN: usize = 8;
 
-/// How many bytes the streams in a body of `length` bytes may unpack to, all together and streams in streams included.
-pub(super) fn allowance(length: usize) -> usize {
-    length.saturating_mul(RATIO).saturating_add(LEAST)
+/// What the streams in a body may unpack to, all together, streams in streams included.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    bytes: usize,
+    /// Bytes of members of archives that may be read: their headers may all point at the same ones, which unpack to nothing.
+    read: usize,
+    levels: u8,
+}
+
+impl Allowance {
+    /// Of a body of `length` bytes.
+    pub(super) fn of(length: usize) -> Self {
+        let bytes = length.saturating_mul(RATIO).saturating_add(LEAST);
+        Self { bytes, read: bytes, levels: LEVELS }
+    }
+
+    /// Of what nothing in is unpacked.
+    pub(super) fn nothing() -> Self {
+        Self { bytes: 0, read: 0, levels: 0 }
+    }
+
+    /// What `look` finds in a stream, unless that is in too many others.
+    pub(super) fn within<T>(&mut self, look: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.levels = self.levels.checked_sub(1)?;
+        let found = look(self);
+        self.levels += 1;
+        found
+    }
+
+    /// What comes out of a decoder before an error, or before the allowance is used up.
+    fn read(&mut self, decoder: &mut impl Read) -> Vec<u8> {
+        let mut out = Vec::new();
+        // An error ends the text; it refuses nothing.
+        let _ = decoder.take(self.bytes as u64).read_to_end(&mut out);
+        self.bytes -= out.len();
+        out
+    }
 }
 
 /// The compression that the first bytes tell of.
@@ -69,23 +110,14 @@ pub(super) fn messages(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The text that `data` unpacks to, taken from `allowance`. What comes out before an error, or before the allowance is used up,
-/// counts too.
-pub(super) fn unpack(data: &[u8], allowance: &mut usize) -> Option<Vec<u8>> {
+/// What `data` unpacks to, taken from `allowance`. What comes out before an error, or before the allowance is used up, counts too.
+pub(super) fn unpack(data: &[u8], allowance: &mut Allowance) -> Option<Vec<u8>> {
     let unpacked = match format(data)? {
-        Format::Gzip => read(MultiGzDecoder::new(data), *allowance),
-        Format::Zlib => read(ZlibDecoder::new(data), *allowance),
-        Format::Zstd => read(zstd::stream::read::Decoder::with_buffer(data).ok()?, *allowance),
+        Format::Gzip => allowance.read(&mut MultiGzDecoder::new(data)),
+        Format::Zlib => allowance.read(&mut ZlibDecoder::new(data)),
+        Format::Zstd => allowance.read(&mut zstd::stream::read::Decoder::with_buffer(data).ok()?),
     };
-    *allowance -= unpacked.len();
     (!unpacked.is_empty()).then_some(unpacked)
-}
-
-fn read(decoder: impl Read, limit: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    // An error ends the text; it refuses nothing.
-    let _ = decoder.take(limit as u64).read_to_end(&mut out);
-    out
 }
 
 /// `unpacked` as it is if it is text or packed again, else the runs of text in it, kept apart: bytes of a program that happen to stand around
@@ -151,16 +183,17 @@ mod tests {
     #[test]
     fn unpacks_within_the_allowance_and_up_to_an_error() {
         let packed = gzip(&[b'a'; 100_000]);
-        let mut left = 30_000;
+        let allowed = |bytes| Allowance { bytes, read: 0, levels: LEVELS };
+        let mut left = allowed(30_000);
         assert_eq!(unpack(&packed, &mut left).map(|text| text.len()), Some(30_000));
-        assert_eq!(left, 0);
+        assert_eq!(left.bytes, 0);
         assert_eq!(unpack(&packed, &mut left), None);
 
         let packed = gzip(b"some text that is not cut");
-        let mut left = 1_000;
+        let mut left = allowed(1_000);
         let cut = unpack(&packed[..packed.len() - 9], &mut left).expect("what came before the end");
         assert!(b"some text that is not cut".starts_with(&cut));
-        assert_eq!(left, 1_000 - cut.len());
+        assert_eq!(left.bytes, 1_000 - cut.len());
         assert_eq!(unpack(&packed[..5], &mut left), None);
         assert_eq!(unpack(b"x^2 + y", &mut left).map(text), Some(Vec::new()));
     }

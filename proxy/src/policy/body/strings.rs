@@ -45,8 +45,8 @@ pub(super) enum Kind {
     Apart,
     /// The same, also scanned together with all others.
     Joined,
-    /// What numbers spell: no string of the body in any reading, and only what is certain in it counts.
-    Spelled,
+    /// What digits are or spell, of which only what is certain counts: long numbers are account numbers by chance.
+    Digits,
 }
 
 /// Strings to scan.
@@ -151,10 +151,15 @@ impl<'a> Strings<'a> {
 
     /// Adds what numbers spell, if that is anything.
     pub(super) fn push_spelled(&mut self, text: Vec<u8>) {
-        if !text.is_empty()
-            && let Some(span) = self.span(text.into())
-        {
-            self.extras.push(Extra { span, difference: CHARACTER_CODES, kind: Kind::Spelled });
+        if !text.is_empty() {
+            self.push_digits(text, CHARACTER_CODES);
+        }
+    }
+
+    /// Adds what digits are or spell.
+    pub(super) fn push_digits(&mut self, text: impl Into<Cow<'a, [u8]>>, difference: &'static str) {
+        if let Some(span) = self.span(text.into()) {
+            self.extras.push(Extra { span, difference, kind: Kind::Digits });
         }
     }
 
@@ -238,7 +243,7 @@ impl<'a> Strings<'a> {
         let extra = |span| Extra { span: shifted(span), difference, kind };
         self.extras.extend(other.spans.iter().map(|&span| extra(span)));
         self.extras.extend(other.extras.iter().map(|of| match of.kind {
-            Kind::Spelled => Extra { span: shifted(of.span), ..*of },
+            Kind::Digits => Extra { span: shifted(of.span), ..*of },
             Kind::Apart | Kind::Joined => extra(of.span),
         }));
         self.packed.extend(other.packed.iter().copied().map(shifted));
@@ -246,7 +251,9 @@ impl<'a> Strings<'a> {
         if !self.holds_pieces_of(other) {
             self.pieces.extend(other.pieces.iter().copied().map(shifted).take(room));
         }
-        if memchr::memmem::find(&self.named, &other.named).is_none() {
+        let is_known =
+            other.body.len() == self.body.len() && memchr::memmem::find(&self.named, &other.named).is_some();
+        if !is_known {
             self.named.extend_from_slice(&other.named);
         }
         self.overflowed |= other.overflowed | (self.named.len() > self.arena_limit);

@@ -13,6 +13,9 @@ use crate::policy::url::quote;
 /// Bytes of a line outside parts, line end included.
 const MAX_LINE: usize = 4096;
 
+/// Bytes of a line that an error shows.
+const MAX_SHOWN: usize = 256;
+
 /// Header lines of one part, folded ones counted once.
 const MAX_HEADER_LINES: usize = 10_000;
 
@@ -170,7 +173,7 @@ impl<'a> Reader<'a> {
         let block = self.at;
         if matches!(self.text.get(self.at), Some(b' ' | b'\t')) {
             let line = self.header_line().unwrap_or_default();
-            return Err(format!("malformed MIME header initial line: {}", line.escape_ascii()));
+            return Err(format!("malformed MIME header initial line: {}", beginning(line).escape_ascii()));
         }
         loop {
             let start = self.at;
@@ -180,9 +183,10 @@ impl<'a> Reader<'a> {
             if line.is_empty() {
                 return Ok(headers);
             }
-            let malformed = |line: &[u8]| format!("malformed MIME header line: {}", line.escape_ascii());
+            let malformed =
+                |line: &[u8]| format!("malformed MIME header line: {}", beginning(line).escape_ascii());
             if !line.contains(&b':') {
-                return Err(format!("malformed MIME header: missing colon: {}", quote(line)));
+                return Err(format!("malformed MIME header: missing colon: {}", quote(beginning(line))));
             }
             let mut whole = trim_blanks(line).to_vec();
             while matches!(self.text.get(self.at), Some(b' ' | b'\t')) {
@@ -279,4 +283,8 @@ fn canonical(name: &[u8]) -> Option<String> {
     }
     let name = String::from_utf8_lossy(name);
     Some(if name.contains(' ') { name.into_owned() } else { crate::policy::headers::canonical(&name) })
+}
+/// As much of a line as an error shows.
+fn beginning(line: &[u8]) -> &[u8] {
+    &line[..line.len().min(MAX_SHOWN)]
 }

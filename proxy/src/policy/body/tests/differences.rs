@@ -4,7 +4,7 @@ use std::io::Write;
 
 use base64::Engine as _;
 use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 use super::*;
 
@@ -38,6 +38,13 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 
 fn zlib(text: &[u8]) -> Vec<u8> {
     written(ZlibEncoder::new(Vec::new(), Compression::fast()), text, ZlibEncoder::finish)
+}
+
+/// A member without name.
+fn zip(text: &[u8]) -> Vec<u8> {
+    let packed =
+        written(DeflateEncoder::new(Vec::new(), Compression::default()), text, DeflateEncoder::finish);
+    [&b"PK\x03\x04\x14\0\0\0\x08"[..], &[0; 21], &packed].concat()
 }
 
 fn zstd(text: &str) -> Vec<u8> {
@@ -195,6 +202,22 @@ fn cases() -> Vec<Case> {
             let encoded = base64::engine::general_purpose::STANDARD.encode(gzip(v.as_bytes()));
             part("Content-Transfer-Encoding: base64".into(), encoded)
         }),
+        case("D-816", &["application/x-git-receive-pack-request"], |v| {
+            let head = [
+                &b"0000PACK\0\0\0\x02\0\0\0\x01"[..],
+                &[3 << 4 | v.len() as u8 & 15 | 0x80, v.len() as u8 >> 4],
+            ];
+            [&head.concat(), &zlib(v.as_bytes())[..]].concat()
+        }),
+        case("D-816", FORM_DATA, |v| binary_part("A: b", &zip(v.as_bytes()))),
+        case("D-816", JSON, |v| {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(gzip(v.as_bytes()));
+            format!(r#"{{"_attachments":{{"a.tgz":{{"data":"{encoded}"}}}}}}"#).into_bytes()
+        }),
+        case("D-816", JSON, |v| {
+            let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(zip(v.as_bytes()));
+            format!(r#"{{"archive":"{encoded}"}}"#).into_bytes()
+        }),
         case("D-816", &["application/grpc+proto"], |v| {
             let message = gzip(v.as_bytes());
             [&[1, 0, 0, 0, u8::try_from(message.len()).expect("short")], &message[..]].concat()
@@ -264,6 +287,21 @@ fn each_closes_its_bypass_and_blocks_nothing_benign() {
             assert_eq!(found, None, "{} {}", case.id, case.benign.escape_ascii());
         }
     }
+}
+
+#[test]
+fn d_808_reads_a_body_as_few_types_at_most() {
+    let hardened = policy(&config(Strictness::Hardened));
+    let scan = |lines: &[String]| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        hardened.scan(b"[1, 2, 3]", &headers(&lines), "h").finding
+    };
+    let numbered =
+        |count: usize| -> Vec<String> { (0..count).map(|n| format!("text/plain;a={n}")).collect() };
+    assert_eq!(scan(&numbered(9)), None);
+    assert_eq!(scan(&vec!["application/json".to_owned(); 5000]), None);
+    let refused = scan(&numbered(10)).expect("too many");
+    assert!(refused.fail_closed && refused.difference == Some("D-808"), "{}", refused.reason);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::body::packed::Allowance;
 
 const TYPES: &[&str] = &[
     "",
@@ -115,7 +116,7 @@ proptest! {
         for strictness in BOTH {
             let policy = policy(&config(strictness));
             let quick = policy.judge(&body, &typed(content_type), &[]);
-            let one_by_one = policy.judge_exactly(&body, &typed(content_type), &mut packed::allowance(body.len()), true);
+            let one_by_one = policy.judge_exactly(&body, &typed(content_type), &mut Allowance::of(body.len()), true);
             prop_assert_eq!(quick, one_by_one, "{}: {}", content_type, body.escape_ascii());
         }
     }
