@@ -1,5 +1,5 @@
-//! Which headers of a plain request origins get, also when one sends it elsewhere. (spec: http-proxy §5.2, §5.5; differences D-524,
-//! D-527 and D-528)
+//! Which headers of a plain request origins get, also when one sends it elsewhere, and what clients get of their answer.
+//! (spec: http-proxy §5.2, §5.5; differences D-524, D-527, D-528 and D-529)
 
 use std::net::SocketAddr;
 
@@ -50,6 +50,21 @@ async fn follow(strictness: Strictness, second: &str) -> (SocketAddr, [String; 2
     stream.write_all(request.as_bytes()).await.expect("sent");
     assert!(read_head(&mut stream).await.starts_with("http/1.1 200 "), "{second}");
     (here, [first.await.expect("a request"), last.await.expect("a request")])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_head_keeps_its_length_in_hardened_mode() {
+    for (strictness, kept) in [(Strictness::Reference, false), (Strictness::Hardened, true)] {
+        let (proxy, _) = muselet_tests::proxy::start(CONFIG, strictness).await;
+        let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 123456\r\n\r\n";
+        let (there, _asked) = origin("127.0.0.1", answer.to_owned()).await;
+        let mut stream = TcpStream::connect(proxy).await.expect("connected");
+        let request = format!("HEAD http://{there}/ HTTP/1.1\r\nHost: {there}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        assert_eq!(head.contains("\r\ncontent-length: 123456\r\n"), kept, "{head}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::policy::url::parse::{self, GoUrl};
 
+/// A number of seconds; more than a century, which people write to switch a limit off, is one, and less than none is none.
+#[must_use]
+pub fn seconds(count: i64) -> std::time::Duration {
+    const CENTURY: u64 = 100 * 366 * 24 * 3600;
+    std::time::Duration::from_secs(u64::try_from(count).unwrap_or(0).min(CENTURY))
+}
+
 /// Text in the reference's quotes.
 #[must_use]
 pub fn quoted(text: &str) -> String {

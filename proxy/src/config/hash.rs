@@ -7,9 +7,6 @@ use sha2::{Digest as _, Sha256};
 use super::schema::*;
 use super::value::{Canonical, List, Map, Secret, Setting};
 
-/// The hash shown when there is no file.
-pub const WITHOUT_FILE: &str = "defaults";
-
 /// SHA-256 of a file's bytes in lower-case hex.
 #[must_use]
 pub fn of_file(bytes: &[u8]) -> String {

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use muselet_rules::order::sort_few;
 
-/// Distinct names that are ever tracked in one list.
+/// Distinct names that are ever tracked in one list, and bytes of the longest: no host has a longer one.
 const NAMES: usize = 100;
+const NAME: usize = 256;
 
 /// Counts by name; the first hundred distinct names are kept, later ones are not counted.
 #[derive(Default)]
@@ -19,6 +20,7 @@ impl TopList {
         if name.is_empty() {
             return;
         }
+        let name = &name[..name.floor_char_boundary(NAME)];
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(name) {
             *count += 1;

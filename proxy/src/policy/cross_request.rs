@@ -16,6 +16,7 @@ use muselet_rules::dlp::{Match, Scanner};
 use super::host::{Dialect, HostList};
 use super::url::parse::{Part, decode};
 use crate::config::Config;
+use crate::config::grammar::seconds;
 
 /// Bytes of a body that count.
 pub const BODY_PREFIX: usize = 65_536;
@@ -197,7 +198,7 @@ impl CrossRequest {
         if !section.enabled {
             return None;
         }
-        let minutes = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0).saturating_mul(60));
+        let minutes = |n: i64| seconds(n.saturating_mul(60));
         // Without enforcement both actions are only reports.
         let blocks = |action: &str| config.enforces() && action == "block";
         let budget = &section.entropy_budget;

@@ -84,9 +84,9 @@ impl Rules {
             enabled: section.enabled,
             sentinel: (!section.sentinel_file.is_empty()).then(|| PathBuf::from(&section.sentinel_file)),
             message: section.message.clone(),
-            health_exempt: section.health_exempt.unwrap_or(true),
-            metrics_exempt: section.metrics_exempt.unwrap_or(true),
-            api_exempt: section.api_exempt.unwrap_or(true),
+            health_exempt: section.exempts_health(),
+            metrics_exempt: section.exempts_metrics(),
+            api_exempt: section.exempts_api(),
             // Validation has refused what is no network.
             allowlist: section.allowlist_ips.iter().filter_map(|cidr| cidr.parse().ok()).collect(),
             token: environment_token

@@ -195,9 +195,6 @@ impl serde::Serialize for Label {
     }
 }
 
-/// ATT&CK technique of session anomalies, which carry no scanner label.
-pub const SESSION_ANOMALY_TECHNIQUE: &str = "T1078";
-
 /// ATT&CK technique for any scanner label of the program, also those of the layers outside the URL pipeline. `None`: the
 /// key is left out of the event. (spec: http-proxy §16.5)
 #[must_use]
@@ -321,12 +318,6 @@ impl UrlVerdict {
             return self.label.remedy();
         }
         &self.hint
-    }
-
-    /// The request was already cancelled (or has no context) when the scan began.
-    #[must_use]
-    pub fn context_unavailable() -> Self {
-        Self::block(Label::Context, "request context unavailable")
     }
 
     /// The request was cancelled during name resolution or at the very end.

@@ -26,6 +26,8 @@ const MAX_QUESTION: usize = 4096;
 const MAX_CONNECTIONS: usize = 64;
 /// How long a TCP client may take for one question.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long nothing is taken after an error of a socket.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How many pairs of ports are tried where any will do.
 const PAIRS: usize = 64;
 /// Scanner label of a refusal whose name nothing else was found in.
@@ -74,8 +76,11 @@ impl DnsRefuser {
             tokio::select! {
                 () = stop.cancelled() => return,
                 received = self.udp.recv_from(&mut buffer) => {
-                    // An error here belongs to an earlier answer (its receiver is gone), not to the socket.
-                    let Ok((length, peer)) = received else { continue };
+                    let Ok((length, peer)) = received else {
+                        // As a rule it belongs to an earlier answer, whose receiver is gone; if not, it comes again at once.
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    };
                     if let Some(answer) = recorder.answer(&buffer[..length], peer) {
                         let _ = self.udp.send_to(&answer, peer).await;
                     }
@@ -93,7 +98,7 @@ impl DnsRefuser {
                         });
                     }
                     // Out of descriptors: wait for some to come back instead of spinning.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
                 },
             }
         }
@@ -126,9 +131,9 @@ struct Recorder {
 impl Recorder {
     /// Records a question and gives the answer; none for what is no question.
     fn answer(&self, message: &[u8], peer: SocketAddr) -> Option<Vec<u8>> {
-        let (answer, questions) = refuse(message)?;
-        let client_ip = peer.ip().to_string();
-        for question in questions {
+        let (answer, question) = refuse(message)?;
+        if let Some(question) = question {
+            let client_ip = peer.ip().to_string();
             let name = question.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
             let kind = question.query_type().to_string();
             let finding = finding(&self.shared.policy.load().url, &name);
@@ -157,25 +162,26 @@ fn finding(pipeline: &Pipeline, name: &str) -> Option<(&'static str, String)> {
     }
 }
 
-/// The refusal of a message, and its questions. None for an answer (never answered: two servers would talk for ever) and
+/// The refusal of a message, and its question; further ones, which nobody asks, are not looked at. None for an answer (never answered: two servers would talk for ever) and
 /// for what cannot be read and has no id to answer to. What cannot be read otherwise is refused like the rest.
-fn refuse(message: &[u8]) -> Option<(Vec<u8>, Vec<Query>)> {
+fn refuse(message: &[u8]) -> Option<(Vec<u8>, Option<Query>)> {
     let id = u16::from_be_bytes(message.get(..2)?.try_into().ok()?);
     let is_response = message.get(2)? & 0x80 != 0;
     if is_response || message.len() < 12 {
         return None;
     }
-    let (mut reply, questions) = match Message::from_vec(message) {
+    let (mut reply, question) = match Message::from_vec(message) {
         Ok(asked) => {
             let mut reply = Message::new(id, MessageType::Response, asked.metadata.op_code);
             reply.metadata.recursion_desired = asked.metadata.recursion_desired;
-            reply.add_queries(asked.queries.iter().cloned());
-            (reply, asked.queries)
+            let question = asked.queries.into_iter().next();
+            reply.add_queries(question.clone());
+            (reply, question)
         }
-        Err(_) => (Message::new(id, MessageType::Response, OpCode::Query), Vec::new()),
+        Err(_) => (Message::new(id, MessageType::Response, OpCode::Query), None),
     };
     reply.metadata.response_code = ResponseCode::Refused;
-    Some((reply.to_vec().ok()?, questions))
+    Some((reply.to_vec().ok()?, question))
 }
 
 #[cfg(test)]

@@ -70,9 +70,18 @@ impl Offload {
         bytes: usize,
         scan: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Aborted> {
-        if Self::is_in_place(bytes) {
-            return Ok(scan());
-        }
+        if Self::is_in_place(bytes) { Ok(scan()) } else { self.run_apart(scan).await }
+    }
+
+    /// Runs `scan` on another thread whatever it is over: one that must end in time, or whose cost its input's length does not
+    /// tell.
+    ///
+    /// # Errors
+    /// The scan did not finish.
+    pub async fn run_apart<T: Send + 'static>(
+        &self,
+        scan: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Aborted> {
         let (sender, result) = oneshot::channel();
         self.crew.put(Box::new(move || {
             if !sender.is_closed() {
@@ -161,6 +170,7 @@ mod tests {
         let thread = || std::thread::current().id();
         assert_eq!(offload.run(IN_PLACE, thread).await, Ok(here));
         assert_ne!(offload.run(IN_PLACE + 1, thread).await, Ok(here));
+        assert_ne!(offload.run_apart(thread).await, Ok(here));
     }
 
     #[tokio::test]

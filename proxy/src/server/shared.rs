@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Semaphore;
@@ -17,6 +17,7 @@ use super::room::Room;
 use super::wire::Limits;
 use crate::Strictness;
 use crate::ca::LeafCache;
+use crate::config::grammar::seconds;
 use crate::descriptors;
 use crate::events::Events;
 use crate::policy::Policy;
@@ -59,8 +60,6 @@ pub struct Shared {
     pub offload: Offload,
     /// How the process is told to stop.
     pub stop: Stop,
-    /// When the process began to serve.
-    pub started: Instant,
     /// What a reload does not change. (spec: http-proxy §19 "Fixed until restart")
     pub fixed: Fixed,
     requests: AtomicU64,
@@ -105,7 +104,6 @@ impl Shared {
         leaves: Option<Arc<LeafCache>>,
     ) -> Arc<Self> {
         let config = &policy.config;
-        let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         let exchange_timeout = seconds(config.fetch_proxy.timeout_seconds);
         let streams = config.forward_proxy.enabled || config.websocket_proxy.enabled;
         let write = (!streams).then(|| exchange_timeout + Duration::from_secs(10));
@@ -136,7 +134,6 @@ impl Shared {
             room,
             offload: Offload::default(),
             stop: Stop::new(if strictness == Strictness::Hardened { DRAIN } else { Duration::ZERO }),
-            started: Instant::now(),
             requests: AtomicU64::new(0),
             tunnels: Arc::new(Semaphore::new(max_tunnels(strictness, descriptors::limit()))),
             websockets: OnceLock::new(),

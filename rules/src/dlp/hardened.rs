@@ -289,13 +289,14 @@ impl Extra<'_, '_> {
         if !fast::runs_at_line_ends(s, input, overview, note, |found| self.encoded(found)) {
             self.all_encoded_runs(norm);
         }
-        if !looked.digits.holds_decimals() {
+        let (groups, codes) = (looked.digits.holds_groups(), looked.digits.may_hold_codes_in_lines());
+        if !(groups || codes) {
             return false;
         }
         let digits = Survey::new(norm);
         // Where line ends are removed, they are the digits of one number.
-        let mut in_rows = digits.holds_codes() && self.codes(&digits);
-        if looked.digits.holds_groups() {
+        let mut in_rows = codes && digits.holds_codes() && self.codes(&digits);
+        if groups {
             in_rows |= self.groups(&digits);
             text::each_dump(input, |bytes| {
                 in_rows = true;

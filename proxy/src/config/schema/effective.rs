@@ -97,7 +97,7 @@ impl KillSwitch {
         self.health_exempt.unwrap_or(true)
     }
 
-    /// Whether `/metrics` and `/stats` answer while the switch is on (unset: yes).
+    /// Whether `/metrics` answers while the switch is on (unset: yes).
     #[must_use]
     pub fn exempts_metrics(&self) -> bool {
         self.metrics_exempt.unwrap_or(true)
@@ -208,26 +208,6 @@ impl MediaPolicy {
     #[must_use]
     pub fn effective_max_image_bytes(&self) -> i64 {
         if self.max_image_bytes == 0 { 5_242_880 } else { self.max_image_bytes }
-    }
-}
-
-impl RedactionLimits {
-    /// Largest body that is redacted, in bytes (0 and below: 10485760).
-    #[must_use]
-    pub fn effective_max_body_bytes(&self) -> i64 {
-        if self.max_body_bytes > 0 { self.max_body_bytes } else { 10_485_760 }
-    }
-
-    /// Most replacements in one request (0 and below: 10000).
-    #[must_use]
-    pub fn effective_max_redactions_per_request(&self) -> i64 {
-        if self.max_redactions_per_request > 0 { self.max_redactions_per_request } else { 10_000 }
-    }
-
-    /// Deepest JSON nesting that is walked (0 and below: 64).
-    #[must_use]
-    pub fn effective_max_depth(&self) -> i64 {
-        if self.max_depth > 0 { self.max_depth } else { 64 }
     }
 }
 

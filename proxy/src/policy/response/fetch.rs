@@ -25,61 +25,22 @@ pub enum Extraction {
     Failed(String),
 }
 
-/// What to put to the operator. spec: response-scan §6.10
+/// What would be put to the operator. spec: response-scan §6.10
 #[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// Names of the rules, for `Reason:` and `Patterns:`.
-    pub matches: Vec<Match>,
-    /// First 200 bytes of the content.
-    pub preview: String,
-    /// Content if the answer is yes.
-    pub content: String,
-    /// Content if the answer is strip; absent when nothing can be cut out.
-    pub stripped: Option<String>,
-}
+pub struct Question(Vec<Match>);
 
 impl Question {
     /// The refusal if there is nobody to ask: the action was not `ask` when the program started.
     #[must_use]
     pub fn no_approver(&self) -> Refusal {
-        let names = super::inspect::names(&self.matches);
-        injection(format!("response contains prompt injection: {names} (no HITL approver)"), &self.matches)
+        let names = super::inspect::names(&self.0);
+        injection(format!("response contains prompt injection: {names} (no HITL approver)"), &self.0)
     }
 
-    /// What the answer leads to: the content, or the refusal. Anything but yes and strip refuses.
-    pub fn resolve(self, answer: Answer) -> Result<(String, Note), Box<Refusal>> {
-        let note = |action| Note::Scan { action, matches: self.matches.clone() };
-        match answer {
-            Answer::Allow => Ok((self.content.clone(), note("ask:allow"))),
-            Answer::Strip => Ok((self.stripped.clone().unwrap_or_default(), note("ask:strip"))),
-            Answer::Refuse => {
-                let names = super::inspect::names(&self.matches);
-                Err(Box::new(injection(format!("response blocked by operator: {names}"), &self.matches)))
-            }
-        }
-    }
-}
-
-/// What the operator said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// Deliver unchanged.
-    Allow,
-    /// Deliver without the findings.
-    Strip,
-    /// Refuse: also no answer in time, end of input, or no terminal.
-    Refuse,
-}
-
-impl Answer {
-    /// Reads a typed line.
+    /// What no answer leads to.
     #[must_use]
-    pub fn parse(line: &str) -> Self {
-        match line.trim().to_lowercase().as_str() {
-            "y" | "yes" => Self::Allow,
-            "s" | "strip" => Self::Strip,
-            _ => Self::Refuse,
-        }
+    pub fn unanswered(&self) -> Refusal {
+        injection(format!("response blocked by operator: {}", super::inspect::names(&self.0)), &self.0)
     }
 }
 
@@ -172,7 +133,7 @@ impl ResponsePolicy {
             let found = self.inspect(&fragments, case.head, &mut case.notes);
             if !fragments.is_empty() && !found.matches.is_empty() {
                 hidden_hit = true;
-                match self.act(case, scores, found.matches, found.transformed, String::new()) {
+                match self.act(case, scores, found.matches, found.transformed) {
                     Acted::Refuse(refusal) => {
                         return Stage::Done(FetchOutcome::Refuse(Refusal { counted: false, ..refusal }));
                     }
@@ -210,16 +171,45 @@ impl ResponsePolicy {
         title: Option<String>,
         size: usize,
     ) -> FetchOutcome {
+        let title = match self.judge_title(case, scores, title) {
+            Ok(title) => title,
+            Err(outcome) => return *outcome,
+        };
         let found = self.inspect(content.as_bytes(), case.head, &mut case.notes);
         if found.matches.is_empty() {
             return FetchOutcome::Deliver { content, title, size };
         }
         case.prompt_hit = true;
-        match self.act(case, scores, found.matches, found.transformed, content.clone()) {
+        match self.act(case, scores, found.matches, found.transformed) {
             Acted::Refuse(refusal) => FetchOutcome::Refuse(refusal),
             Acted::Ask(question) => FetchOutcome::Ask(question),
             Acted::Keep => FetchOutcome::Deliver { content, title, size },
             Acted::Replace(content) => FetchOutcome::Deliver { content, title, size },
+        }
+    }
+
+    /// The reference returns the title as it is; the hardened mode judges it like the content (D-213).
+    fn judge_title(
+        &self,
+        case: &mut Case<'_>,
+        scores: &mut Vec<Signal>,
+        title: Option<String>,
+    ) -> Result<Option<String>, Box<FetchOutcome>> {
+        let Some(shown) = title.as_deref().filter(|title| self.hardened() && !title.is_empty()) else {
+            return Ok(title);
+        };
+        let found = self.inspect(shown.as_bytes(), case.head, &mut case.notes);
+        if found.matches.is_empty() {
+            return Ok(title);
+        }
+        case.prompt_hit = true;
+        match self.act(case, scores, found.matches, found.transformed) {
+            Acted::Refuse(refusal) => {
+                Err(Box::new(FetchOutcome::Refuse(Refusal { difference: Some("D-213"), ..refusal })))
+            }
+            Acted::Ask(question) => Err(Box::new(FetchOutcome::Ask(question))),
+            Acted::Keep => Ok(title),
+            Acted::Replace(title) => Ok(Some(title)),
         }
     }
 
@@ -230,7 +220,6 @@ impl ResponsePolicy {
         scores: &mut Vec<Signal>,
         matches: Vec<Match>,
         transformed: Option<String>,
-        content: String,
     ) -> Acted {
         case.finding = true;
         let exempt = self.is_exempt(case.head.host);
@@ -256,15 +245,7 @@ impl ResponsePolicy {
                 let names = super::inspect::names(&matches);
                 Acted::Refuse(injection(format!("response contains prompt injection: {names}"), &matches))
             }
-            Action::Ask => {
-                let end = content.floor_char_boundary(200);
-                Acted::Ask(Question {
-                    matches,
-                    preview: content[..end].to_owned(),
-                    content,
-                    stripped: transformed,
-                })
-            }
+            Action::Ask => Acted::Ask(Question(matches)),
         }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use muselet_rules::{dlp, injection};
 
-pub use fetch::{Answer, Extraction, FetchJudgement, FetchOutcome, Question};
+pub use fetch::{Extraction, FetchJudgement, FetchOutcome, Question};
 pub use inspect::{BinaryJudgement, MessageVerdict};
 pub use media::MediaExposure;
 pub use settings::{Action, MediaSettings, Settings, ShieldOversize, ShieldSettings, SseSettings};
@@ -34,7 +34,7 @@ pub use shield::Report as ShieldReport;
 pub use sse::{Cut, Reported, SseScanner, Step};
 pub(crate) use suppress::same_name;
 pub use suppress::{Suppression, Suppressions};
-pub use taint::{TaintLevel, TaintSource, source_level};
+pub use taint::{TaintLevel, source_level};
 pub use types::{
     Buffering, Escalation, Head, HeaderEdits, Judgement, Note, Outcome, Over, Plan, Planned, Refusal,
     RefusalLog, Signal, Transport,

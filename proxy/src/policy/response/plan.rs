@@ -39,19 +39,9 @@ impl ResponsePolicy {
             return Plan::Refuse(self.compressed(head, refuse("response_scan", "compressed", COMPRESSED)));
         }
         self.note_exempt(head, notes);
-        let (limit, over) = match head.budget {
-            Some(budget) if budget < self.settings.max_response_bytes => {
-                let reason =
-                    format!("response size {} exceeds byte budget {budget}", budget.saturating_add(1));
-                (budget, Refusal { status: 429, ..refuse("budget", "oversized", reason) })
-            }
-            _ => {
-                let limit = self.settings.max_response_bytes;
-                let reason =
-                    format!("response size {} exceeds max_response_mb {limit}", limit.saturating_add(1));
-                (limit, Refusal { status: 502, ..refuse("response_size", "oversized", reason) })
-            }
-        };
+        let limit = self.settings.max_response_bytes;
+        let reason = format!("response size {} exceeds max_response_mb {limit}", limit.saturating_add(1));
+        let over = Refusal { status: 502, ..refuse("response_size", "oversized", reason) };
         Plan::Buffer(Buffering {
             limit,
             over: Over::Refuse(over, None),
@@ -78,15 +68,13 @@ impl ResponsePolicy {
         if self.is_compressed(head.headers) {
             return Plan::Refuse(self.compressed(head, refuse("response_scan", "compressed", COMPRESSED)));
         }
-        let longest = self.settings.max_response_bytes;
-        let limit = longest.min(head.budget.unwrap_or(u64::MAX));
         // The reference delivers the first part as if it were all (D-517).
-        let over = match self.hardened() && limit == longest {
+        let over = match self.hardened() {
             true => Over::Refuse(refuse("response_scan", "oversized", TOO_LARGE), None),
             false => Over::Cut,
         };
         Plan::Buffer(Buffering {
-            limit,
+            limit: self.settings.max_response_bytes,
             over,
             read_error: Refusal {
                 log: RefusalLog::Error,

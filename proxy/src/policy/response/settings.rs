@@ -1,8 +1,6 @@
 //! The part of the configuration that responses depend on, with effective values: what an empty or absent key means is
 //! decided here once, so that the decision code never looks at a raw key. spec: response-scan §5, §8.1, §9
 
-use std::time::Duration;
-
 use muselet_rules::Strictness;
 
 use super::suppress::{Suppression, Suppressions};
@@ -123,8 +121,6 @@ pub struct Settings {
     pub enabled: bool,
     /// `response_scanning.action`.
     pub action: Action,
-    /// How long the operator may think.
-    pub ask_timeout: Duration,
     /// Hosts whose findings are only reported: `*.x` covers `x` and everything below.
     pub exempt_domains: HostList,
     /// Event streams.
@@ -141,28 +137,23 @@ pub struct Settings {
     pub max_intercepted_bytes: u64,
 }
 
-/// Bytes of an event when `max_event_bytes` is 0.
-const DEFAULT_EVENT_BYTES: usize = 65_536;
 /// Bytes of an image when `max_image_bytes` is 0.
 const DEFAULT_IMAGE_BYTES: usize = 5_242_880;
 
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         let scanning = &config.response_scanning;
-        let count =
-            |value: i64, default: usize| usize::try_from(value).ok().filter(|v| *v > 0).unwrap_or(default);
         let megabytes = u64::try_from(config.fetch_proxy.max_response_mb).unwrap_or(0);
         let suppressions = config.suppress.iter();
         Self {
             strictness: config.muselet.strictness,
             enabled: scanning.enabled,
             action: Action::parse(&scanning.action),
-            ask_timeout: Duration::from_secs(count(scanning.ask_timeout_seconds, 30) as u64),
             exempt_domains: HostList::new(&scanning.exempt_domains, Dialect::Domains),
             sse: SseSettings {
                 enabled: scanning.sse_streaming.enabled,
-                warn_only: scanning.sse_streaming.action == "warn",
-                max_event_bytes: count(scanning.sse_streaming.max_event_bytes, DEFAULT_EVENT_BYTES),
+                warn_only: scanning.sse_streaming.effective_action() == "warn",
+                max_event_bytes: scanning.sse_streaming.effective_max_event_bytes(),
             },
             suppress: Suppressions::new(
                 suppressions.map(|e| Suppression { rule: e.rule.clone(), path: e.path.clone() }).collect(),

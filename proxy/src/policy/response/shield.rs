@@ -130,25 +130,58 @@ fn remove(pattern: &Regex, body: &mut Cow<'_, [u8]>) -> usize {
 
 /// Replaces all matches and counts them.
 pub(super) fn replace(pattern: &Regex, body: &mut Cow<'_, [u8]>, with: &[u8]) -> usize {
-    let (mut out, mut copied, mut hits) = (Vec::new(), 0, 0);
-    for found in pattern.find_iter(body) {
-        out.extend_from_slice(&body[copied..found.start()]);
+    replace_each(pattern.find_iter(body).map(|found| found.range()).collect(), body, with)
+}
+
+fn replace_each(places: Vec<Range<usize>>, body: &mut Cow<'_, [u8]>, with: &[u8]) -> usize {
+    if places.is_empty() {
+        return 0;
+    }
+    let (mut out, mut copied) = (Vec::with_capacity(body.len()), 0);
+    for place in &places {
+        out.extend_from_slice(&body[copied..place.start]);
         out.extend_from_slice(with);
-        copied = found.end();
-        hits += 1;
+        copied = place.end;
     }
-    if hits > 0 {
-        out.extend_from_slice(&body[copied..]);
-        *body = Cow::Owned(out);
+    out.extend_from_slice(&body[copied..]);
+    *body = Cow::Owned(out);
+    places.len()
+}
+
+/// Patterns of which the first that matches at the first place counts, as if they were one pattern with alternatives.
+///
+/// They are not, because a search is quadratic there: while one alternative has begun and not ended, which hostile pages see to, each
+/// match of another is only certain at the end of the page.
+pub(super) struct Alternatives(Vec<Regex>);
+
+impl Alternatives {
+    pub(super) fn new(sources: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        Self(sources.into_iter().map(|source| pattern(source.as_ref())).collect())
     }
-    hits
+
+    /// Removes all matches and counts them.
+    pub(super) fn remove(&self, body: &mut Cow<'_, [u8]>) -> usize {
+        let search = |pattern: &Regex, from: usize| pattern.find_at(body, from).map(|found| found.range());
+        let mut next: Vec<_> = self.0.iter().map(|pattern| search(pattern, 0)).collect();
+        let mut places = Vec::new();
+        // Of those that begin at the same place `min_by_key` takes the first.
+        while let Some(place) = next.iter().flatten().min_by_key(|place| place.start).cloned() {
+            for (pattern, next) in self.0.iter().zip(&mut next) {
+                if next.as_ref().is_some_and(|next| next.start < place.end) {
+                    *next = search(pattern, place.end);
+                }
+            }
+            places.push(place);
+        }
+        replace_each(places, body, b"")
+    }
 }
 
 /// The patterns that the settings select.
 pub(super) struct Shield {
     extension: Vec<Regex>,
-    tracking: Option<Regex>,
-    traps: Vec<Regex>,
+    tracking: Option<Alternatives>,
+    traps: Vec<Alternatives>,
     svg: Option<svg::Patterns>,
     script: Option<String>,
 }
@@ -170,14 +203,15 @@ impl Shield {
             .into();
         }
         if settings.strip_tracking_pixels {
-            shield.tracking = Some(pattern(&tracking(&settings.tracking_domains)));
+            shield.tracking = Some(Alternatives::new(tracking(&settings.tracking_domains)));
         }
         if settings.strip_hidden_traps {
-            shield.traps.push(pattern(&format!(
-                r#"<(?:div|span|p)[^>]*style\s*=\s*["'][^"']*(?:display\s*:\s*none|font-size\s*:\s*0|visibility\s*:\s*hidden)[^"']*["'][^>]*>.*?</(?:div|span|p)\s*>|<[a-z][^>]*aria-hidden\s*=\s*["']true["'][^>]*>[^<]*{TRAP_WORDS}[^<]*</[^>]*>"#
-            )));
+            shield.traps.push(Alternatives::new([
+                r#"<(?:div|span|p)[^>]*style\s*=\s*["'][^"']*(?:display\s*:\s*none|font-size\s*:\s*0|visibility\s*:\s*hidden)[^"']*["'][^>]*>.*?</(?:div|span|p)\s*>"#.to_owned(),
+                format!(r#"<[a-z][^>]*aria-hidden\s*=\s*["']true["'][^>]*>[^<]*{TRAP_WORDS}[^<]*</[^>]*>"#),
+            ]));
             if !settings.minimal {
-                shield.traps.push(pattern(&format!("<!--.*?{TRAP_WORDS}.*?-->")));
+                shield.traps.push(Alternatives::new([format!("<!--.*?{TRAP_WORDS}.*?-->")]));
             }
         }
         shield.svg = Some(svg::Patterns::new());
@@ -214,16 +248,16 @@ impl Shield {
 
     fn probes_and_trackers(&self, text: &mut Cow<'_, [u8]>, report: &mut Report) {
         report.extension += self.extension.iter().map(|p| remove(p, text)).sum::<usize>();
-        report.tracking += self.tracking.iter().map(|p| remove(p, text)).sum::<usize>();
+        report.tracking += self.tracking.iter().map(|p| p.remove(text)).sum::<usize>();
     }
 
     fn traps(&self, text: &mut Cow<'_, [u8]>, report: &mut Report) {
-        report.trap += self.traps.iter().map(|p| remove(p, text)).sum::<usize>();
+        report.trap += self.traps.iter().map(|p| p.remove(text)).sum::<usize>();
     }
 }
 
 /// One-pixel images, beacons, prefetching, and the configured texts.
-fn tracking(domains: &[String]) -> String {
+fn tracking(domains: &[String]) -> Vec<String> {
     let one = |name: &str| format!(r#"{name}\s*=\s*["']?1"#);
     let pixel = |first: &str, second: &str| format!("<img[^>]*{}[^>]+{}[^>]*>", one(first), one(second));
     let mut parts = vec![
@@ -232,8 +266,11 @@ fn tracking(domains: &[String]) -> String {
         r"navigator\.sendBeacon\s*\(".to_owned(),
         r#"<link[^>]*rel\s*=\s*["']?prefetch[^>]*>"#.to_owned(),
     ];
-    parts.extend(domains.iter().filter(|d| !d.is_empty()).map(|d| regex::escape(d)));
-    parts.join("|")
+    let domains: Vec<_> = domains.iter().filter(|d| !d.is_empty()).map(|d| regex::escape(d)).collect();
+    if !domains.is_empty() {
+        parts.push(domains.join("|"));
+    }
+    parts
 }
 
 /// The nonce that a `Content-Security-Policy` header allows for scripts.

@@ -1,8 +1,8 @@
 //! The event-stream scanner: bytes in, whole judged events out. An event is held back until its blank line has come, is
 //! judged alone, and is then written anew; nothing of a bad one reaches the client. spec: response-scan §7
 //!
-//! Memory is bounded by `max_event_bytes` and one line: an event that is already too large is remembered only by its
-//! size, which gives the reference's verdict without its memory (O-19).
+//! Memory is bounded by `max_event_bytes`, a few lines and [`RELEASED`]: an event that is already too large is remembered only by
+//! its size, which gives the reference's verdict without its memory (O-19), and what is released goes out before more is read.
 
 mod parser;
 #[cfg(test)]
@@ -11,10 +11,17 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::{Buf, Bytes};
 use parser::{Event, Parsed, Parser};
 
 use super::ResponsePolicy;
 use super::inspect::{difference, names};
+
+/// Bytes of type, id and retry of an event (D-212). The id comes again with every later event, in the text that is scanned and in
+/// what the client gets: a long one would multiply the stream.
+const MAX_METADATA: usize = 4096;
+/// A step that has released so much takes no more.
+const RELEASED: usize = 64 * 1024;
 
 /// Something an event was found guilty of that does not end the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +78,12 @@ impl SseScanner {
         Self { parser, policy, target, exempt, ended: false }
     }
 
-    /// Takes the next bytes of the source. After a cut nothing more is released.
-    pub fn push(&mut self, bytes: &[u8]) -> Step {
+    /// Takes bytes of the source, until there are no more or [`RELEASED`] is reached. After a cut nothing more is released.
+    pub fn push(&mut self, source: &mut Bytes) -> Step {
         let mut step = Step::default();
-        let mut rest = bytes;
-        while !self.ended && !rest.is_empty() {
+        let bytes = source.clone();
+        let mut rest = &bytes[..];
+        while !self.ended && !rest.is_empty() && step.release.len() < RELEASED {
             match self.parser.feed(&mut rest) {
                 Parsed::More => {}
                 Parsed::Event(event) => self.deliver(event, &mut step),
@@ -85,6 +93,7 @@ impl SseScanner {
                 }
             }
         }
+        source.advance(if self.ended { bytes.len() } else { bytes.len() - rest.len() });
         step
     }
 
@@ -114,8 +123,8 @@ impl SseScanner {
     fn judge(&self, event: &Event, step: &mut Step) -> Judged {
         let settings = &self.policy.settings().sse;
         let size = event.data_size();
-        let unreadable = |step: &mut Step, reason: String| {
-            let finding = Reported { reason, difference: None };
+        let unreadable = |step: &mut Step, reason: String, difference| {
+            let finding = Reported { reason, difference };
             if settings.warn_only {
                 step.reported.push(finding);
                 Judged::Drop
@@ -127,16 +136,23 @@ impl SseScanner {
             let limit = settings.max_event_bytes;
             let reason =
                 format!("sse stream finding: sse event exceeds max_event_bytes (size={size}, limit={limit})");
-            return unreadable(step, reason);
+            return unreadable(step, reason, None);
+        }
+        let metadata = event.metadata_size();
+        if metadata > MAX_METADATA && self.policy.hardened() {
+            let reason = format!(
+                "sse stream finding: sse event has too long a type, id or retry (size={metadata}, limit={MAX_METADATA})"
+            );
+            return unreadable(step, reason, Some("D-212"));
         }
         // The reference does not look at the metadata of an event without text; it is scanned in hardened mode (D-204).
         let metadata_only = size == 0;
-        if metadata_only && !(self.policy.hardened() && event.has_metadata()) {
+        if metadata_only && !(self.policy.hardened() && metadata > 0) {
             return Judged::Send;
         }
         if event.data_is_broken() {
             let reason = format!("sse stream finding: sse event contains invalid UTF-8 (size={size})");
-            return unreadable(step, reason);
+            return unreadable(step, reason, None);
         }
         let text = event.scan_text();
         self.judge_text(&text, metadata_only.then_some("D-204"), step)

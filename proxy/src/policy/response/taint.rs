@@ -1,7 +1,6 @@
 //! What a response says about the trustworthiness of a session's sources. Only data: the session that keeps it and the
 //! requests that are judged by it live elsewhere. spec: response-scan §10
 
-use super::media;
 use crate::policy::host::HostList;
 
 /// How far a source can be trusted, from best to worst.
@@ -30,24 +29,14 @@ impl TaintLevel {
     }
 }
 
-/// One source to record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaintSource {
-    /// The level it has.
-    pub level: TaintLevel,
-    /// It carried an injection: the reason is `prompt_injection_pattern`.
-    pub prompt_hit: bool,
-    /// It was media of a level that counts.
-    pub media_seen: bool,
-}
-
-/// Classifies the source of a response of `/fetch` or forward. `host` is the final one, without port.
+/// The level of the source of a response of `/fetch` or forward. `host` is the final one, without port; `hostile`: it carried an
+/// injection.
 #[must_use]
-pub fn source_level(host: &str, allowlisted: &HostList, content_type: &str, prompt_hit: bool) -> TaintSource {
+pub fn source_level(host: &str, allowlisted: &HostList, hostile: bool) -> TaintLevel {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let loopback = bare.eq_ignore_ascii_case("localhost")
         || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
-    let level = if prompt_hit {
+    if hostile {
         TaintLevel::ExternalHostile
     } else if loopback {
         TaintLevel::Trusted
@@ -55,9 +44,7 @@ pub fn source_level(host: &str, allowlisted: &HostList, content_type: &str, prom
         TaintLevel::AllowlistedReference
     } else {
         TaintLevel::ExternalUntrusted
-    };
-    let is_media = media::kind(&media::canonical_type(content_type.into())).is_some();
-    TaintSource { level, prompt_hit, media_seen: is_media && level >= TaintLevel::AllowlistedReference }
+    }
 }
 
 #[cfg(test)]
@@ -65,20 +52,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_are_as_trustworthy_as_their_host_and_content() {
+    fn sources_are_as_trustworthy_as_their_host() {
         let allowlisted = HostList::new(&["*.docs.example"], crate::policy::host::Dialect::Domains);
         let table = [
-            ("127.0.0.1", "text/html", false, TaintLevel::Trusted, false),
-            ("[::1]", "image/png", false, TaintLevel::Trusted, false),
-            ("LOCALHOST", "", false, TaintLevel::Trusted, false),
-            ("docs.example", "image/png", false, TaintLevel::AllowlistedReference, true),
-            ("a.docs.example", "text/html", false, TaintLevel::AllowlistedReference, false),
-            ("evil.example", "audio/mpeg", false, TaintLevel::ExternalUntrusted, true),
-            ("127.0.0.1", "text/html", true, TaintLevel::ExternalHostile, false),
+            ("127.0.0.1", false, TaintLevel::Trusted),
+            ("[::1]", false, TaintLevel::Trusted),
+            ("LOCALHOST", false, TaintLevel::Trusted),
+            ("docs.example", false, TaintLevel::AllowlistedReference),
+            ("a.docs.example", false, TaintLevel::AllowlistedReference),
+            ("evil.example", false, TaintLevel::ExternalUntrusted),
+            ("127.0.0.1", true, TaintLevel::ExternalHostile),
         ];
-        for (host, content_type, hit, level, media_seen) in table {
-            let got = source_level(host, &allowlisted, content_type, hit);
-            assert_eq!((got.level, got.media_seen), (level, media_seen), "{host} {content_type} {hit}");
+        for (host, hostile, level) in table {
+            assert_eq!(source_level(host, &allowlisted, hostile), level, "{host} {hostile}");
         }
     }
 }

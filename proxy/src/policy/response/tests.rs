@@ -82,7 +82,6 @@ impl Ask {
             target: "https://a.example/x",
             headers: &self.headers,
             escalation: self.escalation,
-            budget: None,
         };
         let planned = policy.plan(&head);
         let mut notes = planned.notes;
@@ -294,7 +293,6 @@ fn hardened_mode_drops_the_validators_of_a_replaced_body() {
             target: "https://a.example/x",
             headers: &headers,
             escalation: Escalation::default(),
-            budget: None,
         };
         let Plan::Buffer(buffering) = policy.plan(&head).plan else { panic!("not buffered") };
         let judgement = policy.judge(&head, &buffering, Bytes::from_static(IGN));
@@ -344,15 +342,14 @@ fn fetch(settings: Settings, content_type: &str, body: &[u8], extraction: Extrac
         target: "https://a.example/x",
         headers: &headers,
         escalation: Escalation::default(),
-        budget: None,
     };
     match policy(settings).judge_fetch(&head, Bytes::copy_from_slice(body), |_| extraction).outcome {
         FetchOutcome::Deliver { content, .. } => format!("200 {content}"),
         FetchOutcome::Refuse(refusal) => format!("{} {}", refusal.status, refusal.reason),
-        FetchOutcome::Ask(question) => match question.resolve(Answer::Refuse) {
-            Ok((content, _)) => format!("200 {content}"),
-            Err(refusal) => format!("{} {}", refusal.status, refusal.reason),
-        },
+        FetchOutcome::Ask(question) => {
+            let refusal = question.unanswered();
+            format!("{} {}", refusal.status, refusal.reason)
+        }
     }
 }
 
@@ -400,6 +397,27 @@ fn fetched_pages_are_judged_by_what_is_hidden_and_by_what_is_returned() {
 }
 
 #[test]
+fn hardened_mode_judges_the_title_of_a_fetched_page() {
+    let text = |title: &str| {
+        let title = String::from_utf8_lossy(title.as_bytes()).into_owned();
+        Extraction::Text { title, content: "A harmless article.".into() }
+    };
+    let got = |strictness, action, title: &str| {
+        let mut settings = settings(strictness);
+        settings.action = action;
+        fetch(settings, "text/html", b"<p>A harmless article.</p>", text(title))
+    };
+    let hostile = String::from_utf8_lossy(IGN);
+    let (passes, refused) =
+        ("200 A harmless article.", "403 response contains prompt injection: Prompt Injection");
+    assert_eq!(got(Strictness::Reference, Action::Block, &hostile), passes);
+    assert_eq!(got(Strictness::Hardened, Action::Block, &hostile), refused);
+    assert_eq!(got(Strictness::Hardened, Action::Strip, &hostile), passes);
+    assert_eq!(got(Strictness::Hardened, Action::Warn, &hostile), passes);
+    assert_eq!(got(Strictness::Hardened, Action::Block, "An article"), passes);
+}
+
+#[test]
 fn websocket_messages_are_judged_without_suppression() {
     let headers = HeaderMap::new();
     let head = Head {
@@ -408,7 +426,6 @@ fn websocket_messages_are_judged_without_suppression() {
         target: "wss://a.example/x",
         headers: &headers,
         escalation: Escalation::default(),
-        budget: None,
     };
     let text = String::from_utf8_lossy(IGN);
     for (action, want) in [

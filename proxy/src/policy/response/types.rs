@@ -67,8 +67,6 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// The session's level.
     pub escalation: Escalation,
-    /// What is left of the agent's byte budget, if there is one (fetch and forward).
-    pub budget: Option<u64>,
 }
 
 /// How to treat the body, decided on the head alone.

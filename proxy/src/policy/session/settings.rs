@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Tier;
 use super::level::{Action, Level};
 use super::taint::TaintSettings;
+use crate::config::grammar::seconds;
 use crate::config::{Config, EscalationActions};
 
 /// What one level does.
@@ -58,8 +59,7 @@ impl Settings {
         let profiling = &config.session_profiling;
         let adaptive = &config.adaptive_enforcement;
         let airlock = &config.airlock;
-        let minutes = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0).saturating_mul(60));
-        let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
+        let minutes = |n: i64| seconds(n.saturating_mul(60));
         let timer = |time: Duration| (!time.is_zero()).then_some(time);
         let drain = [
             timer(minutes(airlock.timers.drain_minutes)),

@@ -95,7 +95,7 @@ impl TaintSettings {
         TaintSettings {
             enabled: config.enabled,
             strict: config.policy == "strict",
-            recent: usize::try_from(config.recent_sources).ok().filter(|n| *n > 0).unwrap_or(10),
+            recent: config.effective_recent_sources(),
             allowlisted: HostList::new(&config.allowlisted_domains, Dialect::Domains),
             protected: config.protected_paths.iter().map(|glob| Glob::new(glob)).collect(),
             elevated: config.elevated_paths.iter().map(|glob| Glob::new(glob)).collect(),
@@ -104,7 +104,7 @@ impl TaintSettings {
     }
 
     fn level_of(&self, observation: &Observation<'_>) -> TaintLevel {
-        source_level(observation.host, &self.allowlisted, "", observation.hostile).level
+        source_level(observation.host, &self.allowlisted, observation.hostile)
     }
 
     fn sensitivity(&self, path: &str) -> &'static str {

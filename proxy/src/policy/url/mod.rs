@@ -177,8 +177,8 @@ impl Pipeline {
 
     /// The first half of a scan: everything up to name resolution, and all of it when no name has to be resolved.
     ///
-    /// The caller answers [`UrlVerdict::context_unavailable`] itself when the request is already cancelled, and
-    /// [`UrlVerdict::context_cancelled`] instead of an allow when it is cancelled by the time the scan ends.
+    /// The caller answers [`UrlVerdict::context_cancelled`] instead of an allow when the request is cancelled by the time the scan
+    /// ends.
     #[must_use]
     pub fn begin<'u>(&self, url: &'u [u8], now: Instant) -> Outcome<'u> {
         if let Some((pending, needs_lookup)) = self.passed.as_ref().and_then(|passed| passed.recall(url)) {

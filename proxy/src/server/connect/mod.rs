@@ -23,6 +23,7 @@ use super::shared::Shared;
 use super::wire::{Head, Request, Takeover};
 use super::{report, scrub};
 use crate::Strictness;
+use crate::config::grammar::seconds;
 use crate::events::{Event, SniCategory};
 use crate::policy::headers::HeaderFinding;
 use crate::policy::session::Tier;
@@ -106,8 +107,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, client_ip: &Arc<str>, request: R
         }
     }
     // C15: dial.
-    let limit = u64::try_from(exchange.policy.config.forward_proxy.max_tunnel_seconds).unwrap_or(0);
-    let deadline = Instant::from_std(exchange.began) + Duration::from_secs(limit);
+    let limit = seconds(exchange.policy.config.forward_proxy.max_tunnel_seconds);
+    let deadline = Instant::from_std(exchange.began) + limit;
     let upstream = match dial(&exchange, &target, deadline).await {
         Ok(stream) => stream,
         Err((answer, error)) => {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::splice::Pipe;
 use crate::Strictness;
+use crate::config::grammar::seconds;
 use crate::events::Event;
 use crate::server::exchange::Exchange;
 use crate::server::identity::DEFAULT_PROFILE;
@@ -63,8 +64,7 @@ pub(super) async fn run(
     deadline: Instant,
 ) {
     let metrics = exchange.shared.events.metrics();
-    let idle = u64::try_from(exchange.policy.config.forward_proxy.idle_timeout_seconds).unwrap_or(0);
-    let idle = Duration::from_secs(idle);
+    let idle = seconds(exchange.policy.config.forward_proxy.idle_timeout_seconds);
     let early_sent =
         early.is_empty() || matches!(timeout_at(deadline, upstream.write_all(early)).await, Ok(Ok(())));
     metrics.tunnel_opened();

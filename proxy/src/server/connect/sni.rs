@@ -82,6 +82,8 @@ pub fn need(seen: &[u8], join_records: bool) -> Need {
     }
     let mut end = 0;
     let mut payload = 0;
+    // The hello's kind and length, whatever records they are in.
+    let mut begin = [0; 4];
     loop {
         let Some(header) = seen.get(end..end + RECORD_HEADER) else {
             return Need::Bytes((end + RECORD_HEADER).min(MAX_HELLO));
@@ -97,9 +99,11 @@ pub fn need(seen: &[u8], join_records: bool) -> Need {
         if seen.len() < record_end {
             return Need::Bytes(record_end);
         }
+        let rest = &mut begin[payload.min(4)..];
+        let known = len.min(rest.len());
+        rest[..known].copy_from_slice(&seen[record_end - len..][..known]);
         payload += len;
-        let hello = join(&seen[..record_end]);
-        let complete = hello.get(1..4).is_some_and(|n| payload >= 4 + be24(n));
+        let complete = payload >= 4 + be24(&begin[1..]);
         if complete || !join_records || len == 0 {
             return Need::Nothing;
         }
@@ -302,5 +306,9 @@ mod tests {
         assert_eq!(classify(&split, "evil.test", true), Category::Match);
         assert_eq!(need(&split[..15], true), Need::Bytes(20));
         assert_eq!(need(&split, true), Need::Nothing);
+        let bytes: Vec<u8> = payload.iter().flat_map(|byte| record(&[*byte])).collect();
+        assert_eq!(need(&bytes, true), Need::Nothing);
+        assert_eq!(need(&bytes[..bytes.len() - 1], true), Need::Bytes(bytes.len()));
+        assert_eq!(classify(&bytes, "evil.test", true), Category::Match);
     }
 }

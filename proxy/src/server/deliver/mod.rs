@@ -28,6 +28,7 @@ use super::report;
 use super::room::{Lease, NoRoom, Room};
 use super::scrub;
 use super::wire::KeepLength;
+use crate::Strictness;
 use crate::events::Event;
 use crate::policy::response::{
     self as policy, Buffering, Head, HeaderEdits, Judgement, Outcome, Over, Plan, Refusal, RefusalLog,
@@ -85,7 +86,6 @@ impl Delivery<'_> {
             target: &self.exchange.url,
             headers,
             escalation: self.exchange.escalation(),
-            budget: None,
         }
     }
 
@@ -170,9 +170,7 @@ impl Delivery<'_> {
             let (transport, headers) = (self.transport, headers.clone());
             let escalation = self.exchange.escalation();
             let judge = move || {
-                let budget = None;
-                let head =
-                    Head { transport, host: &host, target: &target, headers: &headers, escalation, budget };
+                let head = Head { transport, host: &host, target: &target, headers: &headers, escalation };
                 policy.judge(&head, &buffering, body)
             };
             self.offload.run(length, judge).await
@@ -188,7 +186,11 @@ impl Delivery<'_> {
             Outcome::Deliver { body, edits } => {
                 apply(&mut headers, edits, body.len());
                 let sent = body.len() as u64;
-                let keep = self.transport == Transport::Connect && headers.contains_key(CONTENT_LENGTH);
+                // The reference drops the length of an answer to HEAD, which is all that the client asks for (D-529).
+                let of_head = self.exchange.shared.fixed.strictness == Strictness::Hardened
+                    && &*self.exchange.method == "HEAD";
+                let keep =
+                    (self.transport == Transport::Connect || of_head) && headers.contains_key(CONTENT_LENGTH);
                 let body = kept.tie(body).into();
                 let mut delivered =
                     self.deliver(status, headers, body, Kind::Whole { received, delivered: sent });

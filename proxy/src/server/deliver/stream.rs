@@ -29,6 +29,8 @@ pub(super) struct Hooks {
 pub(super) struct Scanned<B> {
     scanner: Box<SseScanner>,
     source: B,
+    /// What has come and is not scanned yet.
+    unread: Bytes,
     exchange: Exchange,
     transport: Transport,
     counted_for: String,
@@ -57,6 +59,7 @@ where
         Self {
             scanner,
             source,
+            unread: Bytes::new(),
             exchange,
             transport,
             counted_for: hooks.counted_for,
@@ -178,19 +181,26 @@ where
                 let abort = || Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the stream was cut"));
                 return Poll::Ready(this.aborts.then(abort));
             }
-            let step = match ready!(Pin::new(&mut this.source).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => this.scanner.push(&data),
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => {
-                    let reason = format!("sse stream read: {error}");
-                    Step { cut: Some(Cut { reason, finding: false, difference: None }), ..Step::default() }
+            let step = if this.unread.is_empty() {
+                match ready!(Pin::new(&mut this.source).poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        this.unread = frame.into_data().unwrap_or_default();
+                        continue;
+                    }
+                    Some(Err(error)) => {
+                        let reason = format!("sse stream read: {error}");
+                        Step {
+                            cut: Some(Cut { reason, finding: false, difference: None }),
+                            ..Step::default()
+                        }
+                    }
+                    None => {
+                        this.ended = true;
+                        this.scanner.finish()
+                    }
                 }
-                None => {
-                    this.ended = true;
-                    this.scanner.finish()
-                }
+            } else {
+                this.scanner.push(&mut this.unread)
             };
             let released = this.take(step);
             // A cut takes it away.

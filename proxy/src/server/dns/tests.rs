@@ -14,12 +14,12 @@ fn question(name: &str) -> Vec<u8> {
 #[test]
 fn a_question_is_refused_with_its_id_and_name() {
     let asked = question("secret.evil.example.");
-    let (answer, questions) = refuse(&asked).unwrap();
+    let (answer, question) = refuse(&asked).unwrap();
     let answer = Message::from_vec(&answer).unwrap();
     assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
     assert_eq!(answer.metadata.id.to_be_bytes(), asked[..2]);
     assert!(answer.answers.is_empty() && answer.metadata.recursion_desired);
-    assert_eq!(questions[0].name().to_ascii(), "secret.evil.example.");
+    assert_eq!(question.unwrap().name().to_ascii(), "secret.evil.example.");
 }
 
 #[test]
@@ -35,9 +35,9 @@ fn an_answer_and_rubbish_are_not_answered() {
 fn what_cannot_be_read_is_refused_without_a_name() {
     let mut cut = question("a.example.");
     cut.truncate(16);
-    let (answer, questions) = refuse(&cut).unwrap();
+    let (answer, asked) = refuse(&cut).unwrap();
     assert_eq!(Message::from_vec(&answer).unwrap().metadata.response_code, ResponseCode::Refused);
-    assert!(questions.is_empty());
+    assert!(asked.is_none());
     // A compression pointer to itself.
     let mut looped = question("a.example.");
     looped.truncate(12);

@@ -24,9 +24,7 @@ use crate::Strictness;
 use crate::events::Event;
 use crate::policy::cross_request::Payload;
 use crate::policy::headers::HeaderFinding;
-use crate::policy::response::{
-    Answer as Choice, Escalation, FetchOutcome, Head, Over, Plan, Question, Refusal, RefusalLog, Transport,
-};
+use crate::policy::response::{Escalation, FetchOutcome, Head, Over, Plan, Refusal, RefusalLog, Transport};
 use crate::policy::session::Tier;
 use crate::policy::url::{GoUrl, parse};
 use crate::policy::verdict::{Label, UrlVerdict};
@@ -287,9 +285,8 @@ impl Fetch {
                 policy.judge_fetch(&about(&headers, &host, &url, escalation), bytes, extract)
             }
         };
-        // Taking a page apart is never cheap.
-        let cost = bytes.len().max(16 * 1024);
-        let judgement = exchange.shared.offload.run(cost, judge).await.map_err(|_| self.aborted())?;
+        // What taking a page apart costs is not told by its length.
+        let judgement = exchange.shared.offload.run_apart(judge).await.map_err(|_| self.aborted())?;
         deliver::record_notes(exchange, Transport::Fetch, &final_host, &judgement.notes);
         if judgement.finding {
             exchange.findings.mark();
@@ -301,11 +298,15 @@ impl Fetch {
             exchange.signal(deliver::session_signal(score));
         }
         observe();
-        let received = bytes.len();
         let (content, title, size) = match judgement.outcome {
             FetchOutcome::Deliver { content, title, size } => (content, title.unwrap_or_default(), size),
             FetchOutcome::Refuse(refusal) => return Err(self.refuse(&refusal, "")),
-            FetchOutcome::Ask(question) => (self.ask(question, &final_host)?, String::new(), received),
+            // A proxy without a terminal has nobody to ask, and nobody's answer is no. (spec: response-scan §6.10)
+            FetchOutcome::Ask(question) => {
+                let asks = exchange.shared.fixed.asks;
+                let refusal = if asks { question.unanswered() } else { question.no_approver() };
+                return Err(self.refuse(&refusal, ""));
+            }
         };
         deliver::account(exchange, &self.host, size as u64);
         exchange.count_allowed();
@@ -330,20 +331,6 @@ impl Fetch {
                 ..self.reply()
             },
         ))
-    }
-
-    /// `action: ask`. A proxy without a terminal has nobody to ask, and nobody's answer is no. (spec: response-scan §6.10)
-    fn ask(&self, question: Question, final_host: &str) -> Result<String, Answer> {
-        if !self.exchange.shared.fixed.asks {
-            return Err(self.refuse(&question.no_approver(), ""));
-        }
-        match question.resolve(Choice::Refuse) {
-            Ok((content, note)) => {
-                deliver::record_notes(&self.exchange, Transport::Fetch, final_host, &[note]);
-                Ok(content)
-            }
-            Err(refusal) => Err(self.refuse(&refusal, "")),
-        }
     }
 
     fn refuse(&self, refusal: &Refusal, error: &str) -> Answer {
@@ -375,5 +362,5 @@ impl Fetch {
 }
 
 fn about<'h>(headers: &'h HeaderMap, host: &'h str, target: &'h str, escalation: Escalation) -> Head<'h> {
-    Head { transport: Transport::Fetch, host, target, headers, escalation, budget: None }
+    Head { transport: Transport::Fetch, host, target, headers, escalation }
 }

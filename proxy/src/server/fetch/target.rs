@@ -2,8 +2,9 @@
 
 use crate::policy::url::parse::{Part, decode, query_pairs};
 
-/// Decodings of the display form.
+/// Decodings of the display form, and bytes that they go through in all.
 const MAX_ROUNDS: usize = 500;
+const MAX_WORK: usize = 4 << 20;
 
 /// The target of a request with this raw query, control characters removed; `None` when there is none.
 ///
@@ -25,10 +26,10 @@ pub(in crate::server) fn extract(raw_query: &[u8]) -> Option<Vec<u8>> {
     (!target.is_empty()).then_some(target)
 }
 
-/// The form that answers and logs show: decoded until nothing changes.
+/// The form that answers and logs show: decoded until nothing changes, or not to the end if that costs too much.
 pub(in crate::server) fn display(target: &[u8]) -> String {
     let mut shown = target.to_vec();
-    for _ in 0..MAX_ROUNDS {
+    for _ in 0..MAX_ROUNDS.min(MAX_WORK / target.len().max(1)) {
         match decode(&shown, Part::Query) {
             Ok(decoded) if *decoded != *shown => shown = decoded.into_owned(),
             _ => break,
@@ -65,5 +66,7 @@ mod tests {
     fn the_display_form_is_decoded_to_the_end() {
         assert_eq!(display(b"http://h/a%2520b+c"), "http://h/a b c");
         assert_eq!(display(b"http://h/%zz%20"), "http://h/%zz%20");
+        let nested = "%25".repeat(1 << 20);
+        assert_eq!(display(nested.as_bytes()).len(), 1 << 20);
     }
 }

@@ -177,7 +177,6 @@ impl Messages {
             target: &self.exchange.url,
             headers: &self.headers,
             escalation: self.exchange.escalation(),
-            budget: None,
         }
     }
 
@@ -282,7 +281,6 @@ impl Messages {
                     target: &target,
                     headers: &headers,
                     escalation,
-                    budget: None,
                 };
                 policy.judge(&head, &buffering, payload)
             };

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, DATE, Entry, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -76,11 +76,26 @@ fn memory(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum()
 }
 
+/// A length that is there more than once, in several lines or in one.
+fn one_length<'h>(lines: impl Iterator<Item = &'h HeaderValue>) -> Option<HeaderValue> {
+    let mut lengths =
+        lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    let first = lengths.next()?;
+    let number: u64 = std::str::from_utf8(first).ok()?.parse().ok()?;
+    lengths.all(|length| length == first).then(|| number.into())
+}
+
 /// What the server layer adds, and what HTTP/2 does not carry.
 fn finish(answer: Answer) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     for name in [http::header::CONNECTION, TRANSFER_ENCODING, HeaderName::from_static("keep-alive")] {
         parts.headers.remove(name);
+    }
+    // Origins may say it twice, and clients of HTTP/2 take no answer that does.
+    if let Entry::Occupied(mut lengths) = parts.headers.entry(CONTENT_LENGTH)
+        && let Some(length) = one_length(lengths.iter())
+    {
+        lengths.insert(length);
     }
     if !parts.headers.contains_key(DATE) {
         parts.headers.insert(DATE, wire::now());

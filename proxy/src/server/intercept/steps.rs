@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
-use muselet_rules::dlp::Match;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::grpc::Caller;
@@ -318,7 +317,7 @@ impl<'t> Case<'t> {
             Inspected::Refused(finding) => self.body_finding(&finding)?,
             Inspected::NoRoom(why) => return Err(report::no_room(&self.exchange, why)),
             Inspected::Buffered { body, trailers, verdict } => {
-                self.report_warnings(&verdict.warnings);
+                report::warnings(&self.exchange, &verdict.warnings, "intercept");
                 if let Some(finding) = &verdict.finding {
                     self.body_finding(finding)?;
                 }
@@ -383,7 +382,7 @@ impl<'t> Case<'t> {
 
     fn header_verdict(&self, verdict: &HeaderVerdict) -> Result<(), Answer> {
         const SCANNER: &str = "header_dlp";
-        self.report_warnings(&verdict.warnings);
+        report::warnings(&self.exchange, &verdict.warnings, "intercept");
         let Some(finding) = &verdict.finding else { return Ok(()) };
         let exchange = &self.exchange;
         exchange.findings.mark();
@@ -396,20 +395,6 @@ impl<'t> Case<'t> {
         exchange.record(&Event::Blocked { ctx, scanner: SCANNER, reason });
         exchange.shared.events.metrics().tls_request_blocked(SCANNER);
         Err(answer::text(StatusCode::FORBIDDEN, &format!("blocked: {reason}")))
-    }
-
-    /// One event and one count for each warn-mode match.
-    fn report_warnings(&self, warnings: &[Match]) {
-        let exchange = &self.exchange;
-        for hit in warnings {
-            exchange.shared.events.metrics().dlp_warn(&hit.name, "intercept");
-            exchange.record(&Event::DlpWarn {
-                ctx: exchange.context(),
-                pattern: &hit.name,
-                severity: &hit.severity,
-                transport: "intercept",
-            });
-        }
     }
 
     /// Step 11: what this request completes together with earlier ones. A body that was not judged is read as far as it counts.

@@ -23,6 +23,7 @@ use crate::policy::headers::{HeaderFinding, HeaderVerdict, canonical};
 use crate::server::answer::{self, Answer};
 use crate::server::exchange::Exchange;
 use crate::server::wire::Takeover;
+use crate::server::wire::head::has_token;
 use crate::server::{deliver, ws};
 use crate::upstream::pool::IncomingBody;
 
@@ -43,8 +44,8 @@ pub(super) struct Upgrade {
 pub(super) fn wanted(case: &Case<'_>, can_take_over: bool) -> Option<Upgrade> {
     let headers = &case.headers;
     let asks = case.method == Method::GET
-        && has_token(headers, &CONNECTION, b"upgrade")
-        && has_token(headers, &UPGRADE, b"websocket");
+        && has_token(headers, CONNECTION, b"upgrade")
+        && has_token(headers, UPGRADE, b"websocket");
     if !asks || !case.hardened() {
         return None;
     }
@@ -55,14 +56,6 @@ pub(super) fn wanted(case: &Case<'_>, can_take_over: bool) -> Option<Upgrade> {
     }
     let asked = headers.get(SEC_WEBSOCKET_KEY).filter(|_| can_take_over)?;
     Some(Upgrade { asked: asked.clone(), key: generate_key() })
-}
-
-fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &[u8]) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
 }
 
 impl Upgrade {

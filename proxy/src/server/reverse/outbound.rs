@@ -7,6 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValu
 use crate::policy::url::GoUrl;
 use crate::server::scrub;
 use crate::server::wire::Head;
+use crate::server::wire::head::has_token;
 use crate::upstream::http::{announce_trailers, host_value, wire_target};
 use crate::upstream::pool::{Outgoing, OutgoingBody};
 
@@ -15,15 +16,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// The protocol that a request asks to switch to.
 pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    has_token(headers, &CONNECTION, "upgrade").then(|| headers.get(UPGRADE).cloned()).flatten()
-}
-
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    has_token(headers, CONNECTION, b"upgrade").then(|| headers.get(UPGRADE).cloned()).flatten()
 }
 
 /// The origin's URL with the request's path below its own, and both queries.
@@ -57,7 +50,7 @@ fn join(base: &[u8], path: &[u8]) -> Vec<u8> {
 pub(super) fn build(head: Head, url: &GoUrl<'static>, client_ip: &str, body: OutgoingBody) -> Outgoing {
     let Head { method, mut headers, .. } = head;
     let upgrade = upgrade_of(&headers);
-    let takes_trailers = has_token(&headers, &TE, "trailers");
+    let takes_trailers = has_token(&headers, TE, b"trailers");
     scrub::strip_hop_by_hop(&mut headers);
     headers.remove(PROXY_CONNECTION);
     headers.remove(CONTENT_LENGTH);

@@ -39,15 +39,19 @@ pub(super) async fn serve(
         }
         return unavailable(&exchange, "the origin switched protocols, which cannot be scanned");
     }
+    let Ok(permit) = std::sync::Arc::clone(&exchange.shared.tunnels).try_acquire_owned() else {
+        return unavailable(&exchange, "too many active tunnels");
+    };
     let upgraded = hyper::upgrade::on(&mut response);
     let mut answer = answer::empty(response.status());
     *answer.headers_mut() = std::mem::take(response.headers_mut());
     let shared = std::sync::Arc::clone(&exchange.shared);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
+        let _permit = permit;
+        let both = async { tokio::join!(upgraded, takeover.complete::<TcpStream>()) };
         // Both sides fail only when their connection is gone.
-        let (Ok(upgraded), Ok((mut client, early))) =
-            tokio::join!(upgraded, takeover.complete::<TcpStream>())
+        let Ok((Ok(upgraded), Ok((mut client, early)))) = tokio::time::timeout_at(deadline, both).await
         else {
             return;
         };

@@ -85,11 +85,11 @@ impl Input {
             Input::Dlp(text) => {
                 let policy = Arc::clone(policy);
                 let scan = move || secrets(&policy.dlp, text.as_bytes(), evidence);
-                shared.offload.run(0x1_0000, scan).await.ok()
+                shared.offload.run_apart(scan).await.ok()
             }
             Input::Injection(text) => {
                 let policy = Arc::clone(policy);
-                shared.offload.run(0x1_0000, move || injections(&policy, text.as_bytes())).await.ok()
+                shared.offload.run_apart(move || injections(&policy, text.as_bytes())).await.ok()
             }
             Input::ToolCall(text) => {
                 if !policy.config.mcp_input_scanning.enabled {
@@ -101,7 +101,7 @@ impl Input {
                     findings.extend(injections(&policy, text.as_bytes()));
                     findings
                 };
-                shared.offload.run(0x1_0000, scan).await.ok()
+                shared.offload.run_apart(scan).await.ok()
             }
         }
     }

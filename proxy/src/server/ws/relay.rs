@@ -22,6 +22,7 @@ use super::origin::Io;
 use super::scans::Refusal;
 use super::{CLOSE_TIMEOUT, code, context};
 use crate::Strictness;
+use crate::config::grammar::seconds;
 use crate::events::{Direction, Event};
 use crate::server::exchange::Exchange;
 
@@ -107,7 +108,6 @@ impl Relay {
     /// Begins now and ends at `deadline`, where there is one, if its own life is longer.
     pub fn new(exchange: Exchange, host: String, deadline: Option<Instant>) -> Self {
         let section = &exchange.policy.config.websocket_proxy;
-        let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         let began = Instant::now();
         let life = began + seconds(section.max_connection_seconds);
         Self {

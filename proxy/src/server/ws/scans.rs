@@ -247,7 +247,6 @@ impl Scans<'_> {
                     target: &target,
                     headers: &headers,
                     escalation,
-                    budget: None,
                 };
                 let mut notes = Vec::new();
                 let verdict = policy.judge_message(&head, &String::from_utf8_lossy(&text), &mut notes);

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -23,6 +23,12 @@ const USUAL_READ: usize = 4096;
 /// Most that is read before the head of a response is whole, bytes, interim ones before it among them: what is longer than one
 /// head may be ends the exchange.
 const MOST_READ: usize = MAX_HEAD + 4 * READ_AHEAD;
+/// Most that all exchanges of the process remember together, bytes, without those that remember less than [`READ_AHEAD`]. hyper holds
+/// as much again.
+const MOST_REMEMBERED: usize = 16 * MAX_HEAD;
+
+/// How much that is.
+static REMEMBERED: AtomicUsize = AtomicUsize::new(0);
 
 /// Hears that the work can go on, and passes it on to the task that drove it last.
 #[derive(Debug, Default)]
@@ -72,6 +78,8 @@ pub(super) struct Socket {
 #[derive(Debug, Default)]
 struct Record {
     read: Vec<u8>,
+    /// What of it is in [`REMEMBERED`].
+    counted: usize,
     /// Once hyper has no use for it any more.
     transport: Option<Transport>,
     /// Of the request that is written next.
@@ -111,6 +119,13 @@ impl Socket {
             return Err(io::Error::other("too many 1xx informational responses"));
         }
         record.read.extend_from_slice(read);
+        if record.read.len() > READ_AHEAD {
+            let more = record.read.len() - record.counted;
+            record.counted += more;
+            if REMEMBERED.fetch_add(more, Ordering::Relaxed) + more > MOST_REMEMBERED {
+                return Err(io::Error::other("too many long response heads at a time"));
+            }
+        }
         Ok(())
     }
 
@@ -140,6 +155,7 @@ impl Drop for Recording {
     fn drop(&mut self) {
         self.0.records.store(false, Ordering::Release);
         let mut record = self.0.lock();
+        REMEMBERED.fetch_sub(std::mem::take(&mut record.counted), Ordering::Relaxed);
         record.read.clear();
         record.read.shrink_to(USUAL_READ);
         record.transport = None;

@@ -16,8 +16,8 @@ pub(in super::super) struct Survey<'t> {
     pub(super) runs: Buffer<u64>,
     /// Where two neighbouring blocks hold as many decimal digits as a card number and a group behind it.
     pub(in super::super) cards: Range<usize>,
-    /// Two neighbouring blocks hold as many decimal digits as such groups and numbers.
-    decimals: bool,
+    /// Somewhere there are as many decimal digits in a row as character codes whose separators are gone.
+    long_number: bool,
     /// Blocks that, with the one before, may hold groups of hex digits that stand for text, counted from one.
     groups: Buffer<u64>,
     /// The same of numbers that may stand for characters.
@@ -31,7 +31,7 @@ struct Sweep<'m> {
     runs: &'m mut [u64],
     blocks: usize,
     cards: Range<usize>,
-    decimals: bool,
+    long_number: bool,
     groups: Buffer<u64>,
     codes: Buffer<u64>,
     /// Decimal digits of the last block.
@@ -46,7 +46,6 @@ impl Runs for Sweep<'_> {
         // With all their separators they are shorter than a block.
         let count = decimals.count_ones() + self.before.count_ones();
         if count >= MIN_GROUPS {
-            self.decimals = true;
             if count >= MIN_CARD {
                 if self.cards.start == self.cards.end {
                     self.cards.start = (self.blocks * 64).saturating_sub(128);
@@ -62,6 +61,7 @@ impl Runs for Sweep<'_> {
             if are_codes(decimals, others) {
                 self.codes.push(self.blocks as u64);
             }
+            self.long_number |= count >= MIN_NUMBER && is_long_number(decimals);
         }
         self.before = decimals;
     }
@@ -72,15 +72,14 @@ impl<'t> Survey<'t> {
         let mut runs = Buffer::new();
         runs.resize(text.len() / 64 + 1, 0);
         let (cards, groups, codes) = (0..0, Buffer::empty(), Buffer::empty());
-        let sweep = Sweep { runs: &mut runs, blocks: 0, cards, decimals: false, groups, codes, before: 0 };
-        let Sweep { cards, decimals, groups, codes, .. } = simd::runs(text, sweep);
-        Survey { text, runs, cards, decimals, groups, codes, silent: RefCell::default() }
+        let sweep = Sweep { runs: &mut runs, blocks: 0, cards, long_number: false, groups, codes, before: 0 };
+        let Sweep { cards, long_number, groups, codes, .. } = simd::runs(text, sweep);
+        Survey { text, runs, cards, long_number, groups, codes, silent: RefCell::default() }
     }
 
-    /// Whether there are enough decimal digits beside each other for such groups, or for numbers that may stand for characters,
-    /// whatever is between them.
-    pub(in super::super) fn holds_decimals(&self) -> bool {
-        self.decimals
+    /// Whether there may be rows of numbers that stand for characters, or such with nothing between them.
+    pub(in super::super) fn may_hold_codes_in_lines(&self) -> bool {
+        self.long_number || self.holds_codes()
     }
 
     /// Whether there may be groups of hex digits that stand for text.
@@ -169,6 +168,18 @@ fn rows_of_groups(firsts: u128, twos: u128, fours: u128, eights: u128) -> bool {
         || (3..=8).any(|distance| in_row(firsts, distance, 3))
         || (5..=10).any(|distance| in_row(firsts & twos, distance, 2))
         || (9..=14).any(|distance| in_row(firsts & fours, distance, 1))
+}
+
+/// Decimal digits of a dozen character codes.
+const MIN_NUMBER: u32 = 24;
+
+/// Whether there are so many in a row.
+#[inline(always)]
+fn is_long_number(decimals: u128) -> bool {
+    let twos = decimals & decimals >> 1;
+    let fours = twos & twos >> 2;
+    let eights = fours & fours >> 4;
+    eights & eights >> 8 & eights >> 16 != 0
 }
 
 /// Whether there are numbers of two and three digits: as many as there are in two blocks at least where twelve character codes stand
@@ -268,11 +279,14 @@ pub(in super::super) fn runs_at_line_ends(
     masks.iter_mut().zip(overview.others()).for_each(|(mask, other)| *mask |= other);
     let mut block = Block::default();
     let is_other = runs::each_in(&masks, MIN_FOLDED_RUN, |start, end| {
-        if !block.continues(text, start, end) {
+        let ends_line = text.get(end).is_some_and(|&b| parts_lines(b));
+        if (ends_line || block.lines > 0) && !block.continues(text, start, end) {
             block.end(text, |run| {
                 search.run(run, Silent::default(), 0, &mut found);
             });
-            block.begin(text, start, end);
+            if ends_line {
+                block.begin(text, start, end);
+            }
         }
         if !(meets_run(text[..start].iter().rev()) || meets_run(text[end..].iter())) {
             return false;
@@ -307,13 +321,11 @@ struct Block {
 }
 
 impl Block {
+    /// Begins with a line that ends where the run does.
     fn begin(&mut self, text: &[u8], start: usize, end: usize) {
         self.joined.clear();
-        self.lines = 0;
-        if text.get(end).is_some_and(|&b| parts_lines(b)) {
-            self.joined.extend_from_slice(&text[start..end]);
-            (self.lines, self.start, self.end, self.is_indented) = (1, start, end, false);
-        }
+        self.joined.extend_from_slice(&text[start..end]);
+        (self.lines, self.start, self.end, self.is_indented) = (1, start, end, false);
     }
 
     /// Takes the next line, if it is one of them.

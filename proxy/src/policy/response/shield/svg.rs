@@ -5,11 +5,16 @@ use std::borrow::Cow;
 
 use regex::bytes::Regex;
 
-use super::{pattern, replace};
+use super::{Alternatives, pattern, replace};
+
+const ANIMATION: &str = "(?:animate|set|animateTransform|animateMotion)";
+/// The tag of an animation that sets what an event does.
+const HANDLER: &str =
+    r#"<(?:animate|set|animateTransform|animateMotion)\b[^>]*attributeName\s*=\s*["']?on[^>]*>"#;
 
 pub(super) struct Patterns {
     script: Regex,
-    removed: [Regex; 3],
+    removed: [Alternatives; 3],
     linked: [(Regex, &'static [u8]); 2],
     unseen: [Regex; 2],
 }
@@ -19,11 +24,13 @@ impl Patterns {
         Self {
             script: pattern(r"(<script[^>]*>)(.*?)(</script\s*>)"),
             removed: [
-                r"<(?:[a-z0-9_-]+:)?foreignObject[^>]*>.*?</(?:[a-z0-9_-]+:)?foreignObject\s*>|<(?:[a-z0-9_-]+:)?foreignObject[^>]*/>",
-                r#"\son[a-z]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"']+)"#,
-                r#"<(?:animate|set|animateTransform|animateMotion)\b[^>]*attributeName\s*=\s*["']?on[^>]*>(?:.*?</(?:animate|set|animateTransform|animateMotion)\s*>)?"#,
-            ]
-            .map(pattern),
+                Alternatives::new([
+                    r"<(?:[a-z0-9_-]+:)?foreignObject[^>]*>.*?</(?:[a-z0-9_-]+:)?foreignObject\s*>",
+                    r"<(?:[a-z0-9_-]+:)?foreignObject[^>]*/>",
+                ]),
+                Alternatives::new([r#"\son[a-z]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"']+)"#]),
+                Alternatives::new([format!("{HANDLER}.*?</{ANIMATION}\\s*>"), HANDLER.to_owned()]),
+            ],
             linked: [
                 (
                     pattern(r##"\sxlink:href\s*=\s*(?:"[^"#][^"]*"|'[^'#][^']*')"##),
@@ -59,8 +66,8 @@ impl Patterns {
 
     /// Removes and replaces, in the specification's order.
     pub fn clean(&self, text: &mut Cow<'_, [u8]>) {
-        for pattern in &self.removed {
-            replace(pattern, text, b"");
+        for patterns in &self.removed {
+            patterns.remove(text);
         }
         for (pattern, with) in &self.linked {
             replace(pattern, text, with);

@@ -124,3 +124,35 @@ fn a_nonce_is_only_copied_when_it_is_one() {
     let (page, at) = script::insert(b"<script nonce=\"Ab1\">x</script>", "y", None);
     assert_eq!(&page[at], b"<script nonce=\"Ab1\">y</script>");
 }
+
+#[test]
+fn alternatives_remove_what_one_pattern_with_all_of_them_would() {
+    let sources = ["<a[^>]*b[^>]*>", "bc", "<a[^>]*c[^>]*>", "c>|<ac"];
+    let whole = pattern(&sources.join("|"));
+    let alternatives = Alternatives::new(sources);
+    let mut state = 1_u32;
+    for _ in 0..20_000 {
+        let text: Vec<u8> = (0..24)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b"<abc> "[(state >> 16) as usize % 6]
+            })
+            .collect();
+        let (mut one, mut other) = (Cow::from(&text), Cow::from(&text));
+        let hits = (remove(&whole, &mut one), alternatives.remove(&mut other));
+        assert_eq!((hits.0, one), (hits.1, other), "{}", text.escape_ascii());
+    }
+}
+
+#[test]
+fn what_never_ends_is_searched_once() {
+    let settings = ShieldSettings { strip_tracking_pixels: true, strip_hidden_traps: true, ..settings() };
+    let page = "<img <p style='display:none'> navigator.sendBeacon( ".repeat(100_000);
+    let (_, report) = Shield::new(&settings).rewrite(Pipeline::Html, page.as_bytes(), None);
+    assert_eq!(report.tracking, 100_000);
+    for tag in ["<foreignObject/>", "<set attributeName=on>"] {
+        let image = format!("<svg>{}</svg>", tag.repeat(100_000));
+        let (rest, _) = Shield::new(&settings).rewrite(Pipeline::Svg, image.as_bytes(), None);
+        assert_eq!(rest, b"<svg></svg>");
+    }
+}

@@ -37,8 +37,9 @@ impl Event {
         std::str::from_utf8(&self.data).is_err()
     }
 
-    pub fn has_metadata(&self) -> bool {
-        !(self.kind.is_empty() && self.id.is_empty() && self.retry.is_empty())
+    /// Bytes of type, id and retry.
+    pub fn metadata_size(&self) -> usize {
+        self.kind.len() + self.id.len() + self.retry.len()
     }
 
     /// The text that is scanned: metadata lines that are set, then the data behind one `data: `.

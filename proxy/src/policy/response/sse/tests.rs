@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use muselet_rules::Strictness;
 
 use super::*;
@@ -10,10 +11,20 @@ fn scanner(settings: Settings, exempt: bool) -> SseScanner {
     SseScanner::new(Arc::new(policy(settings)), "https://a.example/s".into(), exempt)
 }
 
+/// All steps that a piece leads to.
+fn pushed(scanner: &mut SseScanner, piece: &[u8]) -> Vec<Step> {
+    let mut rest = Bytes::copy_from_slice(piece);
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        steps.push(scanner.push(&mut rest));
+    }
+    steps
+}
+
 /// Delivered bytes, reported findings and the cut, if any, fed in pieces of `size`.
 fn play(scanner: &mut SseScanner, input: &[u8], size: usize) -> (String, Vec<String>, Option<String>) {
     let (mut out, mut reported, mut cut) = (Vec::new(), Vec::new(), None);
-    let mut steps: Vec<Step> = input.chunks(size).map(|piece| scanner.push(piece)).collect();
+    let mut steps: Vec<Step> = input.chunks(size).flat_map(|piece| pushed(scanner, piece)).collect();
     steps.push(scanner.finish());
     for step in steps {
         out.extend_from_slice(&step.release);
@@ -121,7 +132,7 @@ fn hardened_mode_reads_the_metadata_of_an_event_without_text() {
 fn a_line_without_end_is_refused_before_it_fills_the_memory() {
     let mut scanner = scanner(settings(Strictness::Reference), false);
     let piece = vec![b'x'; 1 << 20];
-    let cut = (0..11).find_map(|_| scanner.push(&piece).cut).unwrap();
+    let cut = (0..11).flat_map(|_| pushed(&mut scanner, &piece)).find_map(|step| step.cut).unwrap();
     assert_eq!(
         cut,
         Cut {
@@ -130,7 +141,34 @@ fn a_line_without_end_is_refused_before_it_fills_the_memory() {
             difference: None
         }
     );
-    assert_eq!(scanner.push(b"\n\ndata: a\n\n").release, b"");
+    let mut more = Bytes::from_static(b"\n\ndata: a\n\n");
+    assert_eq!(scanner.push(&mut more).release, b"");
+    assert!(more.is_empty());
+}
+
+#[test]
+fn a_long_id_neither_multiplies_the_stream_nor_passes_unseen() {
+    let id = "7".repeat(MAX_METADATA - 1);
+    let stream = format!("id: {id}\n{}", "data: x\n\n".repeat(1000));
+    let mut source = Bytes::from(stream.clone());
+    let mut reference = scanner(settings(Strictness::Reference), false);
+    let mut released = 0;
+    while !source.is_empty() {
+        let step = reference.push(&mut source);
+        assert!(step.release.len() < RELEASED + 2 * MAX_METADATA && step.cut.is_none());
+        released += step.release.len();
+    }
+    assert_eq!(released, 1000 * (id.len() + "id: \ndata: x\n\n".len()));
+
+    let longer = format!("id: 77{stream}").replacen("id: 77id: ", "id: 77", 1);
+    let found = |strictness| {
+        let steps = pushed(&mut scanner(settings(strictness), false), longer.as_bytes());
+        steps.into_iter().find_map(|step| step.cut)
+    };
+    assert_eq!(found(Strictness::Reference), None);
+    let cut = found(Strictness::Hardened).unwrap();
+    assert_eq!(cut.difference, Some("D-212"));
+    assert!(!cut.reason.contains("777") && cut.finding, "{}", cut.reason);
 }
 
 #[test]
