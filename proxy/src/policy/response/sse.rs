@@ -78,7 +78,7 @@ impl SseScanner {
         Self { parser, policy, target, exempt, ended: false }
     }
 
-    /// Takes bytes of the source, until there are no more or [`RELEASED`] is reached. After a cut nothing more is released.
+    /// Takes bytes of the source, until there are no more or 64 KiB are released. After a cut nothing more is.
     pub fn push(&mut self, source: &mut Bytes) -> Step {
         let mut step = Step::default();
         let bytes = source.clone();

@@ -280,6 +280,11 @@ pub(in super::super) fn runs_at_line_ends(
     let mut block = Block::default();
     let is_other = runs::each_in(&masks, MIN_FOLDED_RUN, |start, end| {
         let ends_line = text.get(end).is_some_and(|&b| parts_lines(b));
+        let begins_line = start > 0 && parts_lines(text[start - 1]);
+        // As most runs.
+        if !(ends_line || begins_line || block.lines > 0) {
+            return false;
+        }
         if (ends_line || block.lines > 0) && !block.continues(text, start, end) {
             block.end(text, |run| {
                 search.run(run, Silent::default(), 0, &mut found);
